@@ -1,0 +1,23 @@
+"""Constant-Q transforms for neural audio separation: a plugin for Asteroid.
+
+Importing the package registers its models with Asteroid, so that
+``asteroid.models.BaseModel.from_pretrained`` finds them.
+"""
+
+from asteroid_slicq import host
+
+host.heal()
+
+from asteroid_slicq.frame import Frame, design_frame  # noqa: E402
+from asteroid_slicq.transform import SliCQT  # noqa: E402
+from asteroid_slicq.xumx import Estimate, XUMXSliCQ  # noqa: E402
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Estimate",
+    "Frame",
+    "SliCQT",
+    "XUMXSliCQ",
+    "design_frame",
+]

@@ -1,0 +1,47 @@
+"""The one place where this package meets its host: registration, and what today's Asteroid needs.
+
+Asteroid 0.7.0 writes ``torch.__version__`` into its checkpoints, a ``TorchVersion`` that
+``torch.load`` refuses by default, so that it cannot load what it saved. Declaring that class safe
+heals every Asteroid checkpoint, old and new; nothing of the host is replaced.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import torch
+from asteroid import models
+from torch.torch_version import TorchVersion
+
+
+def heal() -> None:
+    """Let ``torch.load(weights_only=True)`` read the checkpoints that Asteroid writes."""
+    torch.serialization.add_safe_globals([TorchVersion])
+
+
+def register_model(model: type) -> None:
+    """Make a model known to ``BaseModel.from_pretrained``; once is enough, twice is harmless."""
+    registered = getattr(models, model.__name__, None)
+    if registered is None or registered is not model:
+        _drop_reloaded(model)
+        models.register_model(model)
+
+
+def _drop_reloaded(model: type) -> None:
+    """Forget an earlier version of the same class, as ``importlib.reload`` leaves behind."""
+    earlier = vars(models).get(model.__name__)
+    if earlier is not None and earlier.__module__ == model.__module__:
+        delattr(models, model.__name__)
+
+
+def plain_serialization(conf: dict[str, Any]) -> dict[str, Any]:
+    """A serialised model in plain Python types, which any ``torch.load`` accepts.
+
+    Args:
+        conf: what ``BaseModel.serialize`` returned; not changed.
+    """
+    versions = {key: str(value) for key, value in conf["infos"]["software_versions"].items()}
+    package = importlib.import_module("asteroid_slicq")
+    versions["asteroid_slicq_version"] = package.__version__
+    return {**conf, "infos": {**conf["infos"], "software_versions": versions}}

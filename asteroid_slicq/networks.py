@@ -1,0 +1,108 @@
+"""The convolutional network of one block of xumx-sliCQ V2, for all targets at once.
+
+Source: Hanssian, "Music demixing with the sliCQ transform" (arXiv:2112.05509) and its second
+version: a denoising autoencoder of two convolutions and two transposed ones, whose outer kernels
+are as long as a slice and hop by half of it.
+
+The targets are groups of one convolution; only the first layer, whose input they share, is one
+dense convolution. A kernel of M coefficients that hops by M/2 is a kernel of 2 over half-slices
+of M/2 coefficients seen as channels, which turns 70 thin strided convolutions into matrix products.
+"""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_TIME_KERNEL = 4
+"""Frames of half a slice seen by the two inner convolutions."""
+
+
+def frequency_kernel(n_bins: int) -> int:
+    """Kernel over the bins of a block: 1 below 10 bins, 3 below 20, else 5."""
+    return 1 if n_bins < 10 else 3 if n_bins < 20 else 5
+
+
+class BlockNetwork(nn.Module):
+    """Magnitudes of one block of the mix to a mask for each target.
+
+    Args:
+        n_bins: bins of the block.
+        n_coefficients: coefficients per slice of the block, M, even.
+        n_sources: targets.
+        n_channels: audio channels.
+        hidden_channels: channels of the outer and the inner layer, for each target.
+        causal: pad on the left, so that no frame looks at slices before it was complete.
+
+    Shape:
+        - magnitudes: ``(batch, channel, freq, slice, time)``, real
+        - output: ``(batch, source, channel, freq, slice, time)``, in 0 … 1
+    """
+
+    def __init__(
+        self,
+        n_bins: int,
+        n_coefficients: int,
+        n_sources: int = 4,
+        n_channels: int = 2,
+        hidden_channels: tuple[int, int] = (50, 51),
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        self.n_sources, self.n_channels, self.causal = n_sources, n_channels, causal
+        kernel = (frequency_kernel(n_bins), n_coefficients)
+        outer, inner = (n_sources * n for n in hidden_channels)
+        hop = (1, n_coefficients // 2)
+        self.shift = nn.Parameter(torch.zeros(n_bins))
+        self.scale = nn.Parameter(torch.ones(n_bins))
+        self.encode_outer = nn.Conv2d(n_channels, outer, kernel, stride=hop, bias=False)
+        self.encode_inner = nn.Conv2d(
+            outer, inner, (kernel[0], _TIME_KERNEL), groups=n_sources, bias=False
+        )
+        self.decode_inner = nn.ConvTranspose2d(
+            inner, outer, (kernel[0], _TIME_KERNEL), groups=n_sources, bias=False
+        )
+        self.decode_outer = nn.ConvTranspose2d(
+            outer, n_sources * n_channels, kernel, stride=hop, groups=n_sources
+        )
+        self.norm_encode_outer = nn.BatchNorm2d(outer)
+        self.norm_encode_inner = nn.BatchNorm2d(inner)
+        self.norm_decode_inner = nn.BatchNorm2d(outer)
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """Masks of all targets, see the class."""
+        # b batch, j source, c channel, f freq, s slice, t time, n half-slices, h half of a slice
+        n_slices, width = magnitudes.shape[-2:]
+        x = (magnitudes + self.shift[:, None, None]) * self.scale[:, None, None]
+        x = rearrange(x, "b c f s t -> b c f (s t)")
+        before, after = self._padding(n_slices, width)
+        if before or after:
+            x = F.pad(x, (before, after))
+        # A causal frame starts one coefficient late; what no frame reaches is left out.
+        x = x[..., : x.shape[-1] // (width // 2) * (width // 2)]
+        x = rearrange(x, "b c f (n h) -> b (c h) f n", h=width // 2)
+        x = F.relu(self.norm_encode_outer(F.conv2d(x, self._as_frames(self.encode_outer.weight))))
+        x = F.relu(self.norm_encode_inner(self.encode_inner(x)))
+        x = F.relu(self.norm_decode_inner(self.decode_inner(x)))
+        x = F.conv_transpose2d(
+            x, self._as_frames(self.decode_outer.weight), groups=self.n_sources
+        )
+        x = rearrange(
+            x, "b (j c h) f n -> b j c f (n h)", j=self.n_sources, c=self.n_channels
+        )
+        bias = rearrange(self.decode_outer.bias, "(j c) -> j c 1 1", j=self.n_sources)
+        masks = torch.sigmoid(x[..., : n_slices * width] + bias)
+        return rearrange(masks, "b j c f (s t) -> b j c f s t", t=width)
+
+    def _padding(self, n_slices: int, width: int) -> tuple[int, int]:
+        """Zeros before and after, so that the inner kernel has its 4 frames in a short input too."""
+        before = width - 1 if self.causal else 0
+        n_frames = (n_slices * width + before - width) // (width // 2) + 1
+        return before, max(0, _TIME_KERNEL - n_frames) * (width // 2)
+
+    @staticmethod
+    def _as_frames(weight: Tensor) -> Tensor:
+        """Kernel over coefficients → kernel of 2 over half-slices of coefficients."""
+        return rearrange(weight, "o c k (n h) -> o (c h) k n", n=2)

@@ -1,0 +1,190 @@
+r"""The two linear maps under a sliCQT, each the adjoint of the other up to its windows.
+
+``analyse`` computes, for every slice s and bin k,
+
+    c[s, k, m] = IDFT_{M_k} { X_s[p_k + j] · a_k[j] },     X_s = DFT_N { x_s · v },
+
+and ``synthesise`` runs the same way back: DFT of every bin, windows, sum over bins into the half
+spectrum, inverse real DFT, slicing window, overlap-add. With the analysis windows and the canonical
+dual they are the transform and its inverse. With other windows they are each other's gradients:
+
+    ⟨c, A x⟩ over (a_k, v)  =  ⟨A* c, x⟩,   A* = synthesis over (a_k · N / (2 M_k), v).
+
+So the backward pass costs what a forward pass costs, and nothing is saved for it.
+
+Layout: all coefficients of a slice stand in one flat row, bin after bin, each in the order of its
+IDFT (j = 0 … M/2−1, −M/2 … −1). One ``gather`` fills the row from the half spectrum and one
+``scatter_add`` empties it; frequencies below DC or above Nyquist are read at their mirror image and
+conjugated, by a −1 on the imaginary part of the window. The work runs over a few dozen slices at a
+time, so that the intermediate rows stay in the processor's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_CHUNK_SAMPLES = {"cpu": 2**20}  # about 4 MB of float32
+_CHUNK_SAMPLES_ELSEWHERE = 2**26
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What one direction multiplies with, and what its adjoint does.
+
+    Attributes:
+        forward: windows of the direction itself, bin after bin in IDFT order.
+        adjoint: windows that make the other direction its adjoint.
+        slicing: window over a slice, or None for a window of ones.
+
+    Shape:
+        - ``forward``, ``adjoint``: ``(ΣM_k,)``
+        - ``slicing``: ``(slice_length,)``
+    """
+
+    forward: Tensor
+    adjoint: Tensor
+    slicing: Tensor | None
+
+    def transposed(self) -> Windows:
+        """The windows with which the other direction is the adjoint of this one."""
+        return Windows(self.adjoint, self.forward, self.slicing)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the coefficients of a slice lie in its half spectrum.
+
+    Attributes:
+        slice_length: N.
+        blocks: ``(bins, coefficients)`` of each block.
+        index: DFT bin of each coefficient's frequency, mirrored into 0 … N/2.
+        sign: −1 where that frequency was mirrored (the spectrum is conjugated there), else 1.
+
+    Shape:
+        - ``index``, ``sign``: ``(ΣM_k,)``
+    """
+
+    slice_length: int
+    blocks: tuple[tuple[int, int], ...]
+    index: Tensor
+    sign: Tensor
+
+    def interleave(self, windows: Tensor) -> Tensor:
+        """Windows as factors of (real, imaginary) pairs. Shape: ``(2·ΣM_k,)``."""
+        return torch.stack([windows, windows * self.sign.to(windows.dtype)], dim=-1).flatten()
+
+    def interleave_folded(self, windows: Tensor) -> Tensor:
+        """The same for the way back into a half spectrum, whose irfft counts DC and Nyquist once."""
+        edge = (self.index == 0) | (self.index == self.slice_length // 2)
+        return self.interleave(torch.where(edge, 2 * windows, windows))
+
+    @property
+    def row_sizes(self) -> list[int]:
+        """Coefficients of each block in the flat row."""
+        return [n_bins * width for n_bins, width in self.blocks]
+
+
+def _chunks(batch: int, n_slices: int, layout: Layout, device: torch.device) -> Iterator[tuple]:
+    """Slices of (batch, slice) ranges of bounded size, long in one of the two."""
+    budget = _CHUNK_SAMPLES.get(device.type, _CHUNK_SAMPLES_ELSEWHERE)
+    rows = max(1, budget // layout.slice_length)
+    step_b = max(1, min(batch, rows // n_slices))
+    step_s = max(1, min(n_slices, rows // step_b))
+    for b in range(0, batch, step_b):
+        for s in range(0, n_slices, step_s):
+            yield slice(b, b + step_b), slice(s, min(s + step_s, n_slices))
+
+
+def _analyse(x: Tensor, n_slices: int, layout: Layout, windows: Windows) -> tuple[Tensor, ...]:
+    batch, length = x.shape
+    hop = layout.slice_length // 2
+    padded = torch.nn.functional.pad(x, (hop, n_slices * hop - length))
+    slices = padded.unfold(-1, layout.slice_length, hop)
+    complex_dtype = torch.complex(x[:0], x[:0]).dtype
+    factors = layout.interleave(windows.forward)
+    blocks = tuple(
+        x.new_empty((batch, n, n_slices, m), dtype=complex_dtype) for n, m in layout.blocks
+    )
+    for b, s in _chunks(batch, n_slices, layout, x.device):
+        chunk = slices[b, s]
+        if windows.slicing is not None:
+            chunk = chunk * windows.slicing
+        spectrum = torch.fft.rfft(chunk)
+        row = torch.gather(spectrum, -1, layout.index.expand(*spectrum.shape[:-1], -1))
+        torch.view_as_real(row).flatten(-2).mul_(factors)
+        # (batch, slice, freq·time) → (batch, freq, slice, time); einops would cost as much again.
+        parts = row.split(layout.row_sizes, dim=-1)
+        for block, part, shape in zip(blocks, parts, layout.blocks, strict=True):
+            bins = torch.fft.ifft(part.unflatten(-1, shape))
+            block[b, :, s].copy_(bins.transpose(1, 2))
+    return blocks
+
+
+def _synthesise(
+    blocks: Sequence[Tensor], length: int, layout: Layout, windows: Windows
+) -> Tensor:
+    batch, _, n_slices, _ = blocks[0].shape
+    hop = layout.slice_length // 2
+    factors = layout.interleave_folded(windows.forward)
+    halves = windows.forward.new_zeros((batch, n_slices + 1, hop))
+    for b, s in _chunks(batch, n_slices, layout, blocks[0].device):
+        # (batch, freq, slice, time) → (batch, slice, freq·time)
+        parts = [torch.fft.fft(block[b, :, s]).transpose(1, 2).flatten(-2) for block in blocks]
+        row = torch.cat(parts, dim=-1)
+        torch.view_as_real(row).flatten(-2).mul_(factors)
+        spectrum = row.new_zeros((*row.shape[:-1], hop + 1))
+        spectrum.scatter_add_(-1, layout.index.expand(row.shape), row)
+        chunk = torch.fft.irfft(spectrum, n=layout.slice_length)
+        if windows.slicing is not None:
+            chunk *= windows.slicing
+        halves[b, s] += chunk[..., :hop]
+        halves[b, s.start + 1 : s.stop + 1] += chunk[..., hop:]
+    return halves[:, 1:n_slices].reshape(batch, -1)[:, :length]
+
+
+class _Analyse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, n_slices, layout, windows):
+        ctx.length, ctx.layout, ctx.windows = x.shape[-1], layout, windows
+        return _analyse(x, n_slices, layout, windows)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        x = _Synthesise.apply(ctx.length, ctx.layout, ctx.windows.transposed(), *gradients)
+        return x, None, None, None
+
+
+class _Synthesise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, length, layout, windows, *blocks):
+        ctx.n_slices, ctx.layout, ctx.windows = blocks[0].shape[-2], layout, windows
+        return _synthesise(blocks, length, layout, windows)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        blocks = _Analyse.apply(gradients[0], ctx.n_slices, ctx.layout, ctx.windows.transposed())
+        return None, None, None, *blocks
+
+
+def analyse(x: Tensor, n_slices: int, layout: Layout, windows: Windows) -> tuple[Tensor, ...]:
+    """Sliced coefficients of a signal, differentiable to any order.
+
+    Shape:
+        - x: ``(batch, length)``, real
+        - output: ``(batch, freq, slice, time)`` complex, one tensor a block
+    """
+    return _Analyse.apply(x, n_slices, layout, windows)  # type: ignore[return-value]
+
+
+def synthesise(blocks: Sequence[Tensor], length: int, layout: Layout, windows: Windows) -> Tensor:
+    """Signal of sliced coefficients, differentiable to any order.
+
+    Shape:
+        - blocks: ``(batch, freq, slice, time)`` complex, one tensor a block
+        - output: ``(batch, length)``, real
+    """
+    return _Synthesise.apply(length, layout, windows, *blocks)  # type: ignore[return-value]
