@@ -10,7 +10,7 @@ host.heal()
 
 from asteroid_slicq.frame import Frame, design_frame  # noqa: E402
 from asteroid_slicq.transform import SliCQT  # noqa: E402
-from asteroid_slicq.xumx import Estimate, XUMXSliCQ  # noqa: E402
+from asteroid_slicq.xumx import Estimate, XUMXSliCQ, load_default_model  # noqa: E402
 
 __version__ = "0.1.0"
 
@@ -20,4 +20,5 @@ __all__ = [
     "SliCQT",
     "XUMXSliCQ",
     "design_frame",
+    "load_default_model",
 ]

@@ -79,7 +79,7 @@ def design_scale(
     Example:
         >>> f_hz, q = design_scale("log", 13, 440.0, 880.0)
         >>> round(float(f_hz[7]), 2), round(float(q[7]), 2)
-        (659.26, 8.66)
+        (659.26, 8.65)
     """
     if scale not in WARPS:
         raise ValueError(f"scale must be one of {', '.join(sorted(WARPS))}, got {scale!r}")

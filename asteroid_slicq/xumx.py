@@ -6,6 +6,7 @@ Source: Hanssian, "Music demixing with the sliCQ transform" (arXiv:2112.05509), 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import resources
 from typing import Any, NamedTuple
 
 import torch
@@ -148,7 +149,7 @@ class XUMXSliCQ(BaseModel):
             - mix: ``(batch, channel, freq, slice, time)``, complex, one tensor a block
         """
         masks = tuple(
-            network(_magnitude(block)) for network, block in zip(self.blocks, mix, strict=True)
+            network(block.abs()) for network, block in zip(self.blocks, mix, strict=True)
         )
         coefficients = tuple(
             self._refine(apply_mix_phase(mask, block), block)
@@ -182,6 +183,17 @@ class XUMXSliCQ(BaseModel):
                 network.shift.copy_(-m)
                 network.scale.copy_(1 / s)
 
+    @property
+    def segment_step_samples(self) -> int:
+        """Distance of the slices: segments of a long file start on a multiple of it."""
+        return self.transform.frame.slice_hop
+
+    def separate(self, wav: Any, *args: Any, **kwargs: Any) -> Any:
+        """Separate an array, a tensor or a file; see :func:`asteroid_slicq.separator.separate`."""
+        from asteroid_slicq import separator
+
+        return separator.separate(self, wav, *args, **kwargs)
+
     def get_model_args(self) -> dict[str, Any]:
         """Arguments that build this model again, in plain types."""
         return {**self._args, "sources": list(self.sources)}
@@ -209,9 +221,18 @@ class XUMXSliCQ(BaseModel):
         return rearrange(refined, "b j c f (s t) -> b j c f s t", t=mix.shape[-1])
 
 
-def _magnitude(block: Tensor) -> Tensor:
-    """|c|, whose gradient is zero rather than NaN where c is zero (``abs`` sees to that)."""
-    return block.abs()
+def load_default_model() -> XUMXSliCQ:
+    """The small model that ships with the package, ready to separate.
+
+    Its card, ``asteroid_slicq/weights/README.md``, says what it was trained on and how it scores.
+
+    Example:
+        >>> load_default_model().sources
+        ['bass', 'vocals', 'other', 'drums']
+    """
+    file = resources.files("asteroid_slicq") / "weights" / "small.pth"
+    with resources.as_file(file) as path:
+        return XUMXSliCQ.from_pretrained(str(path)).eval()
 
 
 host.register_model(XUMXSliCQ)

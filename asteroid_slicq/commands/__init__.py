@@ -1,0 +1,24 @@
+"""What the sub-commands of ``asteroid-slicq`` share: how they speak to people, how they fail."""
+
+from __future__ import annotations
+
+import sys
+
+
+class CommandError(ValueError):
+    """A command cannot do what was asked; the message is one sentence for people."""
+
+
+def say(text: str) -> None:
+    """Prints a line on standard output, whatever characters a file name has."""
+    _print(text, sys.stdout)
+
+
+def complain(text: str) -> None:
+    """Prints a line on standard error, with the name of the program in front."""
+    _print(f"asteroid-slicq: {text}", sys.stderr)
+
+
+def _print(text: str, stream) -> None:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)

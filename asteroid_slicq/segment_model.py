@@ -1,0 +1,125 @@
+"""How does one segment of NumPy samples reach a model: channels, device, number type, mode?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+_MIN_INPUT_S = 0.1  # shorter segments reach the model padded with zeros
+
+
+class SegmentModel:
+    """Calls a model on segments of any number of channels that it can serve.
+
+    A mono segment is duplicated for a model with more channels and the sources are averaged to mono
+    again; a mono model separates each channel on its own. Digital silence gives silence.
+
+    Args:
+        model: maps ``(batch, channel, time)`` to ``(batch, source, channel, time)`` and has the
+            attributes ``sources``, ``sample_rate`` and ``n_channels``. A model that sees time in
+            steps, such as slices, says so by ``segment_step_samples``: then every segment starts
+            on a step, and the steps are those of the whole song. Asteroid's mono models, which
+            return ``(batch, source, time)`` and have no names for them, are served, too.
+
+    Attributes:
+        sample_rate: of the model in Hz.
+        n_channels: of the model.
+        step: number of samples of which the start of a segment should be a multiple.
+
+    Raises:
+        ValueError: the model has no sample rate.
+    """
+
+    def __init__(self, model: nn.Module):
+        rate = getattr(model, "sample_rate", None)
+        if not rate:
+            raise ValueError(f"model must have a sample_rate, {type(model).__name__} has {rate!r}")
+        self.model = model
+        self.sample_rate = float(rate)
+        channels = getattr(model, "n_channels", None) or getattr(model, "in_channels", None)
+        self.n_channels = int(channels or 1)
+        self.step = int(getattr(model, "segment_step_samples", 1))
+        self._sources: list[str] | None = None
+
+    @property
+    def sources(self) -> list[str]:
+        """Names of the sources; ``source1``, ``source2`` … for a model that has no names."""
+        if self._sources is None:
+            names = getattr(self.model, "sources", None)
+            if names is None:
+                second = np.zeros((1, self.n_channels, round(self.sample_rate)), np.float32)
+                with self.evaluating():
+                    n_sources = self._run(second).shape[1]
+                names = [f"source{index}" for index in range(1, n_sources + 1)]
+            self._sources = list(names)
+        return self._sources
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluation mode, with every module's own training flag restored afterwards."""
+        flags = [(module, module.training) for module in self.model.modules()]
+        self.model.eval()
+        try:
+            yield
+        finally:
+            for module, training in flags:
+                module.training = training
+
+    def channel_error(self, n_channels: int) -> str | None:
+        """Why that many channels cannot be served, to follow a name; ``None`` if they can."""
+        if n_channels in (1, self.n_channels) or self.n_channels == 1:
+            return None
+        served = "stereo" if self.n_channels == 2 else f"{self.n_channels} channels"
+        return (
+            f"has {n_channels} channels, this model separates {served} or mono; mix it down first"
+        )
+
+    def __call__(self, segment: np.ndarray) -> np.ndarray:
+        """Separates a segment, in evaluation mode if the caller has seen to it.
+
+        Shape:
+            ``(batch, channel, time)`` → ``(batch, source, channel, time)``
+        """
+        batch, n_channels, n_frames = segment.shape
+        if not segment.any():
+            return np.zeros((batch, len(self.sources), n_channels, n_frames), np.float32)
+        n_missing = round(_MIN_INPUT_S * self.sample_rate) - n_frames
+        if n_missing > 0:
+            segment = np.pad(segment, [(0, 0), (0, 0), (0, n_missing)])
+        if n_channels == self.n_channels:
+            estimate = self._run(segment)
+        elif n_channels == 1:
+            estimate = self._run(segment.repeat(self.n_channels, axis=1))
+            estimate = estimate.mean(axis=2, keepdims=True)
+        else:  # a mono model
+            estimate = self._run(segment.reshape(batch * n_channels, 1, -1))
+            estimate = estimate.reshape(batch, n_channels, -1, segment.shape[-1]).swapaxes(1, 2)
+        return estimate[..., :n_frames]
+
+    @torch.inference_mode()
+    def _run(self, segment: np.ndarray) -> np.ndarray:
+        """The model, wherever it is, on a copy of the segment."""
+        tensor = next(self.model.parameters(), None)
+        if tensor is None:
+            tensor = next(self.model.buffers(), torch.empty(0))
+        dtype = tensor.dtype if tensor.is_floating_point() else torch.float32
+        estimate = self.model(torch.tensor(segment, dtype=dtype, device=tensor.device))
+        if not isinstance(estimate, torch.Tensor):
+            raise TypeError(
+                f"model must return a tensor (batch, source, channel, time), "
+                f"{type(self.model).__name__} returned a {type(estimate).__name__}"
+            )
+        if estimate.ndim == 3 and self.n_channels == 1:
+            estimate = estimate.unsqueeze(2)
+        batch, n_channels, n_frames = segment.shape
+        n_sources = len(self._sources) if self._sources else estimate.shape[1]
+        if estimate.shape != (batch, n_sources, n_channels, n_frames):
+            raise ValueError(
+                f"model must return (batch, source, channel, time) = "
+                f"{(batch, n_sources, n_channels, n_frames)}, got {tuple(estimate.shape)}"
+            )
+        return estimate.float().cpu().numpy()

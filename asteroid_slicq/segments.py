@@ -1,0 +1,120 @@
+"""How is a stream of audio processed in overlapping segments, and resampled, in bounded memory?
+
+Neighbouring segments share an overlap of ``O`` samples. The quarter of it next to the end of a
+segment is context for that segment only: there the other one counts alone. In the middle half the
+two are cross-faded by ``cos²`` and ``sin²``, which sum to one::
+
+    segment k      ────────────────────╲_____
+    segment k+1               _____╱────────────────────
+                              │ O/4│ O/2│ O/4│
+
+So a time-invariant process whose memory is shorter than ``O/4`` gives what it would give on the
+whole stream.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import soxr
+
+Process = Callable[[np.ndarray], np.ndarray]
+
+
+def crossfade(overlap: int) -> np.ndarray:
+    """Weights of a segment over its first ``overlap`` samples; ``1 - w`` is the previous one's.
+
+    Args:
+        overlap: number of samples, at least 0.
+
+    Returns:
+        float32 weights from 0 to 1: zero, half a Hann window, one, in the ratio 1 : 2 : 1.
+        Shape: ``(overlap,)``.
+    """
+    edge = overlap // 4
+    n_fade = overlap - 2 * edge
+    rise = np.sin(0.5 * np.pi * (np.arange(n_fade) + 0.5) / max(n_fade, 1)) ** 2
+    return np.concatenate([np.zeros(edge), rise, np.ones(edge)]).astype(np.float32)
+
+
+def process_in_segments(
+    blocks: Iterable[np.ndarray], process: Process, size: int, overlap: int
+) -> Iterator[np.ndarray]:
+    """Applies a function to overlapping segments of a stream and cross-fades the results.
+
+    Args:
+        blocks: the stream. Shape of each: ``(..., time)``, any number of samples.
+        process: maps ``(..., time)`` to ``(..., time)`` of the same length; the leading axes may
+            differ. It sees ``size`` samples, at the end of the stream fewer.
+        size: samples in a segment.
+        overlap: samples shared by neighbours; at most half of ``size``.
+
+    Yields:
+        The processed stream; in all as many samples as went in. Shape of each: ``(..., time)``.
+    """
+    weight = crossfade(overlap)
+    hop = size - overlap
+    source = iter(blocks)
+    pieces: list[np.ndarray] = []
+    n_held = 0
+    tail: np.ndarray | None = None
+    while True:
+        while n_held <= size:  # one sample more than a segment tells that it is not the last
+            block = next(source, None)
+            if block is None:
+                break
+            pieces.append(block)
+            n_held += block.shape[-1]
+        if n_held == 0:
+            return
+        buffer = np.concatenate(pieces, axis=-1)
+        is_last = n_held <= size
+        estimate = process(buffer[..., :size])
+        if tail is not None:
+            head = tail * (1 - weight) + estimate[..., :overlap] * weight
+            estimate = np.concatenate([head, estimate[..., overlap:]], axis=-1)
+        if is_last:
+            yield estimate
+            return
+        yield estimate[..., :hop]
+        tail = estimate[..., hop:]
+        # Longer than the overlap, so that the next segment covers all of the tail.
+        pieces, n_held = [buffer[..., hop:]], n_held - hop
+
+
+def resample_stream(
+    blocks: Iterable[np.ndarray], rate_in: float, rate_out: float
+) -> Iterator[np.ndarray]:
+    """Resamples a stream without delay.
+
+    Args:
+        blocks: the stream. Shape of each: ``(..., time)``.
+        rate_in: its sample rate in Hz.
+        rate_out: the wanted sample rate in Hz.
+
+    Yields:
+        float32 blocks of the same leading axes, in all at least ``time * rate_out / rate_in``
+        samples and a few more, as if zeros followed. With equal rates: the blocks as they are.
+    """
+    if rate_in == rate_out:
+        yield from blocks
+        return
+    lead: tuple[int, ...] = ()
+    stream: soxr.ResampleStream | None = None
+    for block in blocks:
+        if stream is None:
+            lead = block.shape[:-1]
+            stream = soxr.ResampleStream(rate_in, rate_out, math.prod(lead), quality="VHQ")
+        yield _resample_block(stream, block, lead)
+    if stream is not None:
+        n_flush = 1 + math.ceil(rate_in / rate_out)
+        yield _resample_block(stream, np.zeros((*lead, n_flush), np.float32), lead, last=True)
+
+
+def _resample_block(
+    stream: soxr.ResampleStream, block: np.ndarray, lead: tuple[int, ...], last: bool = False
+) -> np.ndarray:
+    flat = np.ascontiguousarray(block.reshape(-1, block.shape[-1]).T, dtype=np.float32)
+    return stream.resample_chunk(flat, last=last).T.reshape(*lead, -1)

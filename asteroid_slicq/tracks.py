@@ -1,0 +1,168 @@
+"""Which multitrack music is there, and which of it is for validation?
+
+The folders are those of MUSDB18-HQ, ``<split>/<track>/<source>.wav``, for which any stems will do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+#: The tracks of the train folder that the authors of MUSDB18 set aside for validation.
+MUSDB_VALIDATION_TRACKS = (
+    "ANiMAL - Rockshow",
+    "Actions - One Minute Smile",
+    "Alexander Ross - Goodbye Bolero",
+    "Clara Berry And Wooldog - Waltz For My Victims",
+    "Fergessen - Nos Palpitants",
+    "James May - On The Line",
+    "Johnny Lokke - Promises & Lies",
+    "Leaf - Summerghost",
+    "Meaxic - Take A Step",
+    "Patrick Talbot - A Reason To Leave",
+    "Skelpolu - Human Mistakes",
+    "Traffic Experiment - Sirens",
+    "Triviul - Angelsaint",
+    "Young Griffo - Pennies",
+)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One piece of music: a folder with a WAV file for each source."""
+
+    path: Path
+    length_samples: int
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.name
+
+    def read(
+        self, source: str, start: int = 0, length_samples: int | None = None
+    ) -> NDArray[np.float32]:
+        """Read a source, or a part of it, padded with zeros if the file ends before.
+
+        Args:
+            source: name of the file without its ending; ``"mixture"`` for the mix.
+            start: first sample.
+            length_samples: samples to return; ``None`` for the rest of the track.
+
+        Shape:
+            - output: ``(channel, time)``
+
+        Raises:
+            OSError: if the file cannot be read; the message has its path.
+        """
+        if length_samples is None:
+            length_samples = self.length_samples - start
+        file = self.path / f"{source}.wav"
+        try:
+            audio, _ = soundfile.read(
+                file,
+                frames=length_samples,
+                start=start,
+                dtype="float32",
+                always_2d=True,
+                fill_value=0.0,
+            )
+        except soundfile.SoundFileError as error:
+            raise OSError(f"cannot read {file}: {error}") from error
+        return np.ascontiguousarray(audio.T, dtype=np.float32)
+
+
+def find_tracks(
+    root: str | Path,
+    split: str,
+    sources: Sequence[str],
+    sample_rate: float,
+    n_channels: int | None = None,
+) -> list[Track]:
+    """List the tracks of a split, sorted by name, after a look at the header of every file.
+
+    Args:
+        root: folder that holds the split.
+        split: ``"train"`` or ``"test"``.
+        sources: names of the files that every track needs, without ``.wav``.
+        sample_rate: in Hz, what every file must have.
+        n_channels: what every file must have; ``None`` accepts any number.
+
+    Raises:
+        FileNotFoundError: if there is no such folder or no track in it.
+        ValueError: if any file is missing, unreadable or of another rate or number of channels.
+            The message names all of them.
+    """
+    folder = Path(root).expanduser() / split
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}: root must hold {split}/<track>/<source>.wav")
+    tracks, problems = [], []
+    for path in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        lengths = []
+        for source in sources:
+            file = path / f"{source}.wav"
+            problem, length = _inspect(file, sample_rate, n_channels)
+            lengths.append(length)
+            if problem:
+                problems.append(f"{file}: {problem}")
+        tracks.append(Track(path, min(lengths, default=0)))
+    if problems:
+        listing = "\n  ".join(problems)
+        raise ValueError(f"{len(problems)} unusable file(s) under {folder}:\n  {listing}")
+    if not tracks:
+        raise FileNotFoundError(f"no track in {folder}: it must hold <track>/<source>.wav")
+    return tracks
+
+
+def _inspect(file: Path, sample_rate: float, n_channels: int | None) -> tuple[str, int]:
+    """What is wrong with a file (nothing: an empty string), and its length in samples."""
+    if not file.is_file():
+        return "missing", 0
+    try:
+        info = soundfile.info(file)
+    except soundfile.SoundFileError as error:
+        return f"unreadable ({error})", 0
+    if info.samplerate != sample_rate:
+        return f"sample rate is {info.samplerate} Hz, not {sample_rate:g} Hz", 0
+    if n_channels is not None and info.channels != n_channels:
+        return f"has {info.channels} channel(s), not {n_channels}", 0
+    return ("empty", 0) if info.frames == 0 else ("", info.frames)
+
+
+def split_validation(
+    tracks: Sequence[Track], fraction: float = 0.14, seed: int = 42
+) -> tuple[list[Track], list[Track]]:
+    """Set tracks aside for validation.
+
+    From MUSDB18-HQ, these are the 14 published ones; from any other collection, a seeded choice.
+
+    Args:
+        tracks: all tracks of the train folder, at least two.
+        fraction: share of the tracks to set aside if the published ones are not all there,
+            between 0 and 1; at least one track is set aside, and one is left.
+        seed: of that choice.
+
+    Returns:
+        The tracks to train on and those to validate on.
+
+    Raises:
+        ValueError: if there are fewer than two tracks or the fraction is out of range.
+    """
+    if len(tracks) < 2:
+        raise ValueError(f"tracks must hold at least 2 to split, got {len(tracks)}")
+    if not 0 < fraction < 1:
+        raise ValueError(f"fraction must lie between 0 and 1, got {fraction}")
+    names = {track.name for track in tracks}
+    if names.issuperset(MUSDB_VALIDATION_TRACKS):
+        chosen = set(MUSDB_VALIDATION_TRACKS)
+    else:
+        n_chosen = min(max(1, round(fraction * len(tracks))), len(tracks) - 1)
+        order = np.random.default_rng(seed).permutation(sorted(names))
+        chosen = set(order[:n_chosen].tolist())
+    return (
+        [track for track in tracks if track.name not in chosen],
+        [track for track in tracks if track.name in chosen],
+    )

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Train and evaluate xumx-sliCQ on MUSDB18-HQ, or on procedural stems where that is not at hand.
+#
+#   ./run.sh --musdb /data/musdb18hq --tag first        the published V2
+#   ./run.sh --quick true --tag try                     all stages in a few minutes, no download
+#
+# Options, as pairs (booleans are true or false):
+#   --stage N           first stage to run: 0 data, 1 training, 2 evaluation
+#   --stop_stage N      last one
+#   --tag NAME          the experiment is exp/train_<model>_<tag>; the same again continues it
+#   --model NAME        v2, v2_realtime, small, quick (local/<model>.yml), or a YAML file
+#   --quick BOOL        the model "quick" on a handful of short procedural tracks
+#   --musdb PATH        existing tree: PATH/{train,test}/<track>/{mixture,bass,…}.wav
+#   --expdir PATH       the experiment, where it shall not lie beside the recipe
+#   --data_dir PATH     procedural stems, made where there is no --musdb
+#   --n_tracks N        how many tracks of them
+#   --seconds S         their length
+#   --seed K            their seed
+#   --museval BOOL      also score with museval (BSSEval v4; minutes a track)
+#   --train_options "…" options of train.py: "--max_time_s 3600 --lr 0.0005"
+#   --eval_options "…"  options of eval.py: "--device cuda"
+#   --python PATH       interpreter
+#   --id IDS            devices that CUDA may see: 0,1
+set -e
+set -o pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+stage=0
+stop_stage=2
+tag=default
+model=v2
+quick=false
+musdb=
+expdir=
+data_dir=
+n_tracks=
+seconds=
+seed=42
+museval=false
+train_options=
+eval_options=
+python=python
+id=${CUDA_VISIBLE_DEVICES-}
+
+. "$HERE/utils/parse_options.sh"
+
+if [[ $quick == true ]]; then
+  model=quick
+  n_tracks=${n_tracks:-6}
+  seconds=${seconds:-8}
+fi
+n_tracks=${n_tracks:-64}
+seconds=${seconds:-40}
+
+# Paths are those of the caller. What the recipe writes lies beside it, unless told otherwise.
+absolute() { if [[ -z $1 || $1 == /* ]]; then echo "$1"; else echo "$PWD/$1"; fi; }
+musdb=$(absolute "$musdb")
+expdir=$(absolute "$expdir")
+data_dir=${musdb:-$(absolute "$data_dir")}
+if [[ $model == *.y*ml ]]; then model=$(absolute "$model"); fi
+if [[ $python == */* ]]; then python=$(absolute "$python"); fi
+cd "$HERE"
+
+data_dir=${data_dir:-data/procedural_${n_tracks}x${seconds}s_seed${seed}}
+expdir=${expdir:-exp/train_$(basename "${model%.y*ml}")_${tag}}
+logs=$expdir/logs
+mkdir -p "$logs"
+
+if [[ -n $id ]]; then export CUDA_VISIBLE_DEVICES=$id; fi
+# Threads that wait for work by spinning slow each other down wherever cores are shared.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
+
+if [[ $stage -le 0 && $stop_stage -ge 0 ]]; then
+  echo "Stage 0: data in $data_dir"
+  if [[ -n $musdb ]]; then
+    for split in train test; do
+      if [[ ! -d $musdb/$split ]]; then
+        echo "no folder $musdb/$split: --musdb must name the tree of MUSDB18-HQ" >&2
+        exit 1
+      fi
+    done
+  elif [[ -f $data_dir/.complete ]]; then
+    echo "already made"
+  else
+    $python -m asteroid_slicq.cli synth "$data_dir" \
+      --tracks "$n_tracks" --seconds "$seconds" --seed "$seed" 2>&1 | tee "$logs/data.log"
+    touch "$data_dir/.complete"
+  fi
+fi
+
+if [[ $stage -le 1 && $stop_stage -ge 1 ]]; then
+  echo "Stage 1: training in $expdir"
+  # shellcheck disable=SC2086
+  $python train.py --model "$model" --exp_dir "$expdir" --data_dir "$data_dir" $train_options \
+    2>&1 | tee -a "$logs/train.log"
+fi
+
+if [[ $stage -le 2 && $stop_stage -ge 2 ]]; then
+  echo "Stage 2: evaluation of $expdir/best_model.pth"
+  # shellcheck disable=SC2086
+  $python eval.py --exp_dir "$expdir" --data_dir "$data_dir" --museval "$museval" $eval_options \
+    2>&1 | tee "$logs/eval.log"
+fi

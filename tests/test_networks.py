@@ -1,0 +1,57 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from asteroid_slicq.networks import BlockNetwork, frequency_kernel
+
+
+@pytest.mark.parametrize(("n_bins", "kernel"), [(1, 1), (9, 1), (10, 3), (19, 3), (20, 5)])
+def test_frequency_kernel(n_bins, kernel):
+    assert frequency_kernel(n_bins) == kernel
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("n_bins", "width", "n_slices"), [(3, 16, 7), (12, 20, 5), (22, 8, 4)])
+def test_equals_strided_convolutions_for_each_target(n_bins, width, n_slices, causal):
+    """The grouped, reshaped network against plain layers with one target at a time."""
+    torch.manual_seed(0)
+    network = BlockNetwork(n_bins, width, 3, 2, (5, 6), causal).double()
+    with torch.no_grad():
+        for p in network.parameters():
+            p.normal_()
+        for norm in (network.norm_encode_outer, network.norm_encode_inner):
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2)
+    network.eval()
+    x = torch.rand(2, 2, n_bins, n_slices, width, dtype=torch.float64)
+    masks = network(x)
+    assert masks.shape == (2, 3, 2, n_bins, n_slices, width)
+
+    def norm(h, layer, j):
+        n = layer.num_features // 3
+        part = slice(j * n, (j + 1) * n)
+        args = (layer.running_mean, layer.running_var, layer.weight, layer.bias)
+        return F.relu(F.batch_norm(h, *(a[part] for a in args)))
+
+    for j in range(3):
+        h = ((x + network.shift[:, None, None]) * network.scale[:, None, None]).flatten(-2)
+        h = F.pad(h, (width - 1 if causal else 0, 0))
+        stride = (1, width // 2)
+        h = F.conv2d(h, network.encode_outer.weight.chunk(3)[j], stride=stride)
+        h = norm(h, network.norm_encode_outer, j)
+        h = norm(F.conv2d(h, network.encode_inner.weight.chunk(3)[j]), network.norm_encode_inner, j)
+        h = F.conv_transpose2d(h, network.decode_inner.weight.chunk(3)[j])
+        h = norm(h, network.norm_decode_inner, j)
+        bias = network.decode_outer.bias.chunk(3)[j]
+        h = F.conv_transpose2d(h, network.decode_outer.weight.chunk(3)[j], bias, stride=stride)
+        expected = torch.sigmoid(h[..., : n_slices * width]).unflatten(-1, (n_slices, width))
+        assert torch.allclose(masks[:, j], expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("n_slices", [1, 2, 3])
+def test_short_inputs_are_padded(n_slices, causal):
+    network = BlockNetwork(2, 8, causal=causal).eval()
+    masks = network(torch.rand(1, 2, 2, n_slices, 8))
+    assert masks.shape == (1, 4, 2, 2, n_slices, 8)
+    assert ((masks > 0) & (masks < 1)).all()

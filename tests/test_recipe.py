@@ -1,0 +1,314 @@
+"""The recipe: all stages as a user runs them, and a training that survives being killed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+from asteroid.models import BaseModel
+
+import asteroid_slicq  # noqa: F401, registers the models
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPE = ROOT / "recipes" / "musdb18hq" / "xumx_slicq"
+RATE = 8000
+SOURCES = ["bass", "vocals", "other", "drums"]
+
+TINY = {
+    "data": {"segment_s": 0.5, "samples_per_track": 4, "validation_segments": 4},
+    "model": {
+        "preset": "small",
+        "sample_rate": RATE,
+        "hidden_channels": [2, 3],
+        "transform": {"n_bins": 16, "f_min_hz": 200.0},
+    },
+    "training": {"epochs": 2, "batch_size": 4, "ema_decay": 0.9, "gradient_clipping": 5.0},
+    "run": {"num_workers": 0, "n_threads": 1, "accelerator": "cpu", "log_every_s": 0.0},
+}
+
+pytestmark = pytest.mark.skipif(not RECIPE.is_dir(), reason="recipes are not installed")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """A tree like that of MUSDB18-HQ: three tracks to train and validate on, one to test."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for folder in ("train/a", "train/b", "train/c", "test/d"):
+        (root / folder).mkdir(parents=True)
+        time_s = np.arange(2 * RATE) / RATE
+        stems = []
+        for source, f_hz in zip(SOURCES, (80, 400, 900, 2000), strict=True):
+            tone = np.sin(2 * np.pi * f_hz * (time_s + rng.random()))
+            stem = 0.1 * tone[:, None] + 0.05 * rng.standard_normal((2 * RATE, 2))
+            stems.append(stem)
+            soundfile.write(root / folder / f"{source}.wav", stem, RATE)
+        soundfile.write(root / folder / "mixture.wav", sum(stems), RATE)
+    return root
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("conf") / "tiny.yml"
+    file.write_text(yaml.safe_dump(TINY))
+    return file
+
+
+def environment() -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "CUDA_VISIBLE_DEVICES": "",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def run_sh(*options: str, cwd: Path) -> subprocess.CompletedProcess:
+    command = ["bash", str(RECIPE / "run.sh"), "--python", sys.executable, *options]
+    return subprocess.run(
+        command,
+        check=False,
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def train_command(tiny: Path, data: Path, exp_dir: Path, epochs: int) -> list[str]:
+    options = {"model": tiny, "data_dir": data, "exp_dir": exp_dir, "epochs": epochs}
+    pairs = [str(part) for key, value in options.items() for part in (f"--{key}", value)]
+    return [sys.executable, str(RECIPE / "train.py"), *pairs]
+
+
+def train(*args, **options) -> str:
+    done = subprocess.run(
+        train_command(*args, **options),
+        check=False,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def last_checkpoint(exp_dir: Path) -> dict:
+    return torch.load(exp_dir / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def experiment(data, tiny, tmp_path_factory) -> Path:
+    """All stages, from a working directory that is not the recipe's, with a relative path."""
+    folder = tmp_path_factory.mktemp("work")
+    done = run_sh(
+        *("--musdb", os.path.relpath(data, folder)),
+        *("--model", str(tiny), "--expdir", "exp"),
+        *("--eval_options", "--segment_s 1.0"),
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "exp"
+
+
+def test_stages_write_what_they_promise(experiment):
+    for name in (
+        *("conf.yml", "best_k_models.json", "best_model.pth", "metrics.json"),
+        *("checkpoints/last.ckpt", "logs/train.log", "logs/eval.log", "eval/d.json"),
+    ):
+        assert (experiment / name).stat().st_size > 0, name
+    conf = yaml.safe_load((experiment / "conf.yml").read_text())
+    assert conf["data"]["segment_s"] == 0.5
+    assert conf["optim"]["lr"] == 0.001
+    assert len(json.loads((experiment / "best_k_models.json").read_text())) == 2
+    assert (experiment.parent / "statistics").is_dir()
+    assert "val_loss" in (experiment / "logs" / "train.log").read_text()
+
+
+def test_best_model_is_one_of_asteroid(experiment):
+    model = BaseModel.from_pretrained(str(experiment / "best_model.pth")).eval()
+    assert model.sources == SOURCES
+    assert model.sample_rate == RATE
+    mix = torch.randn(1, 2, RATE, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        stems = model(mix)
+    assert stems.shape == (1, 4, 2, RATE)
+    assert stems.isfinite().all()
+
+
+def test_best_model_has_the_averaged_weights_of_the_best_checkpoint(experiment):
+    scores = json.loads((experiment / "best_k_models.json").read_text())
+    best = torch.load(min(scores, key=lambda path: scores[path]), weights_only=True)
+    written = torch.load(experiment / "best_model.pth", weights_only=True)["state_dict"]
+    for name, value in written.items():
+        assert torch.equal(value, best["state_dict"][f"model.{name}"]), name
+    weight = "model.blocks.0.encode_outer.weight"
+    assert not torch.equal(best["state_dict"][weight], best["current_model_state"][weight])
+
+
+def test_input_scaling_starts_from_the_statistics_of_the_data(experiment):
+    (file,) = (experiment.parent / "statistics").iterdir()
+    statistics = torch.load(file, weights_only=True)
+    model = BaseModel.from_pretrained(str(experiment / "best_model.pth"))
+    shift = torch.cat([p for n, p in model.named_parameters() if n.endswith(".shift")])
+    assert statistics["mean"].shape == shift.shape
+    assert (statistics["std"] > 0).all()
+    # Six steps of at most 0.001 each away.
+    torch.testing.assert_close(shift.detach(), -statistics["mean"], atol=0.01, rtol=0)
+
+
+def test_metrics_hold_the_model_and_its_bounds(experiment):
+    report = json.loads((experiment / "metrics.json").read_text())
+    assert report["n_tracks"] == 1
+    scores = report["scores"]
+    assert set(scores) == {"model", "mixture", "mix-phase oracle"}
+    for kind in scores.values():
+        for measure in ("sdr", "usdr"):
+            assert set(kind[measure]) == {*SOURCES, "mean"}
+    track = json.loads((experiment / "eval" / "d.json").read_text())
+    assert track["mixture"]["sdr"]["bass"] == pytest.approx(scores["mixture"]["sdr"]["bass"])
+    assert scores["mix-phase oracle"]["sdr"]["mean"] > scores["mixture"]["sdr"]["mean"] + 3
+
+
+def test_finished_stages_can_run_again(experiment, data, tiny):
+    before = (experiment / "best_model.pth").read_bytes()
+    log = train(tiny, data, experiment, epochs=2)
+    assert "continuing from" in log
+    after = torch.load(experiment / "best_model.pth", weights_only=True)["state_dict"]
+    (experiment / "before.pth").write_bytes(before)
+    for name, value in torch.load(experiment / "before.pth", weights_only=True)[
+        "state_dict"
+    ].items():
+        assert torch.equal(value, after[name]), name
+
+
+def test_a_killed_training_ends_where_an_uninterrupted_one_does(data, tiny, tmp_path):
+    killed, straight = tmp_path / "killed", tmp_path / "straight"
+    process = subprocess.Popen(
+        train_command(tiny, data, killed, epochs=1000),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (killed / "checkpoints" / "last.ckpt").is_file():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.3)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    epochs = last_checkpoint(killed)["epoch"] + 1
+    log = train(tiny, data, killed, epochs=epochs + 2)
+    assert f"epoch {epochs} step" in log
+    assert f"epoch {epochs - 1} step" not in log
+
+    train(tiny, data, straight, epochs=epochs + 2)
+    ours, theirs = last_checkpoint(killed), last_checkpoint(straight)
+    steps = 2 * (epochs + 2)  # two tracks, four samples each, batches of four
+    assert (ours["global_step"], theirs["global_step"]) == (steps, steps)
+    for key in ("state_dict", "current_model_state"):
+        for name, value in ours[key].items():
+            assert torch.equal(value, theirs[key][name]), name
+    ours, theirs = ours["optimizer_states"][0]["state"], theirs["optimizer_states"][0]["state"]
+    for index, state in ours.items():
+        for name, value in state.items():
+            assert torch.equal(torch.as_tensor(value), torch.as_tensor(theirs[index][name]))
+
+
+def test_a_time_budget_ends_the_training_with_a_model(data, tiny, tmp_path):
+    command = train_command(tiny, data, tmp_path / "exp", epochs=1000)
+    started = time.monotonic()
+    done = subprocess.run(
+        [*command, "--max_time_s", "1", "--schedule", "cosine", "--warmup_steps", "2"],
+        check=False,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.monotonic() - started < 60
+    assert (tmp_path / "exp" / "best_model.pth").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--no-such-option", "1"], "unknown option --no-such-option"),
+        (["--PATH", "/"], "unknown option --PATH"),
+        (["--tag"], "option --tag needs a value"),
+        (["--quick", "yes"], "option --quick must be true or false"),
+        (["train"], "unexpected argument 'train'"),
+    ],
+)
+def test_wrong_options_are_refused(options, message, tmp_path):
+    done = run_sh(*options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_help_lists_every_option(tmp_path):
+    done = run_sh("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    script = (RECIPE / "run.sh").read_text()
+    options = re.findall(r"^([a-z][a-z_]*)=", script.partition("parse_options.sh")[0], re.MULTILINE)
+    assert {"stage", "tag", "model", "quick", "musdb", "museval"} <= set(options)
+    for option in options:
+        assert f"--{option} " in done.stdout
+
+
+def test_a_wrong_tree_is_named(tmp_path):
+    done = run_sh("--musdb", "nowhere", "--expdir", "exp", cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"no folder {tmp_path}/nowhere/train" in done.stderr
+
+
+@pytest.mark.parametrize("model", ["v2", "v2_realtime", "small", "quick"])
+def test_configurations_are_complete_and_parse(model, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(RECIPE))
+    import configuration
+
+    conf = configuration.parse(["--model", model, "--exp_dir", "exp", "--max_time_s", "60"])
+    assert set(conf) == {"data", "model", "loss", "optim", "training", "run", "main_args"}
+    assert conf["training"]["max_time_s"] == 60
+    assert isinstance(conf["optim"]["lr"], float)
+    assert isinstance(conf["optim"]["weight_decay"], float)
+
+
+def test_the_published_settings():
+    conf = yaml.safe_load((RECIPE / "local" / "conf.yml").read_text())
+    assert conf["optim"] == {"optimizer": "adam", "lr": 0.001, "weight_decay": 0.00001}
+    assert (conf["data"]["segment_s"], conf["data"]["samples_per_track"]) == (2.0, 64)
+    training = conf["training"]
+    assert (training["batch_size"], training["epochs"], training["seed"]) == (64, 1000, 42)
+    assert (training["plateau_factor"], training["plateau_patience"]) == (0.3, 80)
+    assert training["patience"] == 1000
+    keys = [key for section in conf.values() for key in section]
+    assert len(keys) == len(set(keys))
+
+
+def test_unknown_keys_of_a_file_are_named(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(RECIPE))
+    import configuration
+
+    file = tmp_path / "odd.yml"
+    file.write_text("training:\n  epoch: 3\n")
+    with pytest.raises(ValueError, match=r"unknown key\(s\) \['epoch'\] in 'training'"):
+        configuration.load(str(file))
+    with pytest.raises(ValueError, match=r"model must be one of .*small.* got 'large'"):
+        configuration.load("large")

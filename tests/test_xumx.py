@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+import torch
+from asteroid.models import BaseModel
+
+import asteroid_slicq
+from asteroid_slicq import XUMXSliCQ
+from asteroid_slicq.convert import convert_v2_state
+from tests.golden import golden
+
+TINY = {"hidden_channels": (3, 4), "transform": {"n_bins": 14, "f_min_hz": 150.0}}
+
+
+def tiny(**arguments) -> XUMXSliCQ:
+    torch.manual_seed(0)
+    return XUMXSliCQ(**{**TINY, **arguments})
+
+
+def test_default_has_the_published_number_of_parameters():
+    assert sum(p.numel() for p in XUMXSliCQ().parameters()) == 15_010_446
+
+
+@pytest.mark.parametrize(("variant", "preset"), [("offline", "v2"), ("realtime", "v2-realtime")])
+def test_equals_the_reference_with_converted_weights(variant, preset):
+    reference = np.load(golden(f"xumx_v2_{variant}_bark14.npz"))
+    state = torch.load(golden(f"xumx_v2_{variant}_bark14_state.pth"), weights_only=True)
+    model = XUMXSliCQ.from_preset(preset, transform=TINY["transform"]).eval()
+    model.load_state_dict(convert_v2_state(state))
+    mix = torch.from_numpy(reference["x"])
+    with torch.inference_mode():
+        masks = model.estimate(mix).masks
+        waveforms = model(mix)
+    for b, mask in enumerate(masks):
+        expected = torch.from_numpy(reference[f"mask{b:02d}"]).movedim(0, 1)
+        assert mask.shape == expected.shape
+        assert (mask - expected).abs().max() < 1e-6
+    expected = torch.from_numpy(reference["y"]).movedim(0, 1)
+    assert (waveforms - expected).abs().max() < 1e-6 * expected.abs().max()
+
+
+@pytest.mark.parametrize("iterations", [0, 1])
+def test_serialises_and_loads_under_weights_only(tmp_path, iterations):
+    model = tiny(wiener_iterations=iterations).eval()
+    path = tmp_path / "model.pth"
+    torch.save(model.serialize(), path)
+    torch.load(path, weights_only=True)
+    loaded = BaseModel.from_pretrained(str(path)).eval()
+    assert isinstance(loaded, XUMXSliCQ)
+    mix = torch.randn(1, 2, 3000)
+    with torch.inference_mode():
+        assert torch.equal(loaded(mix), model(mix))
+    assert loaded.get_model_args() == model.get_model_args()
+
+
+def test_asteroid_checkpoints_load_too(tmp_path):
+    from asteroid.models import ConvTasNet
+
+    model = ConvTasNet(n_src=2, n_filters=16, n_blocks=1, n_repeats=1, bn_chan=8, hid_chan=8)
+    torch.save(model.serialize(), tmp_path / "model.pth")
+    loaded = BaseModel.from_pretrained(str(tmp_path / "model.pth"))
+    assert isinstance(loaded, ConvTasNet)
+
+
+@pytest.mark.parametrize("length", [1, 57, 458, 3001])
+@pytest.mark.parametrize("shape", [(), (2,), (3, 2)])
+def test_shapes(shape, length):
+    model = tiny(n_channels=shape[-1] if shape else 1).eval()
+    with torch.inference_mode():
+        out = model(torch.randn(*shape, length))
+    expected = {0: (4, length), 1: (4, 2, length), 2: (3, 4, 2, length)}[len(shape)]
+    assert out.shape == expected
+
+
+def test_silence_stays_silent():
+    with torch.inference_mode():
+        out = tiny().eval()(torch.zeros(1, 2, 2000))
+    assert not out.any()
+
+
+def test_every_parameter_has_a_finite_gradient():
+    model = tiny()
+    model(torch.randn(2, 2, 3000)).square().sum().backward()
+    for name, p in model.named_parameters():
+        assert p.grad is not None, name
+        assert p.grad.isfinite().all(), name
+    model.zero_grad()
+    model(torch.zeros(1, 2, 3000)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_estimate_is_what_forward_transforms_back():
+    model = tiny().eval()
+    mix = torch.randn(1, 2, 2500)
+    with torch.inference_mode():
+        estimate = model.estimate(mix)
+        waveforms = model.transform.inverse(estimate.coefficients, 2500)
+        assert torch.equal(waveforms, model(mix))
+    assert len(estimate.masks) == len(model.transform.frame.blocks)
+
+
+def test_input_is_not_changed():
+    mix = torch.randn(1, 2, 2000)
+    before = mix.clone()
+    tiny()(mix)
+    assert torch.equal(mix, before)
+
+
+def test_input_statistics_scale_every_bin():
+    model = tiny()
+    n_bins = model.transform.frame.n_bins
+    model.set_input_statistics(torch.arange(n_bins) + 1.0, torch.arange(n_bins) + 2.0)
+    shift = torch.cat([block.shift for block in model.blocks])
+    scale = torch.cat([block.scale for block in model.blocks])
+    assert torch.equal(shift, -(torch.arange(n_bins) + 1.0))
+    assert torch.allclose(scale, 1 / (torch.arange(n_bins) + 2.0))
+    with pytest.raises(ValueError, match="mean and std"):
+        model.set_input_statistics(torch.ones(3), torch.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"sources": []}, "sources"),
+        ({"sources": ["a", "a"]}, "sources"),
+        ({"n_channels": 0}, "n_channels"),
+        ({"hidden_channels": (0, 4)}, "hidden_channels"),
+        ({"wiener_iterations": -1}, "wiener_iterations"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, named):
+    with pytest.raises(ValueError, match=named):
+        tiny(**arguments)
+
+
+def test_wrong_preset_and_wrong_mix_are_named():
+    with pytest.raises(ValueError, match="name must be one of v2"):
+        XUMXSliCQ.from_preset("v7")
+    with pytest.raises(ValueError, match="mix"):
+        tiny()(torch.zeros(1, 3, 1000))
+
+
+def test_package_exports_exist():
+    assert all(hasattr(asteroid_slicq, name) for name in asteroid_slicq.__all__)
