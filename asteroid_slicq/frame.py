@@ -96,25 +96,6 @@ class Frame:
         rise = np.concatenate([zeros, flank, np.ones(n // 2 - len(zeros) - tr)])
         return np.concatenate([rise, 1 - rise])
 
-    @cached_property
-    def unslicing_window(self) -> Array:
-        """Window over a synthesised slice: one where the slicing window is not zero.
-
-        It leaves the inverse exact. Outside that support a slice holds signal only where its
-        coefficients were changed, and there it falls to zero as half a Hann window, as long as the
-        transition where there is room for it, so that a mask's circular echo does not come back.
-
-        Shape:
-            - output: ``(slice_length,)``
-        """
-        n, tr = self.slice_length, self.transition_length
-        outside = n // 4 - tr // 2
-        flank = min(outside, tr)
-        hann = 0.5 * (1 - np.cos(np.pi * np.arange(flank) / max(flank, 1)))
-        rise = np.concatenate([np.zeros(outside - flank), hann])
-        ones = np.ones(n - 2 * outside)
-        return np.concatenate([rise, ones, 1 - hann, np.zeros(outside - flank)])
-
     def n_slices(self, length_samples: int) -> int:
         """Number of slices that cover a signal, the first centred on its first sample."""
         return math.ceil(length_samples / self.slice_hop) + 1

@@ -38,7 +38,7 @@ class Windows:
     Attributes:
         forward: windows of the direction itself, bin after bin in IDFT order.
         adjoint: windows that make the other direction its adjoint.
-        slicing: window over a slice.
+        slicing: window over a slice, or None for a window of ones.
 
     Shape:
         - ``forward``, ``adjoint``: ``(ΣM_k,)``
@@ -47,7 +47,7 @@ class Windows:
 
     forward: Tensor
     adjoint: Tensor
-    slicing: Tensor
+    slicing: Tensor | None
 
     def transposed(self) -> Windows:
         """The windows with which the other direction is the adjoint of this one."""
@@ -110,7 +110,10 @@ def _analyse(x: Tensor, n_slices: int, layout: Layout, windows: Windows) -> tupl
         x.new_empty((batch, n, n_slices, m), dtype=complex_dtype) for n, m in layout.blocks
     )
     for b, s in _chunks(batch, n_slices, layout, x.device):
-        spectrum = torch.fft.rfft(slices[b, s] * windows.slicing)
+        chunk = slices[b, s]
+        if windows.slicing is not None:
+            chunk = chunk * windows.slicing
+        spectrum = torch.fft.rfft(chunk)
         row = torch.gather(spectrum, -1, layout.index.expand(*spectrum.shape[:-1], -1))
         torch.view_as_real(row).flatten(-2).mul_(factors)
         # (batch, slice, freq·time) → (batch, freq, slice, time); einops would cost as much again.
@@ -135,7 +138,9 @@ def _synthesise(
         torch.view_as_real(row).flatten(-2).mul_(factors)
         spectrum = row.new_zeros((*row.shape[:-1], hop + 1))
         spectrum.scatter_add_(-1, layout.index.expand(row.shape), row)
-        chunk = torch.fft.irfft(spectrum, n=layout.slice_length).mul_(windows.slicing)
+        chunk = torch.fft.irfft(spectrum, n=layout.slice_length)
+        if windows.slicing is not None:
+            chunk *= windows.slicing
         halves[b, s] += chunk[..., :hop]
         halves[b, s.start + 1 : s.stop + 1] += chunk[..., hop:]
     return halves[:, 1:n_slices].reshape(batch, -1)[:, :length]

@@ -96,6 +96,7 @@ def design_scale(
     step = (ends[1] - ends[0]) / (n_bins - 1)
     units = ends[0] + step * np.arange(n_bins)
     f_hz = warp.inverse(units)
+    f_hz[[0, -1]] = f_min_hz, f_max_hz  # free of rounding, on which a bin's width may hang
     if scale == "log":
         return f_hz, np.full_like(f_hz, 1 / (4 * np.sinh(step / 2)))
     return f_hz, f_hz / (2 * step * warp.derivative(units))

@@ -56,7 +56,6 @@ class SliCQT(nn.Module):
     sign: Tensor
     windows: Tensor
     slicing_window: Tensor
-    unslicing_window: Tensor
 
     def __init__(
         self,
@@ -90,9 +89,6 @@ class SliCQT(nn.Module):
         self.register_buffer("windows", _split_precision(windows), persistent=False)
         self.register_buffer(
             "slicing_window", _split_precision(self.frame.slicing_window), persistent=False
-        )
-        self.register_buffer(
-            "unslicing_window", _split_precision(self.frame.unslicing_window), persistent=False
         )
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, ...]:
@@ -183,7 +179,7 @@ class SliCQT(nn.Module):
 
     def _synthesis_windows(self, dtype: torch.dtype) -> Windows:
         windows = self.windows.to(dtype).sum(0)
-        return Windows(windows[2], windows[3], self.unslicing_window.to(dtype).sum(0))
+        return Windows(windows[2], windows[3], None)
 
 
 def _split_precision(values: np.ndarray) -> Tensor:

@@ -11,7 +11,7 @@ GOLDEN = Path(os.environ.get("SLICQ_GOLDEN", Path(__file__).parents[2] / "shared
 
 def golden(name: str) -> Path:
     """Path of a reference file; skips the test, saying so, where it is absent."""
-    path = GOLDEN / name
+    path = DATA / name if (DATA / name).is_file() else GOLDEN / name
     if not path.is_file():
         pytest.skip(f"reference file {path} is absent (set SLICQ_GOLDEN to its folder)")
     return path
