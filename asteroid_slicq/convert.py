@@ -25,7 +25,7 @@ _LAYERS = {
     "7": "norm_decode_inner",
     "9": "decode_outer",
 }
-"""Index in the original's ``Sequential`` → layer of :class:`asteroid_slicq.networks.BlockNetwork`."""
+"""Index in the original's ``Sequential`` → layer of a ``BlockNetwork``."""
 
 
 def convert_v2_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -71,7 +72,7 @@ class Frame:
     def blocks(self) -> tuple[tuple[int, int], ...]:
         """``(bins, coefficients per slice)`` of each run of neighbours with one width."""
         edges = [0, *(np.flatnonzero(np.diff(self.widths)) + 1), self.n_bins]
-        return tuple((b - a, int(self.widths[a])) for a, b in zip(edges, edges[1:], strict=False))
+        return tuple((b - a, int(self.widths[a])) for a, b in pairwise(edges))
 
     @cached_property
     def bins_per_block(self) -> tuple[int, ...]:
@@ -168,7 +169,8 @@ def design_frame(
     tr = suggested_transition_length(n) if transition_length is None else transition_length
     if tr < 2 or tr % 2 or tr > n // 2:
         raise ValueError(
-            f"transition_length must be even and between 2 and slice_length / 2 = {n // 2}, got {tr}"
+            "transition_length must be even and between 2 and slice_length / 2 = "
+            f"{n // 2}, got {tr}"
         )
 
     nu = f_hz * n / sample_rate

@@ -110,7 +110,8 @@ def combination_mse(
     if block_weights is not None:
         if len(block_weights) != len(losses):
             raise ValueError(
-                f"block_weights must be one for each of {len(losses)} blocks, got {len(block_weights)}"
+                f"block_weights must be one for each of {len(losses)} blocks, "
+                f"got {len(block_weights)}"
             )
         losses = [weight * loss for weight, loss in zip(block_weights, losses, strict=True)]
     return torch.stack(losses).mean()
@@ -181,9 +182,7 @@ class XUMXLoss(nn.Module):
         ValueError: if a weight is negative.
     """
 
-    def __init__(
-        self, mask_sum_weight: float = 1.0, block_weights: Sequence[float] | None = None
-    ):
+    def __init__(self, mask_sum_weight: float = 1.0, block_weights: Sequence[float] | None = None):
         super().__init__()
         if block_weights is not None and not all(weight >= 0 for weight in block_weights):
             raise ValueError("block_weights must not be negative")

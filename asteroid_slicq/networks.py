@@ -11,6 +11,8 @@ of M/2 coefficients seen as channels, which turns 70 thin strided convolutions i
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -86,18 +88,14 @@ class BlockNetwork(nn.Module):
         x = F.relu(self.norm_encode_outer(F.conv2d(x, self._as_frames(self.encode_outer.weight))))
         x = F.relu(self.norm_encode_inner(self.encode_inner(x)))
         x = F.relu(self.norm_decode_inner(self.decode_inner(x)))
-        x = F.conv_transpose2d(
-            x, self._as_frames(self.decode_outer.weight), groups=self.n_sources
-        )
-        x = rearrange(
-            x, "b (j c h) f n -> b j c f (n h)", j=self.n_sources, c=self.n_channels
-        )
-        bias = rearrange(self.decode_outer.bias, "(j c) -> j c 1 1", j=self.n_sources)
+        x = F.conv_transpose2d(x, self._as_frames(self.decode_outer.weight), groups=self.n_sources)
+        x = rearrange(x, "b (j c h) f n -> b j c f (n h)", j=self.n_sources, c=self.n_channels)
+        bias = rearrange(cast(Tensor, self.decode_outer.bias), "(j c) -> j c 1 1", j=self.n_sources)
         masks = torch.sigmoid(x[..., : n_slices * width] + bias)
         return rearrange(masks, "b j c f (s t) -> b j c f s t", t=width)
 
     def _padding(self, n_slices: int, width: int) -> tuple[int, int]:
-        """Zeros before and after, so that the inner kernel has its 4 frames in a short input too."""
+        """Zeros before and after: the inner kernel needs its 4 frames in a short input too."""
         before = width - 1 if self.causal else 0
         n_frames = (n_slices * width + before - width) // (width // 2) + 1
         return before, max(0, _TIME_KERNEL - n_frames) * (width // 2)

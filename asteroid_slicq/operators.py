@@ -78,7 +78,7 @@ class Layout:
         return torch.stack([windows, windows * self.sign.to(windows.dtype)], dim=-1).flatten()
 
     def interleave_folded(self, windows: Tensor) -> Tensor:
-        """The same for the way back into a half spectrum, whose irfft counts DC and Nyquist once."""
+        """The same for the way back: ``irfft`` counts DC and Nyquist once, other bins twice."""
         edge = (self.index == 0) | (self.index == self.slice_length // 2)
         return self.interleave(torch.where(edge, 2 * windows, windows))
 
@@ -124,9 +124,7 @@ def _analyse(x: Tensor, n_slices: int, layout: Layout, windows: Windows) -> tupl
     return blocks
 
 
-def _synthesise(
-    blocks: Sequence[Tensor], length: int, layout: Layout, windows: Windows
-) -> Tensor:
+def _synthesise(blocks: Sequence[Tensor], length: int, layout: Layout, windows: Windows) -> Tensor:
     batch, _, n_slices, _ = blocks[0].shape
     hop = layout.slice_length // 2
     factors = layout.interleave_folded(windows.forward)

@@ -56,9 +56,7 @@ WARPS: dict[str, Warp] = {
 }
 
 
-def design_scale(
-    scale: str, n_bins: int, f_min_hz: float, f_max_hz: float
-) -> tuple[Array, Array]:
+def design_scale(scale: str, n_bins: int, f_min_hz: float, f_max_hz: float) -> tuple[Array, Array]:
     """Centre frequencies and quality factors of ``n_bins`` bins, both ends included.
 
     Args:

@@ -98,7 +98,8 @@ def _solve(power: Tensor, spatial: Tensor, x: Tensor) -> Tensor:
     """(Σ_j PSD_j·R_j + √ε·I)⁻¹·x for every bin and frame.
 
     Shape:
-        - power: ``(batch, source, freq, frame)``; spatial: ``(batch, source, freq, channel, channel)``
+        - power: ``(batch, source, freq, frame)``
+        - spatial: ``(batch, source, freq, channel, channel)``
         - x: ``(batch, channel, freq, frame)``; output: ``(batch, freq, channel, frame)``
     """
     regularisation = _EPS**0.5

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from asteroid.models import BaseModel
@@ -43,8 +43,8 @@ class XUMXSliCQ(BaseModel):
     """xumx-sliCQ V2, offline or realtime.
 
     The magnitudes of the mix in each block of the sliCQT go through a small network of their own,
-    which gives one mask for each source. The masked magnitudes get the phase of the mix, are refined
-    by Wiener-EM (offline) and transformed back.
+    which gives one mask for each source. The masked magnitudes get the phase of the mix, are
+    refined by Wiener-EM (offline) and transformed back.
 
     Args:
         sources: names of the sources, in the order of the output.
@@ -56,7 +56,7 @@ class XUMXSliCQ(BaseModel):
         transform: arguments of :class:`asteroid_slicq.SliCQT`, where they differ from its defaults.
 
     Shape:
-        - mix: ``(batch, channel, time)``; ``(channel, time)`` and, with one channel, ``(time,)`` too
+        - mix: ``(batch, channel, time)``; ``(channel, time)`` and, of one channel, ``(time,)`` too
         - output: ``(batch, source, channel, time)``, without ``batch`` where the mix had none
 
     Raises:
@@ -148,9 +148,7 @@ class XUMXSliCQ(BaseModel):
         Shape:
             - mix: ``(batch, channel, freq, slice, time)``, complex, one tensor a block
         """
-        masks = tuple(
-            network(block.abs()) for network, block in zip(self.blocks, mix, strict=True)
-        )
+        masks = tuple(network(block.abs()) for network, block in zip(self.blocks, mix, strict=True))
         coefficients = tuple(
             self._refine(apply_mix_phase(mask, block), block)
             for mask, block in zip(masks, mix, strict=True)
@@ -179,7 +177,8 @@ class XUMXSliCQ(BaseModel):
         std = std.clamp(min=max(1e-4 * float(std.max()), 1e-8))
         sizes = list(self.transform.frame.bins_per_block)
         with torch.no_grad():
-            for network, m, s in zip(self.blocks, mean.split(sizes), std.split(sizes), strict=True):
+            for block, m, s in zip(self.blocks, mean.split(sizes), std.split(sizes), strict=True):
+                network = cast(BlockNetwork, block)
                 network.shift.copy_(-m)
                 network.scale.copy_(1 / s)
 

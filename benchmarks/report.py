@@ -1,0 +1,75 @@
+"""Timing side by side, peak memory in a process of its own, and a section of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import platform
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+
+def time_side_by_side(
+    runs: Mapping[str, Callable[[], object]], repetitions: int, budget_s: float = 60.0
+) -> dict[str, tuple[float, float]]:
+    """Minimum and median seconds of each run; they take turns, so that noise hits all alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for run in runs.values():  # warm up
+        run()
+    end = time.perf_counter() + budget_s
+    for repetition in range(repetitions):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+        if repetition >= 4 and time.perf_counter() > end:
+            break
+    return {name: (min(s), statistics.median(s)) for name, s in seconds.items()}
+
+
+def peak_mib(script: str, *arguments: str) -> float:
+    """Peak memory above the input's, which ``script`` prints last, in a fresh process."""
+    command = [sys.executable, script, *arguments]
+    out = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(out.stdout.split()[-1])
+
+
+def resident_mib() -> float:
+    """Highest resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def machine() -> str:
+    """What the numbers were measured on."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file() and (found := re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text())):
+        model = found[1]
+    return (
+        f"{model}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"Python {platform.python_version()}, float32"
+    )
+
+
+def write_section(name: str, text: str) -> None:
+    """Replace the section of one benchmark in docs/benchmarks.md, or append it."""
+    page = PAGE.read_text() if PAGE.is_file() else "# Benchmarks\n"
+    section = f"<!-- {name} -->\n{text.strip()}\n<!-- end of {name} -->"
+    pattern = re.compile(rf"<!-- {name} -->.*?<!-- end of {name} -->", re.DOTALL)
+    page = pattern.sub(lambda _: section, page) if pattern.search(page) else f"{page}\n{section}\n"
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page)
