@@ -195,7 +195,7 @@ class XUMXSliCQ(BaseModel):
 
     def get_model_args(self) -> dict[str, Any]:
         """Arguments that build this model again, in plain types."""
-        return {**self._args, "sources": list(self.sources)}
+        return {**self._args, "wiener_iterations": self.wiener_iterations}
 
     def serialize(self) -> dict[str, Any]:
         """The model as a dictionary of plain types and tensors, for ``torch.save``."""

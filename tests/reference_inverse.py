@@ -2,7 +2,7 @@
 
 A bin whose window crosses DC needs its conjugate mirror image there: with F the DFT of its
 coefficients, B[j] = conj F[−j] at the DFT bins −p + j. The V2 reference takes B[j] = conj F[j + 1]
-in the rotated domain in which it computes (slice s turned by ±N/4); the V1 reference leaves B out. Its
+in the rotated domain in which it computes (slice s turned by ±N/4); the V1 reference has no B. Its
 14-bin frame has such a bin, so it reconstructs the reference input to 4e-4 there; ``nsgt`` and this
 package are exact. The default frame has none: see ``test_published_frame_is_not_concerned``.
 """

@@ -64,7 +64,7 @@ def main(conf: configuration.Configuration) -> None:
         log.info("continuing from %s", resumed)
     trainer.fit(system, ckpt_path=resumed if resumed.is_file() else None)
     if trainer.is_global_zero:
-        write_results(trainer, system, train_set, exp_dir)
+        write_results(conf, trainer, system, exp_dir)
 
 
 def make_model(conf: configuration.Configuration) -> XUMXSliCQ:
@@ -254,7 +254,7 @@ def make_trainer(conf: configuration.Configuration, exp_dir: Path) -> pl.Trainer
 
 
 def write_results(
-    trainer: pl.Trainer, system: XUMXSystem, train_set: TrainingSegments, exp_dir: Path
+    conf: configuration.Configuration, trainer: pl.Trainer, system: XUMXSystem, exp_dir: Path
 ) -> None:
     """Write the list of the best checkpoints and, as a model of Asteroid, the very best."""
     checkpoint = trainer.checkpoint_callback
@@ -264,6 +264,8 @@ def write_results(
     best = exp_dir / "checkpoints" / Path(checkpoint.best_model_path).name
     system.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
     system.cpu()
+    if conf["training"]["final_wiener_iterations"] is not None:
+        system.model.wiener_iterations = conf["training"]["final_wiener_iterations"]
     partial = exp_dir / "best_model.partial"
     torch.save(system.model.serialize(), partial)
     partial.replace(exp_dir / "best_model.pth")
