@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -83,9 +84,9 @@ class Layout:
         return self.interleave(torch.where(edge, 2 * windows, windows))
 
     @property
-    def row_sizes(self) -> list[int]:
-        """Coefficients of each block in the flat row."""
-        return [n_bins * width for n_bins, width in self.blocks]
+    def starts(self) -> Iterator[int]:
+        """Where each block starts in the flat row."""
+        return accumulate((n_bins * width for n_bins, width in self.blocks[:-1]), initial=0)
 
 
 def _chunks(batch: int, n_slices: int, layout: Layout, device: torch.device) -> Iterator[tuple]:
@@ -104,23 +105,33 @@ def _analyse(x: Tensor, n_slices: int, layout: Layout, windows: Windows) -> tupl
     hop = layout.slice_length // 2
     padded = torch.nn.functional.pad(x, (hop, n_slices * hop - length))
     slices = padded.unfold(-1, layout.slice_length, hop)
-    complex_dtype = torch.complex(x[:0], x[:0]).dtype
     factors = layout.interleave(windows.forward)
-    blocks = tuple(
-        x.new_empty((batch, n, n_slices, m), dtype=complex_dtype) for n, m in layout.blocks
-    )
-    for b, s in _chunks(batch, n_slices, layout, x.device):
+    chunks = list(_chunks(batch, n_slices, layout, x.device))
+    complex_dtype = torch.promote_types(x.dtype, torch.complex64)
+    blocks: tuple[Tensor, ...] = ()
+    if len(chunks) > 1:
+        shapes = ((batch, n, n_slices, m) for n, m in layout.blocks)
+        blocks = tuple(x.new_empty(shape, dtype=complex_dtype) for shape in shapes)
+    for b, s in chunks:
         chunk = slices[b, s]
         if windows.slicing is not None:
             chunk = chunk * windows.slicing
         spectrum = torch.fft.rfft(chunk)
         row = torch.gather(spectrum, -1, layout.index.expand(*spectrum.shape[:-1], -1))
         torch.view_as_real(row).flatten(-2).mul_(factors)
-        # (batch, slice, freq·time) → (batch, freq, slice, time); einops would cost as much again.
-        parts = row.split(layout.row_sizes, dim=-1)
-        for block, part, shape in zip(blocks, parts, layout.blocks, strict=True):
-            bins = torch.fft.ifft(part.unflatten(-1, shape))
-            block[b, :, s].copy_(bins.transpose(1, 2))
+        # (batch, slice, freq·time) → (batch, freq, slice, time), by hand in this innermost loop:
+        # for a second of music einops would cost more than the transform itself.
+        size_b, size_s, _ = row.shape
+        step_b, step_s, _ = row.stride()
+        parts = (
+            row.as_strided((size_b, size_s, n, m), (step_b, step_s, m, 1), start)
+            for start, (n, m) in zip(layout.starts, layout.blocks, strict=True)
+        )
+        bins = (torch.fft.ifft(part).transpose(1, 2) for part in parts)
+        if not blocks:
+            return tuple(each.contiguous() for each in bins)
+        for block, each in zip(blocks, bins, strict=True):
+            block[b, :, s].copy_(each)
     return blocks
 
 
@@ -175,6 +186,8 @@ def analyse(x: Tensor, n_slices: int, layout: Layout, windows: Windows) -> tuple
         - x: ``(batch, length)``, real
         - output: ``(batch, freq, slice, time)`` complex, one tensor a block
     """
+    if not (torch.is_grad_enabled() and x.requires_grad):
+        return _analyse(x, n_slices, layout, windows)
     return _Analyse.apply(x, n_slices, layout, windows)  # type: ignore[return-value]
 
 
@@ -185,4 +198,6 @@ def synthesise(blocks: Sequence[Tensor], length: int, layout: Layout, windows: W
         - blocks: ``(batch, freq, slice, time)`` complex, one tensor a block
         - output: ``(batch, length)``, real
     """
+    if not (torch.is_grad_enabled() and any(block.requires_grad for block in blocks)):
+        return _synthesise(blocks, length, layout, windows)
     return _Synthesise.apply(length, layout, windows, *blocks)  # type: ignore[return-value]
