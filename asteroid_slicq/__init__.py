@@ -8,6 +8,7 @@ from asteroid_slicq import host
 
 host.heal()
 
+from asteroid_slicq import losses, wiener  # noqa: E402
 from asteroid_slicq.frame import Frame, design_frame  # noqa: E402
 from asteroid_slicq.transform import SliCQT  # noqa: E402
 from asteroid_slicq.xumx import Estimate, XUMXSliCQ, load_default_model  # noqa: E402
@@ -21,4 +22,6 @@ __all__ = [
     "XUMXSliCQ",
     "design_frame",
     "load_default_model",
+    "losses",
+    "wiener",
 ]

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         with _terminable():
-            args = _parser(argv).parse_args(argv)
+            args = _parse(argv)
             return args.run(args)
     except SystemExit as end:  # help and usage errors of argparse, termination
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 2
@@ -57,6 +57,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{type(error).__name__}: {error} (unexpected; `asteroid-slicq --debug …` shows where)"
         )
         return 1
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Arguments of a command, whose inputs may stand before and after its options."""
+    parser = _parser(argv)
+    args, rest = parser.parse_known_args(argv)
+    if rest and not any(word.startswith("-") for word in rest) and hasattr(args, "inputs"):
+        args.inputs += rest
+    elif rest:
+        getattr(args, "parser", parser).error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:

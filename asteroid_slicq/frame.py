@@ -20,7 +20,7 @@ import numpy as np
 from asteroid_slicq.scales import Array, design_scale
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
     """Bins, windows and slices of a sliCQT. Build it with :func:`design_frame`.
 
@@ -145,8 +145,17 @@ def design_frame(
         min_width: least width of a bin, in DFT bins of the slice, a multiple of 4.
 
     Raises:
+        TypeError: when a size is no integer.
         ValueError: when an argument lies outside its range, or no frame results.
     """
+    for name, size in (
+        ("n_bins", n_bins),
+        ("slice_length", slice_length),
+        ("transition_length", transition_length),
+        ("min_width", min_width),
+    ):
+        if size is not None and not isinstance(size, int):
+            raise TypeError(f"{name} must be an integer, got {size!r}")
     if sample_rate <= 0:
         raise ValueError(f"sample_rate must be above 0 Hz, got {sample_rate}")
     nyquist_hz = sample_rate / 2
@@ -160,7 +169,7 @@ def design_frame(
     f_hz, q = design_scale(scale, n_bins, f_min_hz, f_max_hz)
     inside = (f_hz > 0) & (f_hz < nyquist_hz * (1 - 1e-12))
     f_hz, q = f_hz[inside], q[inside]
-    n = slice_length or suggested_slice_length(f_hz, q, sample_rate)
+    n = suggested_slice_length(f_hz, q, sample_rate) if slice_length is None else slice_length
     if n < 4 or n % 4:
         raise ValueError(
             f"slice_length must be a positive multiple of 4, got {n}; "

@@ -22,17 +22,8 @@ def heal() -> None:
 
 def register_model(model: type) -> None:
     """Make a model known to ``BaseModel.from_pretrained``; once is enough, twice is harmless."""
-    registered = getattr(models, model.__name__, None)
-    if registered is None or registered is not model:
-        _drop_reloaded(model)
+    if getattr(models, model.__name__, None) is not model:
         models.register_model(model)
-
-
-def _drop_reloaded(model: type) -> None:
-    """Forget an earlier version of the same class, as ``importlib.reload`` leaves behind."""
-    earlier = vars(models).get(model.__name__)
-    if earlier is not None and earlier.__module__ == model.__module__:
-        delattr(models, model.__name__)
 
 
 def plain_serialization(conf: dict[str, Any]) -> dict[str, Any]:

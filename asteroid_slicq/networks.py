@@ -36,11 +36,13 @@ class BlockNetwork(nn.Module):
         n_sources: targets.
         n_channels: audio channels.
         hidden_channels: channels of the outer and the inner layer, for each target.
-        causal: pad on the left, so that no frame looks at slices before it was complete.
+        causal: pad the first convolution on the left by M − 1 coefficients (realtime). The inner
+            kernel still looks ahead: a mask depends on input up to 1.5 slices later, and on none
+            after that.
 
     Shape:
         - magnitudes: ``(batch, channel, freq, slice, time)``, real
-        - output: ``(batch, source, channel, freq, slice, time)``, in 0 … 1
+        - output: ``(batch, source, channel, freq, slice, time)``, in 0 … 1, of the same dtype
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class BlockNetwork(nn.Module):
         """Masks of all targets, see the class."""
         # b batch, j source, c channel, f freq, s slice, t time, n half-slices, h half of a slice
         n_slices, width = magnitudes.shape[-2:]
-        x = (magnitudes + self.shift[:, None, None]) * self.scale[:, None, None]
+        x = (magnitudes.to(self.shift.dtype) + self.shift[:, None, None]) * self.scale[
+            :, None, None
+        ]
         x = rearrange(x, "b c f s t -> b c f (s t)")
         before, after = self._padding(n_slices, width)
         if before or after:
@@ -92,7 +96,7 @@ class BlockNetwork(nn.Module):
         x = rearrange(x, "b (j c h) f n -> b j c f (n h)", j=self.n_sources, c=self.n_channels)
         bias = rearrange(cast(Tensor, self.decode_outer.bias), "(j c) -> j c 1 1", j=self.n_sources)
         masks = torch.sigmoid(x[..., : n_slices * width] + bias)
-        return rearrange(masks, "b j c f (s t) -> b j c f s t", t=width)
+        return rearrange(masks, "b j c f (s t) -> b j c f s t", t=width).to(magnitudes.dtype)
 
     def _padding(self, n_slices: int, width: int) -> tuple[int, int]:
         """Zeros before and after: the inner kernel needs its 4 frames in a short input too."""

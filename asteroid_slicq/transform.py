@@ -105,9 +105,12 @@ class SliCQT(nn.Module):
             - output: ``(..., channel, freq, slice, time)`` each
 
         Raises:
+            TypeError: for what is no tensor.
             ValueError: for an empty or complex waveform.
         """
-        if waveform.ndim < 1 or waveform.shape[-1] == 0 or waveform.is_complex():
+        if not isinstance(waveform, Tensor):
+            raise TypeError(f"waveform must be a tensor, got {type(waveform).__name__}")
+        if waveform.ndim < 1 or waveform.numel() == 0 or waveform.is_complex():
             raise ValueError(
                 "waveform must be real and hold at least one sample, got "
                 f"{tuple(waveform.shape)} of {waveform.dtype}"
@@ -163,10 +166,16 @@ class SliCQT(nn.Module):
                 f"coefficients must be {len(self.frame.blocks)} blocks (freq, time) = "
                 f"{self.frame.blocks[:2]} …, got {len(found)} blocks {tuple(found[:2])} …"
             )
-        n_slices = {block.shape[-2] for block in coefficients}
-        if len(n_slices) != 1:
-            raise ValueError(f"all blocks must have the same number of slices, got {n_slices}")
-        longest = (n_slices.pop() - 1) * self.frame.slice_hop
+        first = coefficients[0]
+        for block in coefficients:
+            same = block.shape[:-3] == first.shape[:-3] and block.shape[-2] == first.shape[-2]
+            if not (same and block.is_complex() and block.dtype == first.dtype and block.numel()):
+                raise ValueError(
+                    "coefficients must be complex, of one dtype, with the same leading shape and "
+                    f"number of slices, got {tuple(first.shape)} of {first.dtype} and "
+                    f"{tuple(block.shape)} of {block.dtype}"
+                )
+        longest = (first.shape[-2] - 1) * self.frame.slice_hop
         if not 0 < length <= longest:
             raise ValueError(f"length must lie in 1 … {longest} for these slices, got {length}")
 
@@ -185,8 +194,8 @@ class SliCQT(nn.Module):
 def _split_precision(values: np.ndarray) -> Tensor:
     """Float64 values as the sum of two float32 numbers, 48 bits in all.
 
-    So ``module.double()`` has its full precision back, whatever casts came before, and devices
-    without float64 can hold the buffer.
+    So ``module.double()`` has its full precision, also after ``module.float()``, and devices
+    without float64 can hold the buffer. A cast to 16 bits does lose it.
 
     Shape:
         - values: any; output: ``(2, *values.shape)``

@@ -50,7 +50,8 @@ def wiener_em(
         - output: as ``estimates``
 
     Raises:
-        ValueError: for a negative number of iterations or an empty window.
+        ValueError: for shapes that do not fit, a negative number of iterations or an empty
+            window.
 
     Example:
         >>> mix = torch.randn(1, 2, 3, 40, dtype=torch.complex64)
@@ -58,6 +59,11 @@ def wiener_em(
         >>> bool((sources.sum(1) - mix).abs().max() < 0.01)
         True
     """
+    if estimates.ndim != 5 or estimates[:, 0].shape != mix.shape:
+        raise ValueError(
+            "estimates must be (batch, source, channel, freq, frame) and mix the same without "
+            f"source, got {tuple(estimates.shape)} and {tuple(mix.shape)}"
+        )
     if iterations < 0:
         raise ValueError(f"iterations must be at least 0, got {iterations}")
     n_frames = mix.shape[-1]

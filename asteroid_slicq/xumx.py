@@ -50,7 +50,8 @@ class XUMXSliCQ(BaseModel):
         sources: names of the sources, in the order of the output.
         n_channels: audio channels of the mix.
         hidden_channels: channels of the outer and the inner convolutions, for each source.
-        causal: pad the first convolution on the left (realtime).
+        causal: pad the first convolution on the left (realtime); the masks then look ahead by at
+            most 1.5 slices, see :class:`asteroid_slicq.networks.BlockNetwork`.
         wiener_iterations: EM iterations on the coefficients; 0 leaves the phase of the mix.
         sample_rate: in Hz.
         transform: arguments of :class:`asteroid_slicq.SliCQT`, where they differ from its defaults.
@@ -81,13 +82,17 @@ class XUMXSliCQ(BaseModel):
         transform: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(sample_rate=sample_rate, in_channels=n_channels)
-        if not sources or len(set(sources)) != len(sources):
-            raise ValueError(f"sources must be distinct names, at least one, got {list(sources)}")
+        if isinstance(sources, str) or not sources or len(set(sources)) != len(sources):
+            raise ValueError(f"sources must be distinct names, at least one, got {sources!r}")
         if n_channels < 1:
             raise ValueError(f"n_channels must be at least 1, got {n_channels}")
+        if not isinstance(hidden_channels, Sequence) or len(hidden_channels) != 2:
+            raise ValueError(f"hidden_channels must be two numbers, got {hidden_channels!r}")
         outer, inner = hidden_channels
         if min(outer, inner) < 1:
             raise ValueError(f"hidden_channels must be at least 1, got {tuple(hidden_channels)}")
+        if "sample_rate" in (transform or {}):
+            raise ValueError("transform must not hold sample_rate: the model's own is its")
         if wiener_iterations < 0:
             raise ValueError(f"wiener_iterations must be at least 0, got {wiener_iterations}")
         self.sources = list(sources)
@@ -192,6 +197,10 @@ class XUMXSliCQ(BaseModel):
         from asteroid_slicq import separator
 
         return separator.separate(self, wav, *args, **kwargs)
+
+    def file_separate(self, filename: str, *args: Any, **kwargs: Any) -> Any:
+        """Separate a file; Asteroid's own takes no song in stereo."""
+        return self.separate(filename, *args, **kwargs)
 
     def get_model_args(self) -> dict[str, Any]:
         """Arguments that build this model again, in plain types."""

@@ -44,7 +44,8 @@ def peak_mib(script: str, *arguments: str) -> float:
 
 def resident_mib() -> float:
     """Highest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

@@ -59,6 +59,19 @@ def forward_inverse_backward(transform: Callable, x: Tensor) -> Callable[[], Non
     return run
 
 
+def backward_alone(transform: Callable, x: Tensor) -> Callable[[], None]:
+    """The gradient of a sum over all coefficients, the graph kept."""
+    leaf = x.clone().requires_grad_()
+    blocks = transform(leaf)
+    blocks = blocks if isinstance(blocks, tuple) else (blocks,)
+    gradients = [torch.ones_like(block) for block in blocks]
+
+    def run() -> None:
+        torch.autograd.grad(blocks, leaf, gradients, retain_graph=True)
+
+    return run
+
+
 def measure(shape: tuple[int, ...], repetitions: int) -> dict[str, dict[str, tuple[float, float]]]:
     """Seconds (minimum, median) of each direction and transform for one input."""
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
@@ -75,6 +88,9 @@ def measure(shape: tuple[int, ...], repetitions: int) -> dict[str, dict[str, tup
             "inverse": report.time_side_by_side(inverse, repetitions),
         }
     del coefficients
+    backward = {n: backward_alone(t, x) for n, t in transforms.items()}
+    seconds["backward of forward"] = report.time_side_by_side(backward, max(3, repetitions // 4))
+    del backward
     every = {n: forward_inverse_backward(t, x) for n, t in transforms.items()}
     seconds["all three"] = report.time_side_by_side(every, max(3, repetitions // 4))
     return seconds

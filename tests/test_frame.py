@@ -69,6 +69,7 @@ def test_positions_are_even_and_widths_multiples_of_four():
         ({"f_max_hz": 30000.0}, "f_max_hz"),
         ({"f_min_hz": 22050.0}, "f_min_hz"),
         ({"slice_length": 18062}, "slice_length.*18064|slice_length.*18060"),
+        ({"slice_length": 0}, "slice_length"),
         ({"transition_length": 3}, "transition_length"),
         ({"transition_length": 9032}, "transition_length"),
         ({"window": "kaiser"}, "window"),

@@ -48,6 +48,23 @@ def test_equals_strided_convolutions_for_each_target(n_bins, width, n_slices, ca
         assert torch.allclose(masks[:, j], expected, atol=1e-10)
 
 
+def test_realtime_looks_ahead_by_one_and_a_half_slices_and_no_more():
+    torch.manual_seed(0)
+    width, n_slices, changed = 16, 12, 7
+    network = BlockNetwork(3, width, causal=True).eval()
+    x = torch.rand(1, 2, 3, n_slices, width)
+    y = x.clone()
+    y[..., changed:, :] += 1
+    difference = (network(x) - network(y)).abs().amax(dim=(0, 1, 2, 3)).flatten()
+    first = int(difference.nonzero()[0])
+    assert first == changed * width - 3 * width // 2
+
+
+def test_half_precision_computes_in_the_dtype_of_its_weights():
+    network = BlockNetwork(2, 8).bfloat16().eval()
+    assert network(torch.rand(1, 2, 2, 5, 8)).dtype == torch.float32
+
+
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("n_slices", [1, 2, 3])
 def test_short_inputs_are_padded(n_slices, causal):

@@ -177,7 +177,13 @@ def test_sine_lands_in_its_bin():
 
 
 @pytest.mark.parametrize(
-    "waveform", [torch.zeros(2, 0), torch.tensor(1.0), torch.zeros(9, dtype=torch.complex64)]
+    "waveform",
+    [
+        torch.zeros(2, 0),
+        torch.zeros(0, 2, 9),
+        torch.tensor(1.0),
+        torch.zeros(9, dtype=torch.complex64),
+    ],
 )
 def test_wrong_waveforms_are_refused(waveform):
     with pytest.raises(ValueError, match="waveform"):
@@ -193,5 +199,9 @@ def test_wrong_coefficients_are_refused():
         slicqt.inverse(blocks, 0)
     with pytest.raises(ValueError, match="coefficients"):
         slicqt.inverse(blocks[1:], 500)
+    with pytest.raises(ValueError, match="leading shape"):
+        slicqt.inverse([blocks[0].expand(3, *blocks[0].shape), *blocks[1:]], 500)
+    with pytest.raises(ValueError, match="complex"):
+        slicqt.inverse([blocks[0].real, *blocks[1:]], 500)
     with pytest.raises(ValueError, match="slices"):
         slicqt.inverse([blocks[0][..., :-1, :], *blocks[1:]], 500)

@@ -140,6 +140,9 @@ def test_input_statistics_scale_every_bin():
     [
         ({"sources": []}, "sources"),
         ({"sources": ["a", "a"]}, "sources"),
+        ({"sources": "vocals"}, "sources"),
+        ({"hidden_channels": 3}, "hidden_channels"),
+        ({"transform": {"sample_rate": 8000}}, "sample_rate"),
         ({"n_channels": 0}, "n_channels"),
         ({"hidden_channels": (0, 4)}, "hidden_channels"),
         ({"wiener_iterations": -1}, "wiener_iterations"),

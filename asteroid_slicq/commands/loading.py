@@ -95,7 +95,7 @@ def resolve_device(name: str) -> str:
 def _load_default() -> nn.Module:
     import asteroid_slicq
 
-    return asteroid_slicq.load_default_model()  # pyright: ignore[reportAttributeAccessIssue]
+    return asteroid_slicq.load_default_model()
 
 
 def _load_pretrained(spec: str) -> nn.Module:
@@ -126,7 +126,7 @@ def _why_not_loaded(error: Exception) -> str:
         )
     if isinstance(error, RuntimeError) and "state_dict" in text:
         return "its weights do not fit the model that it names"
-    return f"is no model file ({type(error).__name__}: {_first_line(error)})"
+    return "is no model file that can be read"
 
 
 def _load_hub(spec: str, load: Loader) -> nn.Module:

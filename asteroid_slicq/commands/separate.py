@@ -134,16 +134,19 @@ def run_separate(args: argparse.Namespace) -> int:
                     overwrite=args.overwrite,
                     progress=progress,
                 )
-        except AudioError as error:
+        except (AudioError, OSError) as error:
             complain(str(error))
             failed = True
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if _is_out_of_memory(error):
+                complain(
+                    f"{job.path}: out of memory; try --segment-seconds {args.segment_seconds / 2:g}"
+                    + ("" if device == "cpu" else ", or --device cpu")
+                )
+            elif args.debug:
                 raise
-            complain(
-                f"{job.path}: out of memory; try --segment-seconds {args.segment_seconds / 2:g}"
-                + ("" if device == "cpu" else ", or --device cpu")
-            )
+            else:
+                complain(f"{job.path}: the model fails ({str(error).splitlines()[0]})")
             failed = True
         else:
             if not args.quiet:

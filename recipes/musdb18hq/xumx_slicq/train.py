@@ -44,6 +44,8 @@ def main(conf: configuration.Configuration) -> None:
         torch.set_num_threads(conf["run"]["n_threads"])
 
     model = make_model(conf)
+    if not conf["training"]["wiener_in_training"]:
+        model.wiener_iterations = 0
     train_tracks, valid_tracks = read_tracks(conf, model)
     train_set, valid_set = make_datasets(conf, model, train_tracks, valid_tracks)
     resumed = exp_dir / "checkpoints" / "last.ckpt"
@@ -190,7 +192,9 @@ def make_system(
         "persistent_workers": n_workers > 0,
         "pin_memory": torch.cuda.is_available(),
     }
-    batch_size = min(training["batch_size"], len(train_set))
+    # Every process takes an equal share of the items, and needs one batch of them.
+    share = max(1, len(train_set) // n_processes(conf))
+    batch_size = min(training["batch_size"], share)
     train_loader = DataLoader(
         train_set,
         batch_size,
@@ -217,6 +221,16 @@ def make_system(
         scheduler=scheduler,
         config=conf,
     )
+
+
+def n_processes(conf: configuration.Configuration) -> int:
+    """How many processes will train together, as far as the settings tell before they start."""
+    devices = conf["run"]["devices"]
+    if "WORLD_SIZE" in os.environ:
+        return int(os.environ["WORLD_SIZE"])
+    if str(devices).isdigit():
+        return int(devices)
+    return max(1, torch.cuda.device_count())
 
 
 def make_trainer(conf: configuration.Configuration, exp_dir: Path) -> pl.Trainer:
@@ -264,8 +278,7 @@ def write_results(
     best = exp_dir / "checkpoints" / Path(checkpoint.best_model_path).name
     system.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
     system.cpu()
-    if conf["training"]["final_wiener_iterations"] is not None:
-        system.model.wiener_iterations = conf["training"]["final_wiener_iterations"]
+    system.model.wiener_iterations = make_model(conf).wiener_iterations
     partial = exp_dir / "best_model.partial"
     torch.save(system.model.serialize(), partial)
     partial.replace(exp_dir / "best_model.pth")
