@@ -69,3 +69,19 @@ def test_files_keep_rate_channels_and_length(model, tmp_path, rate, channels):
 def test_silence_stays_silent(model):
     with torch.inference_mode():
         assert not model(torch.zeros(1, 2, SAMPLE_RATE)).any()
+
+
+def test_separates_a_real_song(model):
+    """The example of ``stempeg``, where that package and the ffmpeg binary it needs are there."""
+    try:
+        import stempeg
+    except (ImportError, RuntimeError) as error:
+        pytest.skip(f"stempeg is not usable: {error}")
+    audio, _ = stempeg.read_stems(stempeg.example_stem_path(), dtype=np.float32)
+    mix, *stems = np.ascontiguousarray(audio.transpose(0, 2, 1))
+    estimates = model.separate(mix)
+    order = [model.sources.index(name) for name in ("drums", "bass", "other", "vocals")]
+    stems = np.stack(stems)
+    gain = utterance_sdr(stems, estimates[order])
+    gain -= utterance_sdr(stems, np.broadcast_to(mix, stems.shape))
+    assert (gain > 4).all()
