@@ -35,7 +35,7 @@ def plot(file: Path, rows: dict[str, tuple[np.ndarray, np.ndarray]], rate: float
     for (name, pair), row in zip(rows.items(), axes, strict=True):
         for label, audio, axis in zip(("estimated", "true"), pair, row, strict=True):
             axis.specgram(audio.mean(0) + 1e-9, 4096, rate, noverlap=3072, vmin=-140, vmax=-50)
-            axis.set(title=f"{name}, {label}", yscale="symlog", ylim=(0, rate / 2))
+            axis.set(title=f"{name}, {label}", yscale="log", ylim=(30, rate / 2))
             axis.set(xlabel="s", ylabel="Hz")
     figure.tight_layout()
     figure.savefig(file)
