@@ -1,8 +1,8 @@
 """The default model on a real song: the 6 s example that the ``stempeg`` package ships.
 
 ``python benchmarks/real_song.py`` (needs an ffmpeg binary) prints how much better the stems are
-than the mix and how closely they sum to it, and writes that to docs/benchmarks.md. With ``--plot PNG``
-(needs the extra ``plot``) it draws the spectrograms of the stems, estimated and true.
+than the mix and how closely they sum to it, and writes that to docs/benchmarks.md. With
+``--plot PNG`` (needs the extra ``plot``) it draws the stems' spectrograms, estimated and true.
 """
 
 from __future__ import annotations

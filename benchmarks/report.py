@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -42,10 +41,23 @@ def peak_mib(script: str, *arguments: str) -> float:
     return float(out.stdout.split()[-1])
 
 
-def resident_mib() -> float:
-    """Highest resident memory of this process so far."""
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+class PeakMemory:
+    """Peak resident memory from here on above what is resident now, in MiB; Linux alone.
+
+    ``getrusage`` would not do: a new process starts with the peak of the one that started it.
+    """
+
+    def __init__(self) -> None:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak falls to what is resident
+        self.before = self._read("VmRSS")
+
+    def above_start(self) -> float:
+        return self._read("VmHWM") - self.before
+
+    @staticmethod
+    def _read(field: str) -> float:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split(f"{field}:")[1].split()[0]) / 1024
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

@@ -102,13 +102,13 @@ def print_peak(transform: str, label: str, gradient: bool) -> None:
     small = torch.randn(2, 3000)
     make.inverse(make(small), 3000)  # libraries and their workspaces are loaded
     x = torch.randn(INPUTS[label])
-    before = report.resident_mib()
+    memory = report.PeakMemory()
     if gradient:
         forward_inverse_backward(make, x)()
     else:
         with torch.inference_mode():
             make.inverse(make(x), x.shape[-1])
-    print(report.resident_mib() - before)
+    print(memory.above_start())
 
 
 def main() -> None:
