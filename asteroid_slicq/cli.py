@@ -16,7 +16,7 @@ from asteroid_slicq.commands import complain
 _COMMANDS = {
     "separate": "asteroid_slicq.commands.separate",
     "synth": "asteroid_slicq.synth.command",
-    "convert": "asteroid_slicq.convert",
+    "convert": "asteroid_slicq.commands.convert",
 }
 _EXAMPLES = """\
 examples:

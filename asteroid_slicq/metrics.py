@@ -202,8 +202,8 @@ def _museval_metrics() -> ModuleType:
         raise ModuleNotFoundError("museval is not installed: pip install museval", name="museval")
     file = f"{package.submodule_search_locations[0]}/metrics.py"
     spec = importlib.util.spec_from_file_location("_museval_metrics", file)
-    assert spec is not None
-    assert spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"museval has no {file}", name="museval")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

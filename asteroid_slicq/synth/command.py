@@ -1,9 +1,10 @@
 """The command ``asteroid-slicq synth``: write a procedural data set."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
+
+from asteroid_slicq.commands import complain
 
 from .dataset import plan_dataset, write_dataset
 
@@ -64,6 +65,6 @@ def run_synth(args: argparse.Namespace) -> int:
                 progress=advance,
             )
     except (ValueError, OSError) as error:
-        print(f"asteroid-slicq synth: {error}", file=sys.stderr)
+        complain(f"synth: {error}")
         return 2
     return 0
