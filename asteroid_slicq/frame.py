@@ -1,11 +1,12 @@
 """Design of a sliced, nonstationary Gabor frame: everything a sliCQT needs, in NumPy float64.
 
 Sources: Holighaus, Dörfler, Velasco, Grill (2013), "A framework for invertible, real-time
-constant-Q transforms" [H12], for slices, bins and the dual; Balazs et al. (2011), "Theory,
-implementation and applications of nonstationary Gabor frames" [B11], for the painless case.
+constant-Q transforms" [H12], for slices and bins; Schörkhuber, Klapuri, Holighaus, Dörfler (2014),
+"A Matlab toolbox for efficient perfect reconstruction time-frequency transforms with log-frequency
+resolution" [S14], for the rasterisations.
 
-Notation: a slice has N samples and hops by N/2. Bin k sits at the DFT bin ``p_k`` of the slice and
-is ``M_k`` DFT bins wide, so it yields M_k coefficients a slice.
+Notation: a slice has N samples and hops by N/2. Bin k sits at the DFT bin ``p_k`` of the slice, its
+window is ``L_k`` DFT bins wide, and its IDFT yields ``M_k ≥ L_k`` coefficients a slice.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from asteroid_slicq.scales import Array, design_scale
+from asteroid_slicq.scales import Array, Scale, design_scale
+from asteroid_slicq.windows import analysis_windows, canonical_dual, tukey
+
+RASTERS = ("none", "piecewise", "full")
+PHASES = ("local", "global")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +35,16 @@ class Frame:
         transition_length: samples over which the slicing window rises, even, at most N/2.
         frequencies_hz: centre frequencies of all bins, DC first and Nyquist last.
         positions: ``p_k``, DFT bins of the slice, even.
-        widths: ``M_k``, DFT bins, multiples of 4.
-        windows: analysis windows ``g_k[j]``, −M_k/2 ≤ j < M_k/2, one array a bin.
+        widths: ``L_k``, DFT bins that the window of each bin covers, multiples of 4.
+        lengths: ``M_k``, coefficients of each bin in a slice; the widths, unless rasterised.
+        windows: analysis windows ``g_k[j]``, −L_k/2 ≤ j < L_k/2, one array a bin.
         duals: synthesis windows with Σ_k g_k·dual_k = 1 at every DFT bin of the slice.
+        phase: ``local`` or ``global``, see :func:`design_frame`.
+        overlap_added: whether the coefficients of neighbouring slices are added where they overlap.
 
     Shape:
-        - ``frequencies_hz``, ``positions``, ``widths``: ``(n_bins,)``
-        - ``windows[k]``, ``duals[k]``: ``(M_k,)``
+        - ``frequencies_hz``, ``positions``, ``widths``, ``lengths``: ``(n_bins,)``
+        - ``windows[k]``, ``duals[k]``: ``(L_k,)``
     """
 
     sample_rate: float
@@ -45,8 +53,11 @@ class Frame:
     frequencies_hz: Array
     positions: np.ndarray
     widths: np.ndarray
+    lengths: np.ndarray
     windows: tuple[Array, ...]
     duals: tuple[Array, ...]
+    phase: str = "local"
+    overlap_added: bool = False
 
     @property
     def n_bins(self) -> int:
@@ -61,18 +72,19 @@ class Frame:
     @property
     def coefficients_per_slice(self) -> int:
         """Complex coefficients of one slice over all bins, ΣM_k."""
-        return int(self.widths.sum())
+        return int(self.lengths.sum())
 
     @property
     def redundancy(self) -> float:
-        """Real numbers in the sliced coefficients for each sample of the signal."""
-        return 2 * self.coefficients_per_slice / self.slice_hop
+        """Real numbers in the coefficients for each sample of a long signal."""
+        sliced = 2 * self.coefficients_per_slice / self.slice_hop
+        return sliced / 2 if self.overlap_added else sliced
 
     @cached_property
     def blocks(self) -> tuple[tuple[int, int], ...]:
-        """``(bins, coefficients per slice)`` of each run of neighbours with one width."""
-        edges = [0, *(np.flatnonzero(np.diff(self.widths)) + 1), self.n_bins]
-        return tuple((b - a, int(self.widths[a])) for a, b in pairwise(edges))
+        """``(bins, coefficients per slice)`` of each run of neighbours of one length."""
+        edges = [0, *(np.flatnonzero(np.diff(self.lengths)) + 1).tolist(), self.n_bins]
+        return tuple((b - a, int(self.lengths[a])) for a, b in pairwise(edges))
 
     @cached_property
     def bins_per_block(self) -> tuple[int, ...]:
@@ -91,11 +103,17 @@ class Frame:
         Shape:
             - output: ``(slice_length,)``
         """
-        n, tr = self.slice_length, self.transition_length
-        flank = 0.5 * (1 - np.cos(np.pi * np.arange(tr) / tr))
-        zeros = np.zeros(n // 4 - tr // 2)
-        rise = np.concatenate([zeros, flank, np.ones(n // 2 - len(zeros) - tr)])
-        return np.concatenate([rise, 1 - rise])
+        times = np.arange(self.slice_length, dtype=np.float64)
+        return tukey(times, self.slice_length, self.transition_length)
+
+    def slicing_window_at(self, n_coefficients: int) -> Array:
+        """The slicing window at the times of a bin's coefficients, ``i·N/M``.
+
+        Shape:
+            - output: ``(n_coefficients,)``
+        """
+        times = np.linspace(0, self.slice_length, n_coefficients, endpoint=False)
+        return tukey(times, self.slice_length, self.transition_length)
 
     def n_slices(self, length_samples: int) -> int:
         """Number of slices that cover a signal, the first centred on its first sample."""
@@ -105,13 +123,38 @@ class Frame:
         """``[bins, slices, coefficients]`` of each block for a signal of this length."""
         return [[n, self.n_slices(length_samples), m] for n, m in self.blocks]
 
+    def frequency_hz(self) -> list[Array]:
+        """Centre frequency of each row of each block, in Hz.
 
-def suggested_slice_length(f_hz: Array, q: Array, sample_rate: float) -> int:
-    """Shortest slice in which every bin's window is well resolved: max_k 8·Q_k·fs/f_k.
+        Shape:
+            - output: ``(freq,)`` each
+        """
+        edges = np.cumsum(self.bins_per_block)[:-1]
+        return np.split(self.frequencies_hz, edges)
 
-    Rounded up to a multiple of 4 [H12, section on choosing the slice length].
+    def time_s(self, length_samples: int) -> list[Array]:
+        """Time of each coefficient of each block, in seconds; the signal begins at 0.
+
+        The first slice is centred on the first sample, so the first half of its times is negative.
+
+        Shape:
+            - output: ``(slice, time)`` each, or ``(time,)`` when overlap-added
+        """
+        n_slices, axes = self.n_slices(length_samples), []
+        for _, m in self.blocks:
+            step_s = self.slice_length / m / self.sample_rate
+            stream = (np.arange((n_slices + 1) * (m // 2)) - m // 2) * step_s
+            sliced = np.lib.stride_tricks.sliding_window_view(stream, m)[:: m // 2]
+            axes.append(stream if self.overlap_added else sliced.copy())
+        return axes
+
+
+def suggested_slice_length(bandwidths_hz: Array, sample_rate: float) -> int:
+    """Shortest slice in which every bin is well resolved: ``max_k 8·fs / bandwidth_k``.
+
+    The bandwidth is ``f_k / Q_k``. Rounded up to a multiple of 4 [H12, on the slice length].
     """
-    return 4 * math.ceil(math.ceil(np.max(8 * q * sample_rate / f_hz)) / 4)
+    return 4 * math.ceil(math.ceil(np.max(8 * sample_rate / bandwidths_hz)) / 4)
 
 
 def suggested_transition_length(slice_length: int) -> int:
@@ -120,7 +163,7 @@ def suggested_transition_length(slice_length: int) -> int:
 
 
 def design_frame(
-    scale: str = "bark",
+    scale: Scale = "bark",
     n_bins: int = 262,
     f_min_hz: float = 32.9,
     f_max_hz: float | None = None,
@@ -129,24 +172,39 @@ def design_frame(
     transition_length: int | None = None,
     window: str = "blackman-harris",
     min_width: int = 16,
+    min_bandwidth_hz: float = 0.0,
+    bandwidth_factor: float = 1.0,
+    gamma_hz: float = 0.0,
+    rasterize: str = "none",
+    overlap_added: bool = False,
+    phase: str = "local",
 ) -> Frame:
     """Compute a :class:`Frame`.
 
     Args:
         scale: frequency scale, see :func:`asteroid_slicq.scales.design_scale`.
-        n_bins: bins of the scale, both ends counted; DC and Nyquist are added, and what lies at
-            or above Nyquist is dropped.
+        n_bins: bins of the scale, both ends counted (of one octave for ``octave``); DC and Nyquist
+            are added, and what lies at or above Nyquist is dropped.
         f_min_hz: lowest centre frequency in Hz.
         f_max_hz: highest centre frequency in Hz; None is half the sample rate.
         sample_rate: in Hz.
         slice_length: N, samples, a multiple of 4; None is the scale's suggestion.
         transition_length: samples, even, at most N/2; None is a quarter of the slice.
-        window: ``blackman-harris`` or ``hann``.
+        window: ``blackman-harris``, ``hann`` or ``sine``.
         min_width: least width of a bin, in DFT bins of the slice, a multiple of 4.
+        min_bandwidth_hz: least width of a bin in Hz. It bounds the time resolution of the bass.
+        bandwidth_factor: every bin of the scale is this much wider than the scale makes it.
+        gamma_hz: bandwidth that the scale ``vqlog`` adds to every bin, in Hz.
+        rasterize: ``none``: as many coefficients as a bin is wide; ``piecewise``: the widest bin's
+            over a power of two; ``full``: the widest bin's for all [S14].
+        overlap_added: add the coefficients of neighbouring slices where they overlap.
+        phase: ``local``: every bin demodulated to 0 Hz, so that a sine at its centre has a constant
+            phase; ``global``: the phase turns at the frequency of the sine [S14].
 
     Raises:
         TypeError: when a size is no integer.
-        ValueError: when an argument lies outside its range, or no frame results.
+        ValueError: when an argument lies outside its range, or no frame results; the message names
+            the nearest value that works.
     """
     for name, size in (
         ("n_bins", n_bins),
@@ -154,43 +212,61 @@ def design_frame(
         ("transition_length", transition_length),
         ("min_width", min_width),
     ):
-        if size is not None and not isinstance(size, int):
+        if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
             raise TypeError(f"{name} must be an integer, got {size!r}")
-    if sample_rate <= 0:
+    for name, value, choices in (("rasterize", rasterize, RASTERS), ("phase", phase, PHASES)):
+        if value not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+    if not 0 < sample_rate < math.inf:
         raise ValueError(f"sample_rate must be above 0 Hz, got {sample_rate}")
+    if not bandwidth_factor > 0:
+        raise ValueError(f"bandwidth_factor must be above 0, got {bandwidth_factor}")
     nyquist_hz = sample_rate / 2
+    if not 0 <= min_bandwidth_hz < nyquist_hz:
+        raise ValueError(
+            f"min_bandwidth_hz must lie in 0 … sample_rate / 2 = {nyquist_hz} Hz, "
+            f"got {min_bandwidth_hz}"
+        )
     f_max_hz = nyquist_hz if f_max_hz is None else f_max_hz
     if f_max_hz > nyquist_hz:
         raise ValueError(
             f"f_max_hz must be at most sample_rate / 2 = {nyquist_hz} Hz, got {f_max_hz} Hz"
         )
     if min_width < 4 or min_width % 4:
-        raise ValueError(f"min_width must be a positive multiple of 4, got {min_width}")
-    f_hz, q = design_scale(scale, n_bins, f_min_hz, f_max_hz)
-    inside = (f_hz > 0) & (f_hz < nyquist_hz * (1 - 1e-12))
-    f_hz, q = f_hz[inside], q[inside]
-    n = suggested_slice_length(f_hz, q, sample_rate) if slice_length is None else slice_length
-    if n < 4 or n % 4:
+        nearest = max(4, 4 * round(min_width / 4))
         raise ValueError(
-            f"slice_length must be a positive multiple of 4, got {n}; "
-            f"the nearest is {max(4, 4 * round(n / 4))}"
+            f"min_width must be a positive multiple of 4, got {min_width}; the nearest is {nearest}"
         )
+    f_hz, q = design_scale(scale, n_bins, f_min_hz, f_max_hz, gamma_hz=gamma_hz)
+    inside = (f_hz > 0) & (f_hz < nyquist_hz * (1 - 1e-12))
+    if not inside.any():
+        raise ValueError(
+            f"the scale has no bin between 0 Hz and sample_rate / 2 = "
+            f"{nyquist_hz} Hz: lower f_min_hz = {f_min_hz}"
+        )
+    f_hz, q = f_hz[inside], q[inside]
+    n = _slice_length(
+        slice_length, f_hz, q, sample_rate, min_width, min_bandwidth_hz, bandwidth_factor
+    )
     tr = suggested_transition_length(n) if transition_length is None else transition_length
     if tr < 2 or tr % 2 or tr > n // 2:
+        nearest = min(max(2, 2 * round(tr / 2)), n // 2)
         raise ValueError(
             "transition_length must be even and between 2 and slice_length / 2 = "
-            f"{n // 2}, got {tr}"
+            f"{n // 2}, got {tr}; the nearest is {nearest}"
         )
 
     nu = f_hz * n / sample_rate
-    widths = _widths(nu, q, n, min_width)
+    floor = max(min_width, 4 * math.ceil(min_bandwidth_hz * n / sample_rate / 4 - 1e-6))
+    widths = _widths(nu, q, n, floor, bandwidth_factor, gamma_hz * n / sample_rate)
     if widths.max() > n // 2:
         raise ValueError(
-            f"slice_length = {n} is too short: its widest bin would take {widths.max()} of "
-            f"{n // 2} DFT bins; use more bins"
+            f"slice_length = {n} is too short for these bins: the widest takes {widths.max()} of the "
+            f"{n // 2} DFT bins between 0 Hz and Nyquist; use more bins"
         )
     positions = 2 * np.round(np.concatenate([[0], nu, [n / 2]]) / 2).astype(np.int64)
-    windows = _windows(widths, window)
+    windows = analysis_windows(widths, window)
+    lengths = _lengths(widths, f_hz, rasterize)
     return Frame(
         sample_rate=sample_rate,
         slice_length=n,
@@ -198,72 +274,76 @@ def design_frame(
         frequencies_hz=np.concatenate([[0], f_hz, [nyquist_hz]]),
         positions=positions,
         widths=widths,
+        lengths=lengths,
         windows=windows,
-        duals=_canonical_dual(windows, positions, widths, n),
+        duals=canonical_dual(windows, positions, lengths, n),
+        phase=phase,
+        overlap_added=overlap_added,
     )
 
 
-def _widths(nu: Array, q: Array, n: int, min_width: int) -> np.ndarray:
-    """``M_k = 4·round((ν_{k+1} − ν_{k−1})/4)``, with the rules for the ends of the scale."""
+def _slice_length(
+    given: int | None,
+    f_hz: Array,
+    q: Array,
+    sample_rate: float,
+    min_width: int,
+    min_bandwidth_hz: float,
+    bandwidth_factor: float,
+) -> int:
+    """The length that was given, if it works, or else the shortest that resolves every bin."""
+    bandwidths_hz = np.maximum(f_hz / q * bandwidth_factor, min_bandwidth_hz)
+    needed = suggested_slice_length(bandwidths_hz, sample_rate)
+    if given is None:
+        if (f_hz / q * bandwidth_factor).min() < min_bandwidth_hz:
+            # The floor in Hz holds only where it is no narrower than the floor in DFT bins.
+            needed = max(needed, 4 * math.ceil(min_width * sample_rate / min_bandwidth_hz / 4))
+        return needed
+    if given < 4 or given % 4:
+        raise ValueError(
+            f"slice_length must be a positive multiple of 4, got {given}; "
+            f"the nearest is {max(4, 4 * round(given / 4))}"
+        )
+    if given < needed:
+        k = int(np.argmin(bandwidths_hz))
+        raise ValueError(
+            f"slice_length = {given} is too short for Q = {q[k]:.4g} at {f_hz[k]:.4g} Hz: the "
+            f"shortest that works is {needed}, or min_bandwidth_hz = "
+            f"{math.ceil(8 * sample_rate / given * 100) / 100}"
+        )
+    return given
+
+
+def _widths(nu: Array, q: Array, n: int, floor: int, factor: float, gamma: float) -> np.ndarray:
+    """``L_k = 4·round((ν_{k+1} − ν_{k−1})/4)``, with the rules for the ends of the scale.
+
+    Of a pair of arrays too: a scale's Q shapes its end bins and the slice; in between the bins'
+    distance does, so that they always overlap.
+    """
     edges = np.concatenate([[0], nu, [n / 2]])
     raw = np.empty(len(edges))
-    raw[0] = 2 * nu[0]
-    raw[-1] = 2 * (n / 2 - nu[-1])  # from the last bin to its mirror image
     raw[1:-1] = edges[2:] - edges[:-2]
+    raw[1:-1] += gamma  # of the variable-Q scale, whose bands are wider than their distance
     raw[1] = nu[0] / q[0]
     raw[-2] = nu[-1] / q[-1]
-    return np.maximum(4 * np.round(raw / 4).astype(np.int64), min_width)
+    raw[1:-1] *= factor
+    raw[0] = 2 * nu[0]
+    raw[-1] = 2 * (n / 2 - nu[-1])  # from the last bin to its mirror image
+    return np.maximum(4 * np.round(raw / 4).astype(np.int64), floor)
 
 
-def _cosine_sum(width: int, terms: tuple[float, ...]) -> Array:
-    """Σ_i a_i·cos(2π·i·j/width) at −width/2 ≤ j < width/2."""
-    j = np.arange(width) - width // 2
-    return np.sum([a * np.cos(2 * np.pi * i * j / width) for i, a in enumerate(terms)], axis=0)
+def _lengths(widths: np.ndarray, f_hz: Array, rasterize: str) -> np.ndarray:
+    """``M_k`` from ``L_k`` [S14]; all multiples of 4.
 
-
-WINDOWS = {
-    # Harris (1978), in the variant whose coefficients cancel exactly at the edge
-    "blackman-harris": (0.35872, 0.48832, 0.14128, 0.01168),
-    "hann": (0.5, 0.5),
-}
-
-
-def _windows(widths: np.ndarray, window: str) -> tuple[Array, ...]:
-    if window not in WINDOWS:
-        raise ValueError(f"window must be one of {', '.join(sorted(WINDOWS))}, got {window!r}")
-    windows = [_cosine_sum(int(m), WINDOWS[window]) for m in widths]
-    # Where DC (Nyquist) is wider than its neighbour a bell would leave a hole between them.
-    for end, neighbour in ((0, 1), (-1, -2)):
-        m, flank = int(widths[end]), int(widths[neighbour])
-        if m > flank:
-            hann = _cosine_sum(flank, WINDOWS["hann"])
-            windows[end] = np.concatenate(
-                [hann[: flank // 2], np.ones(m - flank), hann[flank // 2 :]]
-            )
-    return tuple(windows)
-
-
-def _canonical_dual(
-    windows: tuple[Array, ...], positions: np.ndarray, widths: np.ndarray, n: int
-) -> tuple[Array, ...]:
-    """``M_k·g_k / Σ_j M_j·|g_j|²``, the sum over the full spectrum with its mirror image [B11].
-
-    The frame is painless: each window is no longer than its own IDFT, so the frame operator is
-    multiplication by that sum, and dividing by it inverts the transform exactly.
+    Piecewise: with o octaves, T = 2^o·⌈L_max / 2^o⌉ and M_k = T / 2^(⌈log2(T / L_k)⌉ − 1), but T at
+    most.
     """
-    total = np.zeros(n)
-    for k, (g, p, m) in enumerate(zip(windows, positions, widths, strict=True)):
-        bins = p + np.arange(m) - m // 2
-        total[bins % n] += m * g**2
-        if 0 < k < len(widths) - 1:
-            total[-bins % n] += m * g**2
-    hole = np.flatnonzero(total < 1e-10 * total.max())
-    if len(hole):
-        raise ValueError(
-            f"no bin covers the DFT bins {hole[0]} … {hole[-1]} of a slice of {n}: use more bins, "
-            "or a longer slice"
-        )
-    return tuple(
-        m * g / total[(p + np.arange(m) - m // 2) % n]
-        for g, p, m in zip(windows, positions, widths, strict=True)
-    )
+    widest = int(widths.max())
+    if rasterize == "none":
+        return widths
+    if rasterize == "full":
+        return np.full_like(widths, widest)
+    octaves = max(2, math.ceil(np.log2(f_hz[-1] / f_hz[0])))
+    top = 2**octaves * math.ceil(widest / 2**octaves)
+    exponent = np.ceil(np.log2(top / widths) - 1e-12).astype(np.int64) - 1
+    return top // 2 ** np.clip(exponent, 0, octaves - 2)

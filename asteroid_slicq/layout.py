@@ -1,0 +1,186 @@
+"""Where the coefficients of a spectrum lie, and the maps between spectrum and coefficients.
+
+All coefficients of one spectrum (of a slice, or of a whole signal) stand in a flat row, bin after
+bin, each bin in the order of its IDFT: the frequency ``p_k + j`` in slot ``j mod M_k``. A bin whose
+IDFT is longer than its window has slots in between where the windows are zero. For a global phase
+the slot is ``(p_k + j) mod M_k``: a rotation of the IDFT's input turns the phase of its output.
+
+One ``gather`` fills the row from the half spectrum and one ``scatter_add`` empties it; frequencies
+below DC or above Nyquist are read at their mirror image and conjugated, by a −1 on the imaginary
+part of the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What one direction multiplies with, and what its adjoint does.
+
+    Attributes:
+        forward: windows of the direction itself, in the order of the flat row.
+        adjoint: windows that make the other direction its adjoint.
+        slicing: window over a slice, or None for a window of ones.
+        stream: weights over the coefficients of a slice, one tensor a block, where slices are cut
+            from an overlap-added stream; None for ones.
+
+    Shape:
+        - ``forward``, ``adjoint``: ``(ΣM_k,)``
+        - ``slicing``: ``(slice_length,)``
+        - ``stream``: ``(M,)`` each
+    """
+
+    forward: Tensor
+    adjoint: Tensor
+    slicing: Tensor | None = None
+    stream: tuple[Tensor, ...] | None = None
+
+    def transposed(self) -> Windows:
+        """The windows with which the other direction is the adjoint of this one."""
+        return Windows(self.adjoint, self.forward, self.slicing, self.stream)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the coefficients of a spectrum lie.
+
+    Attributes:
+        n_fft: length of the DFT; of a slice, N.
+        blocks: ``(bins, coefficients)`` of each block.
+        index: DFT bin of each coefficient's frequency, mirrored into 0 … n_fft/2.
+        sign: −1 where that frequency was mirrored (the spectrum is conjugated there), else 1.
+
+    Shape:
+        - ``index``, ``sign``: ``(ΣM_k,)``
+    """
+
+    n_fft: int
+    blocks: tuple[tuple[int, int], ...]
+    index: Tensor
+    sign: Tensor
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """Where each block starts in the flat row."""
+        return tuple(accumulate((n * m for n, m in self.blocks[:-1]), initial=0))
+
+    def _factors(self, windows: Tensor) -> Tensor:
+        """Windows as factors of (real, imaginary) pairs. Shape: ``(2·ΣM_k,)``."""
+        return torch.stack([windows, windows * self.sign.to(windows.dtype)], dim=-1).flatten()
+
+    def analysis_factors(self, windows: Tensor) -> list[Tensor]:
+        """One tensor of factors a block. Shape: ``(freq, 1, time, 2)`` each."""
+        pairs = self._factors(windows)
+        cuts = zip(self.starts, self.blocks, strict=True)
+        return [pairs[2 * a : 2 * (a + n * m)].view(n, 1, m, 2) for a, (n, m) in cuts]
+
+    def synthesis_factors(self, windows: Tensor) -> Tensor:
+        """The same for the way back: ``irfft`` counts DC and Nyquist once, other bins twice."""
+        edge = (self.index == 0) | (2 * self.index == self.n_fft)
+        return self._factors(torch.where(edge, 2 * windows, windows))
+
+
+def spectrum_to_blocks(
+    spectrum: Tensor, layout: Layout, factors: Sequence[Tensor]
+) -> Iterator[Tensor]:
+    """Coefficients of half spectra, block after block.
+
+    The innermost loop of the transform: for a second of music, einops, or one call more a block,
+    would cost as much as the arithmetic.
+
+    Shape:
+        - spectrum: ``(batch, slice, n_fft/2 + 1)``, complex
+        - output: ``(batch, freq, slice, time)`` each, complex, contiguous
+    """
+    batch, n_slices, _ = spectrum.shape
+    index = layout.index.expand(batch, n_slices, -1)
+    row = torch.view_as_real(torch.gather(spectrum, -1, index))
+    step_b, step_s = row.stride()[:2]
+    for start, (n, m), factor in zip(layout.starts, layout.blocks, factors, strict=True):
+        # (batch, slice, freq·time) read as (batch, freq, slice, time), written so by the product
+        shape, steps = (batch, n, n_slices, m, 2), (step_b, 2 * m, step_s, 2, 1)
+        part = torch.mul(row.as_strided(shape, steps, row.storage_offset() + 2 * start), factor)
+        yield torch.fft.ifft(torch.view_as_complex(part))
+
+
+def blocks_to_spectrum(blocks: Sequence[Tensor], layout: Layout, factors: Tensor) -> Tensor:
+    """Half spectra of coefficients: DFT of each bin, windows, sum over bins.
+
+    Shape:
+        - blocks: ``(batch, freq, slice, time)`` each, complex
+        - output: ``(batch, slice, n_fft/2 + 1)``, complex
+    """
+    # (batch, freq, slice, time) → (batch, slice, freq·time)
+    row = torch.cat([torch.fft.fft(block).transpose(1, 2).flatten(-2) for block in blocks], dim=-1)
+    torch.view_as_real(row).flatten(-2).mul_(factors)
+    spectrum = row.new_zeros((*row.shape[:-1], layout.n_fft // 2 + 1))
+    return spectrum.scatter_add_(-1, layout.index.expand(row.shape), row)
+
+
+@dataclass(frozen=True)
+class FlatRow:
+    """The flat row of a frame in NumPy: see :class:`Layout`.
+
+    Attributes:
+        windows: analysis, the synthesis that is its adjoint, synthesis by the dual, and the
+            analysis that is its adjoint.
+
+    Shape:
+        - ``index``, ``sign``: ``(ΣM_k,)``
+        - ``windows``: ``(4, ΣM_k)``
+    """
+
+    index: np.ndarray
+    sign: np.ndarray
+    windows: np.ndarray
+
+
+def flat_row(
+    n_fft: int,
+    positions: np.ndarray,
+    lengths: np.ndarray,
+    windows: Sequence[np.ndarray],
+    duals: Sequence[np.ndarray],
+    origin: np.ndarray,
+    phase: str,
+) -> FlatRow:
+    """Lay the windows of all bins out in the flat row.
+
+    Args:
+        n_fft: length of the DFT.
+        positions: DFT bin of each centre.
+        lengths: length of each IDFT.
+        windows: analysis windows, ``−L//2 ≤ j``.
+        duals: their duals.
+        origin: factor on each bin's windows that sets the time origin of its phase.
+        phase: ``local`` or ``global``.
+    """
+    index, factors = [], []
+    for k, (p, m) in enumerate(zip(positions.tolist(), lengths.tolist(), strict=True)):
+        width = len(windows[k])
+        j = np.arange(width) - width // 2
+        slots = (j + p if phase == "global" else j) % m
+        # DC and Nyquist are their own mirror images, which the way back adds to every bin.
+        share = 0.5 if k in (0, len(positions) - 1) else 1.0
+        analysis, synthesis, bins = np.zeros(m), np.zeros(m), np.full(m, p)
+        analysis[slots] = origin[k] * windows[k]
+        synthesis[slots] = origin[k] * share * duals[k]
+        bins[slots] = p + j
+        index.append(bins)
+        scale = n_fft / (2 * m)
+        factors.append([analysis, analysis * scale, synthesis, synthesis / scale])
+    frequency = np.concatenate(index)
+    mirrored = np.abs(frequency)
+    mirrored = np.where(2 * mirrored > n_fft, n_fft - mirrored, mirrored)
+    sign = np.where(mirrored == frequency, 1.0, -1.0).astype(np.float32)
+    stacked = np.concatenate([np.stack(f) for f in factors], axis=-1)
+    return FlatRow(mirrored, sign, stacked)
