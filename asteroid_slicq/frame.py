@@ -261,8 +261,8 @@ def design_frame(
     widths = _widths(nu, q, n, floor, bandwidth_factor, gamma_hz * n / sample_rate)
     if widths.max() > n // 2:
         raise ValueError(
-            f"slice_length = {n} is too short for these bins: the widest takes {widths.max()} of the "
-            f"{n // 2} DFT bins between 0 Hz and Nyquist; use more bins"
+            f"slice_length = {n} is too short for these bins: the widest takes {widths.max()} of "
+            f"the {n // 2} DFT bins between 0 Hz and Nyquist; use more bins"
         )
     positions = 2 * np.round(np.concatenate([[0], nu, [n / 2]]) / 2).astype(np.int64)
     windows = analysis_windows(widths, window)

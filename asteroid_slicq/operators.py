@@ -10,12 +10,12 @@ dual they are the transform and its inverse. With other windows they are each ot
 
     ⟨c, A x⟩ over (a_k, v)  =  ⟨A* c, x⟩,   A* = synthesis over (a_k · N / (2 M_k), v).
 
-In the overlap-added layout A is followed by the sum of neighbouring slices where they overlap, whose
-adjoint cuts the stream into slices again; weights u over the coefficients of a slice
-stand on both sides alike.
+In the overlap-added layout A is followed by the sum of slices where they overlap, whose
+adjoint cuts the stream into slices again; weights over the coefficients of a slice stand on both
+sides alike.
 
-So the backward pass costs what a forward pass costs, and nothing is saved for it. The work runs over
-a bounded number of slices at a time.
+So the backward pass costs what a forward pass costs, and saves nothing. The work runs over a bounded
+number of slices at a time.
 """
 
 from __future__ import annotations
@@ -222,8 +222,8 @@ def analyse(x: Tensor, n_slices: int, slicing: Slicing, windows: Windows) -> tup
 
     Shape:
         - x: ``(batch, length)``, real
-        - output: ``(batch, freq, slice, time)`` complex, one tensor a block; ``(batch, freq, time)``
-          when overlap-added
+        - output: ``(batch, freq, slice, time)`` complex, one a block; ``(batch, freq, time)`` when
+          overlap-added
     """
     if not (torch.is_grad_enabled() and x.requires_grad):
         return _analyse(x, n_slices, slicing, windows)

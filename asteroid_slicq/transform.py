@@ -53,11 +53,11 @@ class SliCQT(nn.Module):
 
     Shape:
         - waveform: ``(..., channel, time)``, float32 or float64; any leading shape
-        - block: ``(..., channel, freq, slice, time)``, complex; overlap-added ``(..., channel, freq,
-          time)``
+        - block: ``(..., channel, freq, slice, time)``, complex; where overlap-added,
+          ``(..., channel, freq, time)``
 
     Raises:
-        ValueError: when an argument lies outside its range; the message names the nearest value.
+        ValueError: when an argument lies outside its range; the nearest that works is named.
 
     Example:
         >>> slicqt = SliCQT()
@@ -70,7 +70,7 @@ class SliCQT(nn.Module):
         True
         >>> matrix = SliCQT(window="hann", min_width=32, rasterize="full", overlap_added=True)
         >>> tuple(matrix(waveform).shape)
-        (2, 264, 1022)
+        (2, 263, 1022)
     """
 
     index: Tensor
