@@ -178,6 +178,7 @@ def design_frame(
     rasterize: str = "none",
     overlap_added: bool = False,
     phase: str = "local",
+    n_coefficients: int | None = None,
 ) -> Frame:
     """Compute a :class:`Frame`.
 
@@ -200,6 +201,8 @@ def design_frame(
         overlap_added: add the coefficients of neighbouring slices where they overlap.
         phase: ``local``: every bin demodulated to 0 Hz, so that a sine at its centre has a constant
             phase; ``global``: the phase turns at the frequency of the sine [S14].
+        n_coefficients: of every bin in a slice, where ``rasterize`` is ``full``: a multiple of 4, at
+            least the widest bin's, which is the default.
 
     Raises:
         TypeError: when a size is no integer.
@@ -211,6 +214,7 @@ def design_frame(
         ("slice_length", slice_length),
         ("transition_length", transition_length),
         ("min_width", min_width),
+        ("n_coefficients", n_coefficients),
     ):
         if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
             raise TypeError(f"{name} must be an integer, got {size!r}")
@@ -266,7 +270,7 @@ def design_frame(
         )
     positions = 2 * np.round(np.concatenate([[0], nu, [n / 2]]) / 2).astype(np.int64)
     windows = analysis_windows(widths, window)
-    lengths = _lengths(widths, f_hz, rasterize)
+    lengths = _lengths(widths, f_hz, rasterize, n_coefficients)
     return Frame(
         sample_rate=sample_rate,
         slice_length=n,
@@ -332,13 +336,25 @@ def _widths(nu: Array, q: Array, n: int, floor: int, factor: float, gamma: float
     return np.maximum(4 * np.round(raw / 4).astype(np.int64), floor)
 
 
-def _lengths(widths: np.ndarray, f_hz: Array, rasterize: str) -> np.ndarray:
+def _lengths(
+    widths: np.ndarray, f_hz: Array, rasterize: str, n_coefficients: int | None
+) -> np.ndarray:
     """``M_k`` from ``L_k`` [S14]; all multiples of 4.
 
     Piecewise: with o octaves, T = 2^o·⌈L_max / 2^o⌉ and M_k = T / 2^(⌈log2(T / L_k)⌉ − 1), but T at
     most.
     """
     widest = int(widths.max())
+    if n_coefficients is not None:
+        if rasterize != "full":
+            raise ValueError(f'n_coefficients needs rasterize="full", got {rasterize!r}')
+        if n_coefficients < widest or n_coefficients % 4:
+            raise ValueError(
+                "n_coefficients must be a multiple of 4, at least the widest bin's "
+                f"{widest}, got {n_coefficients}; the nearest is "
+                f"{max(widest, 4 * round(n_coefficients / 4))}"
+            )
+        widest = n_coefficients
     if rasterize == "none":
         return widths
     if rasterize == "full":

@@ -14,8 +14,8 @@ In the overlap-added layout A is followed by the sum of slices where they overla
 adjoint cuts the stream into slices again; weights over the coefficients of a slice stand on both
 sides alike.
 
-So the backward pass costs what a forward pass costs, and saves nothing. The work runs over a bounded
-number of slices at a time.
+So the backward pass costs what a forward pass costs, and saves nothing. The work runs over a
+bounded number of slices at a time.
 """
 
 from __future__ import annotations

@@ -48,6 +48,8 @@ class SliCQT(nn.Module):
             data, one time axis. With ``window="hann", min_width=32`` one pass of synthesis restores
             the signal to 85 dB and two to 130 dB.
         phase: ``local`` (demodulated) or ``global``, see :func:`asteroid_slicq.design_frame`.
+        n_coefficients: of every bin in a slice, where ``rasterize`` is ``full``; None is the widest
+            bin's.
         chunk: slices computed at a time, which bounds the memory for intermediate results; None is
             what suits the device.
 
@@ -97,6 +99,7 @@ class SliCQT(nn.Module):
         rasterize: str = "none",
         overlap_added: bool = False,
         phase: str = "local",
+        n_coefficients: int | None = None,
         chunk: int | None = None,
     ) -> None:
         super().__init__()
@@ -123,6 +126,7 @@ class SliCQT(nn.Module):
             "rasterize": rasterize,
             "overlap_added": overlap_added,
             "phase": phase,
+            "n_coefficients": n_coefficients,
         }
         self.chunk = chunk
         self._contraction: float | None = None
