@@ -201,8 +201,8 @@ def design_frame(
         overlap_added: add the coefficients of neighbouring slices where they overlap.
         phase: ``local``: every bin demodulated to 0 Hz, so that a sine at its centre has a constant
             phase; ``global``: the phase turns at the frequency of the sine [S14].
-        n_coefficients: of every bin in a slice, where ``rasterize`` is ``full``: a multiple of 4, at
-            least the widest bin's, which is the default.
+        n_coefficients: of every bin in a slice, where ``rasterize`` is ``full``: a multiple of 4,
+            at least the widest bin's, which is the default.
 
     Raises:
         TypeError: when a size is no integer.
