@@ -34,11 +34,16 @@ def time_side_by_side(
     return {name: (min(s), statistics.median(s)) for name, s in seconds.items()}
 
 
-def peak_mib(script: str, *arguments: str) -> float:
-    """Peak memory above the input's, which ``script`` prints last, in a fresh process."""
+def numbers(script: str, *arguments: str) -> list[float]:
+    """The numbers on the last line that ``script`` prints, run in a fresh process."""
     command = [sys.executable, script, *arguments]
     out = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(out.stdout.split()[-1])
+    return [float(word) for word in out.stdout.splitlines()[-1].split()]
+
+
+def peak_mib(script: str, *arguments: str) -> float:
+    """Peak memory above the input's, which ``script`` prints last, in a fresh process."""
+    return numbers(script, *arguments)[-1]
 
 
 class PeakMemory:
@@ -78,11 +83,11 @@ def machine() -> str:
     )
 
 
-def write_section(name: str, text: str) -> None:
-    """Replace the section of one benchmark in docs/benchmarks.md, or append it."""
-    page = PAGE.read_text() if PAGE.is_file() else "# Benchmarks\n"
+def write_section(name: str, text: str, path: Path = PAGE) -> None:
+    """Replace the section of one script in a page of the documentation, or append it."""
+    page = path.read_text() if path.is_file() else "# Benchmarks\n"
     section = f"<!-- {name} -->\n{text.strip()}\n<!-- end of {name} -->"
     pattern = re.compile(rf"<!-- {name} -->.*?<!-- end of {name} -->", re.DOTALL)
     page = pattern.sub(lambda _: section, page) if pattern.search(page) else f"{page}\n{section}\n"
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(page)
