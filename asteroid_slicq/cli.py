@@ -15,12 +15,14 @@ from asteroid_slicq.commands import complain
 # Each module has `add_<command>_parser(subparsers)` and `run_<command>(args) -> exit code`.
 _COMMANDS = {
     "separate": "asteroid_slicq.commands.separate",
+    "spectrogram": "asteroid_slicq.commands.spectrogram",
     "synth": "asteroid_slicq.synth.command",
     "convert": "asteroid_slicq.commands.convert",
 }
 _EXAMPLES = """\
 examples:
   asteroid-slicq separate song.wav -o stems        stems/song/{vocals,drums,bass,other}.wav
+  asteroid-slicq spectrogram song.wav --stft       song.png
   asteroid-slicq separate --help                   all options of a command
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from asteroid_slicq.commands import CommandError, complain, say
+from asteroid_slicq.commands.arguments import positive_seconds, seconds
 
 _EXAMPLES = """\
 examples:
@@ -73,7 +73,7 @@ def add_separate_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--segment-seconds",
         metavar="S",
-        type=_positive,
+        type=positive_seconds,
         default=10.0,
         help="length of the segments that are separated at a time; memory grows with it "
         "(default: 10)",
@@ -81,7 +81,7 @@ def add_separate_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--overlap-seconds",
         metavar="S",
-        type=_not_negative,
+        type=seconds,
         help="what neighbouring segments share, at most half a segment (default: 1, or a quarter "
         "of a shorter segment)",
     )
@@ -222,23 +222,6 @@ def _names(text: str) -> list[str]:
     if not names:
         raise argparse.ArgumentTypeError("expected names separated by commas")
     return names
-
-
-def _positive(text: str) -> float:
-    value = _not_negative(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return value
-
-
-def _not_negative(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
-    if not (value >= 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"must be at least 0 and finite, got {text}")
-    return value
 
 
 def _count(text: str) -> int:
