@@ -17,9 +17,15 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 
 def time_side_by_side(
-    runs: Mapping[str, Callable[[], object]], repetitions: int, budget_s: float = 60.0
+    runs: Mapping[str, Callable[[], object]],
+    repetitions: int,
+    budget_s: float = 60.0,
+    at_least: int = 5,
 ) -> dict[str, tuple[float, float]]:
-    """Minimum and median seconds of each run; they take turns, so that noise hits all alike."""
+    """Minimum and median seconds of each run; they take turns, so that noise hits all alike.
+
+    After ``budget_s`` no further turn begins, once there were ``at_least``.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():  # warm up
         run()
@@ -29,7 +35,7 @@ def time_side_by_side(
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)
-        if repetition >= 4 and time.perf_counter() > end:
+        if repetition + 1 >= at_least and time.perf_counter() > end:
             break
     return {name: (min(s), statistics.median(s)) for name, s in seconds.items()}
 

@@ -118,7 +118,7 @@ def measure(shape: tuple[int, ...], repetitions: int) -> dict[str, dict[str, flo
     seconds: dict[str, dict[str, float]] = {}
 
     def time(what: str, runs: dict[str, Callable], repeat: int) -> None:
-        timed = report.time_side_by_side(runs, repeat, budget_s=40)
+        timed = report.time_side_by_side(runs, repeat, budget_s=12, at_least=4)
         seconds[what] = {name: s for name, (s, _) in timed.items()}
 
     with torch.inference_mode():
@@ -191,14 +191,14 @@ def peer_table(repetitions: int, labels: list[str]) -> str:
                     back = restored(peer, theirs, shape[-1])
                     coefficients = ours(x)
                     runs = {"ours": lambda x=x: ours(x), "peer": lambda p=peer, x=x: p.forward(x)}
-                    forward = report.time_side_by_side(runs, repetitions, budget_s=8)
+                    forward = report.time_side_by_side(runs, repetitions, budget_s=6, at_least=3)
                     inverse = None
                     if peer.inverse is not None:
                         runs = {
                             "ours": lambda c=coefficients, n=shape[-1]: ours.inverse(c, n),
                             "peer": lambda p=peer, c=theirs: p.inverse(c),
                         }
-                        inverse = report.time_side_by_side(runs, repetitions, budget_s=8)
+                        inverse = report.time_side_by_side(runs, repetitions, budget_s=6, at_least=3)
             except ImportError:
                 missing.add(name)
                 continue
