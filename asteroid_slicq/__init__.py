@@ -12,6 +12,7 @@ from asteroid_slicq import losses, wiener  # noqa: E402
 from asteroid_slicq.filterbank import SliCQTFB  # noqa: E402
 from asteroid_slicq.frame import Frame, design_frame  # noqa: E402
 from asteroid_slicq.nsgt import NSGT  # noqa: E402
+from asteroid_slicq.pretrained import load_model  # noqa: E402
 from asteroid_slicq.streaming import SliCQTInverseStream, SliCQTStream  # noqa: E402
 from asteroid_slicq.transform import SliCQT  # noqa: E402
 from asteroid_slicq.xumx import Estimate, XUMXSliCQ, load_default_model  # noqa: E402
@@ -29,6 +30,7 @@ __all__ = [
     "XUMXSliCQ",
     "design_frame",
     "load_default_model",
+    "load_model",
     "losses",
     "wiener",
 ]

@@ -18,6 +18,7 @@ _COMMANDS = {
     "spectrogram": "asteroid_slicq.commands.spectrogram",
     "synth": "asteroid_slicq.synth.command",
     "convert": "asteroid_slicq.commands.convert",
+    "publish": "asteroid_slicq.commands.publish",
 }
 _EXAMPLES = """\
 examples:

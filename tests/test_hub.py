@@ -1,6 +1,8 @@
 """The Hugging Face Hub by its real client, offline, from a cache that is filled already."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,43 +13,88 @@ import soundfile
 import torch
 
 from asteroid_slicq import XUMXSliCQ
+from asteroid_slicq.card_facts import CardFacts
+from asteroid_slicq.publish import write_repository
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
+MODEL = "someone/tiny-slicq"
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    """A cache in which the model ``someone/tiny-slicq`` lies as the client would have stored it."""
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    """A cache in which the model lies as the client would have stored it, published as it is.
+
+    ``someone/light`` is the same without ``pytorch_model.bin``.
+    """
     torch.manual_seed(0)
     model = XUMXSliCQ(hidden_channels=(2, 2), transform={"n_bins": 14, "f_min_hz": 150.0})
-    repository = tmp_path / "cache" / "models--someone--tiny-slicq"
-    snapshot = repository / "snapshots" / REVISION
-    snapshot.mkdir(parents=True)
-    torch.save(model.serialize(), snapshot / "pytorch_model.bin")
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(REVISION)
-    return tmp_path / "cache"
+    root = tmp_path_factory.mktemp("cache")
+    for name in (MODEL, "someone/light"):
+        repository = root / f"models--{name.replace('/', '--')}"
+        write_repository(model, repository / "snapshots" / REVISION, CardFacts(MODEL))
+        (repository / "refs").mkdir()
+        (repository / "refs" / "main").write_text(REVISION)
+    (repository / "snapshots" / REVISION / "pytorch_model.bin").unlink()
+    return root
 
 
-@pytest.mark.parametrize(("model", "code"), [("someone/tiny-slicq", 0), ("someone/absent", 2)])
-def test_separate_by_hub_id(cache, tmp_path, model, code):
-    song = tmp_path / "song.wav"
+# The card's own code, then the command with each model; the codes at which they end.
+OFFLINE = """
+import json, sys, traceback
+codes = {}
+try:
+    exec(sys.stdin.read())
+    codes["card"] = 0
+except Exception:
+    traceback.print_exc()
+from asteroid_slicq.cli import main
+for name in ("tiny-slicq", "light", "absent"):
+    command = ["separate", "song.wav", "-q", "-o", name, "--model", f"someone/{name}"]
+    codes[name] = main(command)
+json.dump(codes, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def offline(cache, tmp_path_factory):
+    """What a process without a network did: its folder, exit codes and errors."""
+    folder = tmp_path_factory.mktemp("offline")
     rng = np.random.default_rng(0)
-    soundfile.write(song, 0.1 * rng.standard_normal((20000, 2)), 44100)
-    command = [sys.executable, "-m", "asteroid_slicq.cli", "separate", str(song)]
-    environment = {**os.environ, "ASTEROID_CACHE": str(cache), "HF_HUB_OFFLINE": "1"}
+    soundfile.write(folder / "song.wav", 0.1 * rng.standard_normal((20000, 2)), 44100)
+    card = next(cache.glob("models--someone--tiny-slicq/snapshots/*/README.md")).read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert f'BaseModel.from_pretrained("{MODEL}")' in code
+    paths = {"ASTEROID_CACHE": str(cache), "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [*command, "-o", str(tmp_path / "stems"), "--model", model],
+        [sys.executable, "-W", "ignore", "-c", OFFLINE],
+        input=code,
         capture_output=True,
         text=True,
-        env=environment,
+        env={**os.environ, **paths, "HF_HUB_OFFLINE": "1"},
+        cwd=folder,
     )
-    assert done.returncode == code, done.stderr
-    written = sorted(path.name for path in tmp_path.glob("stems/song/*"))
-    if code == 0:
-        assert written == ["bass.wav", "drums.wav", "other.wav", "vocals.wav"]
-        assert soundfile.info(tmp_path / "stems" / "song" / "bass.wav").frames == 20000
-    else:
-        assert written == []
-        assert "Traceback" not in done.stderr
-        assert "someone/absent" in done.stderr
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "output"), [("card", "stems"), ("tiny-slicq", "tiny-slicq"), ("light", "light")]
+)
+def test_models_separate_by_their_hub_id(offline, name, output):
+    folder, codes, errors = offline
+    assert codes.get(name) == 0, errors
+    stems = folder / output / "song"
+    names = ["bass.wav", "drums.wav", "other.wav", "vocals.wav"]
+    assert sorted(path.name for path in stems.iterdir()) == names
+    assert soundfile.info(stems / "bass.wav").frames == 20000
+    for name in names:  # every way gives the same
+        expected = (folder / "stems" / "song" / name).read_bytes()
+        assert (stems / name).read_bytes() == expected
+
+
+def test_a_model_that_is_not_in_the_cache_is_refused(offline):
+    folder, codes, errors = offline
+    assert codes["absent"] == 2
+    assert not (folder / "absent").exists()
+    (line,) = errors.splitlines()
+    assert "someone/absent: the Hub cannot be reached, and the model is not in the cache" in line

@@ -15,7 +15,6 @@ from asteroid_slicq.commands import CommandError
 from asteroid_slicq.xumx import PRESETS
 
 DEFAULT_MODELS = ("default", "small")
-_HUB_FILE = "pytorch_model.bin"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 _URL = re.compile(r"https?://\S+")
 _FILE_SUFFIXES = frozenset((".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".th", ".h5"))
@@ -32,10 +31,10 @@ def resolve_model(
 
     Args:
         spec: ``None``, ``"default"`` or ``"small"`` for the model that ships with the package; a
-            model file, or a folder that holds a ``pytorch_model.bin``; or a Hub id such as
-            ``user/name`` or ``user/name@revision``.
+            model file or folder, or a Hub id such as ``user/name`` or ``user/name@revision``, see
+            :func:`asteroid_slicq.load_model`.
         load_default: loads the model that ships; ``None`` for the package's.
-        load_pretrained: loads a file or a Hub id; ``None`` for Asteroid's ``from_pretrained``.
+        load_pretrained: loads a file or a Hub id; ``None`` for :func:`asteroid_slicq.load_model`.
 
     Raises:
         CommandError: no such model, one without trained weights, or one that cannot be loaded.
@@ -47,12 +46,8 @@ def resolve_model(
             raise CommandError(
                 f"the model that ships with the package cannot be loaded ({_first_line(error)})"
             ) from error
-    if os.path.isdir(spec):
-        if not os.path.isfile(os.path.join(spec, _HUB_FILE)):
-            raise CommandError(f"model {spec}: the folder holds no {_HUB_FILE}")
-        spec = os.path.join(spec, _HUB_FILE)
     load_pretrained = load_pretrained or _load_pretrained
-    if os.path.isfile(spec):
+    if os.path.isdir(spec) or os.path.isfile(spec):
         return _load_file(spec, load_pretrained)
     if spec in PRESETS:
         raise CommandError(
@@ -99,9 +94,9 @@ def _load_default() -> nn.Module:
 
 
 def _load_pretrained(spec: str) -> nn.Module:
-    from asteroid.models import BaseModel
+    from asteroid_slicq.pretrained import load_model
 
-    return BaseModel.from_pretrained(spec)
+    return load_model(spec)
 
 
 def _looks_like_file(spec: str) -> bool:
@@ -118,15 +113,11 @@ def _load_file(path: str, load: Loader) -> nn.Module:
 
 
 def _why_not_loaded(error: Exception) -> str:
-    text = str(error)
-    if isinstance(error, ValueError) and "Expected config dictionary" in text:
-        return (
-            "holds weights but not the name of their model; weights of the original projects go "
-            "through `asteroid-slicq convert` first"
-        )
-    if isinstance(error, RuntimeError) and "state_dict" in text:
-        return "its weights do not fit the model that it names"
-    return "is no model file that can be read"
+    from asteroid_slicq.pretrained import ModelFileError
+
+    return (
+        error.reason if isinstance(error, ModelFileError) else "is no model file that can be read"
+    )
 
 
 def _load_hub(spec: str, load: Loader) -> nn.Module:
@@ -144,7 +135,7 @@ def _load_hub(spec: str, load: Loader) -> nn.Module:
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
         raise CommandError(f"model {spec}: not on the Hub, or private") from error
     except errors.EntryNotFoundError as error:
-        raise CommandError(f"model {spec}: has no {_HUB_FILE} on the Hub") from error
+        raise CommandError(f"model {spec}: has no model file on the Hub") from error
     except errors.HFValidationError as error:
         raise CommandError(f"model {spec}: neither a file nor a Hub id (user/name)") from error
     except OSError as error:  # what network clients raise derives from it

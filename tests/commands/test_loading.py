@@ -8,8 +8,11 @@ from huggingface_hub import errors
 from torch import nn
 
 from asteroid_slicq import XUMXSliCQ
+from asteroid_slicq.card_facts import CardFacts
 from asteroid_slicq.commands import CommandError
 from asteroid_slicq.commands.loading import resolve_device, resolve_model
+from asteroid_slicq.pretrained import ModelFileError
+from asteroid_slicq.publish import write_repository
 
 TINY = {"n_bins": 14, "f_min_hz": 200.0}
 
@@ -39,14 +42,14 @@ def test_hub_ids_and_addresses_go_to_the_loader(spec):
     assert loaded == [spec]
 
 
-def test_a_file_or_a_folder_is_loaded(tmp_path):
+@pytest.mark.parametrize("name", ["", "pytorch_model.bin", "model.safetensors"])
+def test_a_file_or_a_folder_is_loaded(tmp_path, name):
     model = XUMXSliCQ.from_preset("small", transform=TINY)
-    torch.save(model.serialize(), tmp_path / "pytorch_model.bin")
-    for spec in (tmp_path, tmp_path / "pytorch_model.bin"):
-        loaded = resolve_model(str(spec))
-        assert isinstance(loaded, XUMXSliCQ)
-        for name, value in model.state_dict().items():
-            torch.testing.assert_close(loaded.state_dict()[name], value, rtol=0, atol=0)
+    write_repository(model, tmp_path, CardFacts("user/name"))
+    loaded = resolve_model(str(tmp_path / name))
+    assert isinstance(loaded, XUMXSliCQ)
+    for key, value in model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[key], value, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("spec", ["v2", "v2-realtime"])
@@ -96,6 +99,7 @@ def test_files_that_hold_no_model_are_refused(tmp_path, kind, capsys):
         words = "do not fit the model that it names"
     else:
         torch.save({**conf, "model_name": "Nobody"}, path)
+        words = "names the model 'Nobody', which is not known here"
     with pytest.raises(CommandError) as caught:
         resolve_model(str(path))
     message = str(caught.value)
@@ -118,10 +122,10 @@ def hub_error(kind):
         (hub_error(errors.OfflineModeIsEnabled), "the Hub cannot be reached"),
         (hub_error(errors.RepositoryNotFoundError), "not on the Hub, or private"),
         (hub_error(errors.RevisionNotFoundError), "not on the Hub, or private"),
-        (hub_error(errors.RemoteEntryNotFoundError), "has no pytorch_model.bin on the Hub"),
+        (hub_error(errors.RemoteEntryNotFoundError), "has no model file on the Hub"),
         (errors.HFValidationError("x"), "neither a file nor a Hub id"),
         (ConnectionError("no route\nto host"), r"cannot be downloaded (no route)"),
-        (ValueError("Expected config dictionary to have field"), "convert"),
+        (ModelFileError("cached", "its weights do not fit"), "its weights do not fit"),
     ],
 )
 def test_failures_of_the_hub_are_told_apart(error, words):

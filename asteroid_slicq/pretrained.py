@@ -1,0 +1,185 @@
+"""Where do the weights of a model lie, and how do they come back without running anyone's code?
+
+Asteroid reads ``pytorch_model.bin``, a pickle, which ``weights_only=True`` restricts to tensors and
+plain types. A repository or folder may also hold ``model.safetensors``, which is no pickle at all,
+beside a ``config.json`` that names the model: then that one is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from asteroid import models
+from asteroid.models import BaseModel
+from asteroid.utils import hub_utils
+
+PICKLE_FILE = "pytorch_model.bin"
+SAFETENSORS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_UNSAFE = re.compile(r"GLOBAL ([\w.]+)|use of ([\w.]+) is not|class ([\w.]+)")
+
+
+class ModelFileError(ValueError):
+    """A file that holds no model; ``reason`` says why in a sentence without its subject."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
+        super().__init__(f"{os.fspath(path)}: {reason}")
+        self.reason = reason
+
+
+def load_model(spec: str | os.PathLike[str]) -> BaseModel:
+    """Loads a model, ready to separate, from wherever it lies. Nothing that is read runs as code.
+
+    Args:
+        spec: a file (``.pth``, ``.bin``, or ``.safetensors`` with a ``config.json`` beside it), a
+            folder or a Hub id such as ``user/name`` or ``user/name@revision`` that holds
+            ``model.safetensors`` and ``config.json``, or ``pytorch_model.bin``; or whatever else
+            Asteroid's ``from_pretrained`` takes.
+
+    Raises:
+        ModelFileError: what was found holds no model, or more than a model.
+        OSError: it cannot be read or downloaded; of the Hub, an error of ``huggingface_hub``.
+
+    Example:
+        >>> from asteroid_slicq import XUMXSliCQ
+        >>> model = XUMXSliCQ.from_preset("small", transform={"n_bins": 14, "f_min_hz": 150.0})
+        >>> folder = getfixture("tmp_path")
+        >>> torch.save(model.serialize(), folder / "pytorch_model.bin")
+        >>> load_model(folder).sources
+        ['bass', 'vocals', 'other', 'drums']
+    """
+    name = os.fspath(spec)
+    if os.path.isdir(name):
+        path, config = _find_in_folder(Path(name))
+    elif os.path.isfile(name):
+        path, config = Path(name), Path(name).with_name(CONFIG_FILE)
+    elif _HUB_ID.fullmatch(name) and name not in hub_utils.MODELS_URLS_HASHTABLE:
+        path, config = _find_on_hub(name)
+    else:  # an address, or a name that Asteroid gave to one
+        path, config = Path(hub_utils.cached_download(name)), None
+    conf = _read_safetensors(path, config) if _is_safetensors(path) else _read_pickle(path)
+    return _build(path, conf)
+
+
+def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads a ``config.json`` that names a model and its arguments.
+
+    Raises:
+        ModelFileError: when it does not.
+    """
+    try:
+        config = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelFileError(path, "is no JSON") from error
+    if (
+        not isinstance(config, dict)
+        or not isinstance(config.get("model_name"), str)
+        or not isinstance(config.get("model_args"), dict)
+    ):
+        raise ModelFileError(path, "names no model (model_name, model_args)")
+    return config
+
+
+def _is_safetensors(path: Path) -> bool:
+    return path.suffix.lower() == ".safetensors"
+
+
+def _find_in_folder(folder: Path) -> tuple[Path, Path | None]:
+    config = folder / CONFIG_FILE
+    if (folder / SAFETENSORS_FILE).is_file() and config.is_file():
+        return folder / SAFETENSORS_FILE, config
+    if (folder / PICKLE_FILE).is_file():
+        return folder / PICKLE_FILE, None
+    raise ModelFileError(
+        folder, f"the folder holds no {PICKLE_FILE}, and no {SAFETENSORS_FILE} with a {CONFIG_FILE}"
+    )
+
+
+def _find_on_hub(name: str) -> tuple[Path, Path | None]:
+    """Downloads what is not in Asteroid's cache; the ``.bin`` only where it is the only choice."""
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        config = _download(name, CONFIG_FILE)
+        read_config(config)  # some other library's does not count
+        return _download(name, SAFETENSORS_FILE), config
+    except (EntryNotFoundError, ModelFileError) as missing:
+        try:
+            return _download(name, PICKLE_FILE), None
+        except EntryNotFoundError as error:
+            raise error from missing
+
+
+def _download(name: str, file: str) -> Path:
+    import huggingface_hub
+
+    repo_id, _, revision = name.partition("@")
+    path = huggingface_hub.hf_hub_download(
+        repo_id, file, cache_dir=hub_utils.get_cache_dir(), revision=revision or None
+    )
+    return Path(path)
+
+
+def _read_pickle(path: Path) -> dict[str, Any]:
+    try:
+        conf = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except pickle.UnpicklingError as error:
+        unsafe = _UNSAFE.search(str(error))
+        if unsafe is None:
+            raise ModelFileError(path, "is no model file that can be read") from error
+        what = next(filter(None, unsafe.groups()))
+        raise ModelFileError(
+            path, f"is refused: besides weights it holds {what}, and reading that may run code"
+        ) from error
+    except Exception as error:  # a broken file raises almost anything
+        raise ModelFileError(path, "is no model file that can be read") from error
+    if not isinstance(conf, dict) or not {"model_name", "model_args", "state_dict"} <= set(conf):
+        raise ModelFileError(
+            path,
+            "holds weights but not the name of their model; weights of the original projects go "
+            "through `asteroid-slicq convert` first",
+        )
+    return conf
+
+
+def _read_safetensors(path: Path, config: Path | None) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if config is None or not config.is_file():
+        raise ModelFileError(path, f"has no {CONFIG_FILE} beside it, which names its model")
+    conf = read_config(config)
+    try:
+        state = load_file(path)
+    except SafetensorError as error:
+        raise ModelFileError(path, "is no safetensors file that can be read") from error
+    return {**conf, "state_dict": state}
+
+
+def _build(path: Path, conf: dict[str, Any]) -> BaseModel:
+    name = conf["model_name"]
+    try:
+        model_class = models.get(name)
+    except ValueError:
+        model_class = None
+    if not (isinstance(model_class, type) and issubclass(model_class, BaseModel)):
+        raise ModelFileError(path, f"names the model {name!r}, which is not known here")
+    try:
+        model = model_class(**conf["model_args"])
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(path, f"has arguments that {name} does not take ({error})") from error
+    try:
+        model.load_state_dict(conf["state_dict"])
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise ModelFileError(path, "its weights do not fit the model that it names") from error
+    return model.eval()
