@@ -12,7 +12,11 @@ import copy
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+
+from asteroid_slicq.layout import Windows
+from asteroid_slicq.operators import analyse, synthesise
 
 if TYPE_CHECKING:
     from asteroid_slicq.transform import SliCQT
@@ -26,19 +30,27 @@ _ITERATIONS = 12
 def contraction(slicqt: SliCQT) -> float:
     """‖I − R∘A‖, by power iteration on E*E over noise of four slices, in float64.
 
-    Below one for every frame that was tried (docs/transform.md); the smaller, the fewer passes.
+    Below one for every frame that was tried (docs/overlap_add.md); the smaller, the fewer passes.
     """
     slicqt = copy.deepcopy(slicqt).cpu().double()
+    slicing = slicqt._slicing()
+    there, back = (
+        of(torch.float64) for of in (slicqt._analysis_windows, slicqt._synthesis_windows)
+    )
     length = 4 * slicqt.frame.slice_length
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(1, length, dtype=torch.float64, generator=generator)
+    n_slices = slicqt.frame.n_slices(length)
+
+    def error(x: torch.Tensor, first: Windows, second: Windows) -> torch.Tensor:
+        blocks = analyse(x, n_slices, slicing, first)
+        return x - synthesise(blocks, length, slicing, second)
+
+    # From NumPy, for torch.func.vmap refuses random numbers.
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal((1, length)))
     norm = 0.0
-    with torch.enable_grad(), torch.inference_mode(False):
-        for _ in range(_ITERATIONS):
-            x = (x / x.norm()).requires_grad_()
-            error = x - slicqt.inverse(slicqt(x), length, passes=1)
-            norm = float(error.detach().norm())
-            (x,) = torch.autograd.grad(error, x, error.detach())
+    for _ in range(_ITERATIONS):
+        y = error(x / x.norm(), there, back)
+        norm = float(y.norm())
+        x = error(y, back.transposed(), there.transposed())  # (R A)* = A* R*
     return norm
 
 

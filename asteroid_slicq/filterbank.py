@@ -14,20 +14,21 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from asteroid_filterbanks import Filterbank
-from asteroid_filterbanks.scripting import is_tracing, script_if_tracing
+from asteroid_filterbanks.scripting import is_tracing
 from torch import Tensor
-from torch.nn import functional as F
 
 from asteroid_slicq import host
 from asteroid_slicq.convergence import contraction
 from asteroid_slicq.frame import design_frame
 from asteroid_slicq.scales import Scale
+from asteroid_slicq.tracing import traced_analysis, traced_synthesis, whole_halves, whole_steps
 from asteroid_slicq.transform import SliCQT
 
 ROUND_TRIP_DB = 100.0
@@ -137,7 +138,15 @@ class SliCQTFB(Filterbank):
         limits = design["f_min_hz"], design["f_max_hz"]
         scale, n_bins = _scale_of(scale, n_filters, rate, *limits)
         frame = {**design, "scale": scale, "n_bins": n_bins, "sample_rate": rate}
-        n = _slice_length(hop, _plain(slice_length), frame)
+        try:
+            n = _slice_length(hop, _plain(slice_length), frame)
+        except ValueError as error:
+            # The frame tells the nearest number of bins: here they are counted by filters.
+            more = n_filters - 2 * n_bins
+            told = re.sub(
+                r"n_bins = (\d+)", lambda m: f"n_filters = {2 * int(m[1]) + more}", f"{error}"
+            )
+            raise ValueError(told) from None
         rise = 2 * math.ceil(n / 16) if transition_length is None else _plain(transition_length)
         frame |= {"slice_length": n, "transition_length": rise}
 
@@ -185,7 +194,7 @@ class SliCQTFB(Filterbank):
 
     def pre_analysis(self, wav: Tensor) -> Tensor:
         """Pad a waveform to whole steps."""
-        return _whole_steps(wav.to(self._conv_dtype()), self.stride)
+        return whole_steps(wav.to(self._conv_dtype()), self.stride)
 
     def post_analysis(self, spec: Tensor) -> Tensor:
         """Coefficients of a waveform in steps.
@@ -195,7 +204,7 @@ class SliCQTFB(Filterbank):
         """
         waveform = spec.transpose(-1, -2).flatten(-2).to(self._dtype())
         if is_tracing():
-            c = _traced_analysis(waveform, *self._traced_buffers())
+            c = traced_analysis(waveform, *self._traced_buffers())
         else:
             c = self.slicqt(waveform)
         return torch.cat([c.real, c.imag], dim=-2).to(self._identity.dtype)
@@ -215,9 +224,9 @@ class SliCQTFB(Filterbank):
             )
         frame = self.slicqt.frame
         c = torch.complex(*spec.to(self._dtype()).chunk(2, dim=-2))
-        c = _whole_halves(c, frame.blocks[0][1] // 2)
+        c = whole_halves(c, frame.blocks[0][1] // 2)
         if is_tracing():
-            waveform = _traced_synthesis(self.passes, c, *self._traced_buffers())
+            waveform = traced_synthesis(self.passes, c, *self._traced_buffers())
         else:
             length = c.shape[-1] * frame.slice_length // frame.blocks[0][1] - frame.slice_length
             waveform = self.slicqt.inverse(c, length, self.passes)
@@ -267,10 +276,10 @@ def _scale_of(
     The frame drops a scale's bins at Nyquist, where scales end by default, and at DC, and adds its
     own: one more for each.
     """
-    if n_filters % 2 or n_filters < 8:
+    if n_filters % 2:
         raise ValueError(
-            "n_filters must be even, twice the number of bins, and at least 8, got "
-            f"{n_filters}; the nearest is {max(8, n_filters + n_filters % 2)}"
+            f"n_filters must be even, twice the number of bins, got {n_filters}; "
+            f"the nearest is {n_filters + 1}"
         )
     if isinstance(scale, str):
         to_nyquist = f_max_hz is None or f_max_hz >= sample_rate / 2 * (1 - 1e-12)
@@ -321,88 +330,6 @@ def _contraction(**config: Any) -> float:
     tests/test_filterbank.py.
     """
     return contraction(SliCQT(**config))
-
-
-# What follows is for torch.jit.trace, which keeps the control flow of scripted functions alone.
-
-
-@script_if_tracing
-def _whole_steps(wav: Tensor, step: int) -> Tensor:
-    """Zeros up to whole steps: two at least, since the host squeezes a single one away."""
-    length = wav.shape[-1]
-    steps = max(2, (length + step - 1) // step)
-    return F.pad(wav, [0, steps * step - length]).contiguous()
-
-
-@script_if_tracing
-def _whole_halves(c: Tensor, half: int) -> Tensor:
-    """Zeros up to whole half slices, three at least: those of one sample."""
-    frames = c.shape[-1]
-    halves = max(3, (frames + half - 1) // half)
-    return F.pad(c, [0, halves * half - frames])
-
-
-def _analyse(
-    wav: Tensor, slicing: Tensor, stream: Tensor, index: Tensor, analysis: Tensor
-) -> Tensor:
-    """The matrix of a waveform in plain operations; see :mod:`asteroid_slicq.operators`.
-
-    Shape:
-        - wav: ``(batch, time)``; output: ``(batch, freq, frames)``, complex
-    """
-    n, m = slicing.shape[0], stream.shape[0]
-    n_slices = (wav.shape[-1] + n // 2 - 1) // (n // 2) + 1
-    padded = F.pad(wav, [n // 2, n_slices * (n // 2) - wav.shape[-1]])
-    spectrum = torch.fft.rfft(padded.unfold(-1, n, n // 2) * slicing)
-    row = torch.view_as_real(spectrum.index_select(-1, index)) * analysis
-    slices = torch.fft.ifft(torch.view_as_complex(row).unflatten(-1, [-1, m])).transpose(1, 2)
-    early, late = slices.chunk(2, dim=-1)
-    return (F.pad(early, [0, 0, 0, 1]) + F.pad(late, [0, 0, 1, 0])).flatten(-2)
-
-
-def _synthesise(
-    c: Tensor, slicing: Tensor, stream: Tensor, index: Tensor, synthesis: Tensor
-) -> Tensor:
-    """One pass back. Shape: ``(batch, freq, frames)``, complex → ``(batch, time)``."""
-    n, m = slicing.shape[0], stream.shape[0]
-    row = torch.fft.fft(c.unfold(-1, m, m // 2) * stream).transpose(1, 2).flatten(-2)
-    row = torch.view_as_complex(torch.view_as_real(row) * synthesis)
-    empty = torch.zeros([row.shape[0], row.shape[1], n // 2 + 1], dtype=c.dtype, device=c.device)
-    slices = torch.fft.irfft(empty.index_add(-1, index, row), n=n)
-    early, late = slices.chunk(2, dim=-1)
-    halves = F.pad(early, [0, 0, 0, 1]) + F.pad(late, [0, 0, 1, 0])
-    return halves[:, 1:-1].flatten(-2)
-
-
-@script_if_tracing
-def _traced_analysis(
-    wav: Tensor,
-    slicing: Tensor,
-    stream: Tensor,
-    index: Tensor,
-    analysis: Tensor,
-    synthesis: Tensor,
-) -> Tensor:
-    c = _analyse(wav.reshape(-1, wav.shape[-1]), slicing, stream, index, analysis)
-    return c.reshape(wav.shape[:-1] + c.shape[1:])
-
-
-@script_if_tracing
-def _traced_synthesis(
-    passes: int,
-    c: Tensor,
-    slicing: Tensor,
-    stream: Tensor,
-    index: Tensor,
-    analysis: Tensor,
-    synthesis: Tensor,
-) -> Tensor:
-    flat = c.reshape(-1, c.shape[-2], c.shape[-1])
-    wav = _synthesise(flat, slicing, stream, index, synthesis)
-    for _ in range(passes - 1):
-        rest = flat - _analyse(wav, slicing, stream, index, analysis)
-        wav = wav + _synthesise(rest, slicing, stream, index, synthesis)
-    return wav.reshape(c.shape[:-2] + wav.shape[1:])
 
 
 host.register_filterbank(SliCQTFB, "slicqt")

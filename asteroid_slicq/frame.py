@@ -15,14 +15,14 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
+from asteroid_slicq.frame_arguments import UnfitError, advise, check_arguments
 from asteroid_slicq.scales import Array, Scale, design_scale
 from asteroid_slicq.windows import analysis_windows, canonical_dual, tukey
-
-RASTERS = ("none", "piecewise", "full")
-PHASES = ("local", "global")
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,74 +205,62 @@ def design_frame(
             at least the widest bin's, which is the default.
 
     Raises:
-        TypeError: when a size is no integer.
+        TypeError: when a size is no integer, or another value no number.
         ValueError: when an argument lies outside its range, or no frame results; the message names
             the nearest value that works.
     """
-    for name, size in (
-        ("n_bins", n_bins),
-        ("slice_length", slice_length),
-        ("transition_length", transition_length),
-        ("min_width", min_width),
-        ("n_coefficients", n_coefficients),
-    ):
-        if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
-            raise TypeError(f"{name} must be an integer, got {size!r}")
-    for name, value, choices in (("rasterize", rasterize, RASTERS), ("phase", phase, PHASES)):
-        if value not in choices:
-            raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-    if not 0 < sample_rate < math.inf:
-        raise ValueError(f"sample_rate must be above 0 Hz, got {sample_rate}")
-    if not bandwidth_factor > 0:
-        raise ValueError(f"bandwidth_factor must be above 0, got {bandwidth_factor}")
-    nyquist_hz = sample_rate / 2
-    if not 0 <= min_bandwidth_hz < nyquist_hz:
-        raise ValueError(
-            f"min_bandwidth_hz must lie in 0 … sample_rate / 2 = {nyquist_hz} Hz, "
-            f"got {min_bandwidth_hz}"
-        )
-    f_max_hz = nyquist_hz if f_max_hz is None else f_max_hz
-    if f_max_hz > nyquist_hz:
-        raise ValueError(
-            f"f_max_hz must be at most sample_rate / 2 = {nyquist_hz} Hz, got {f_max_hz} Hz"
-        )
-    if min_width < 4 or min_width % 4:
-        nearest = max(4, 4 * round(min_width / 4))
-        raise ValueError(
-            f"min_width must be a positive multiple of 4, got {min_width}; the nearest is {nearest}"
-        )
-    f_hz, q = design_scale(scale, n_bins, f_min_hz, f_max_hz, gamma_hz=gamma_hz)
+    arguments = dict(locals())
+    check_arguments(arguments)
+    try:
+        return _design(arguments)
+    except UnfitError as error:
+        raise ValueError(f"{error}; {advise(_design, arguments)}") from None
+
+
+def _design(arguments: dict[str, Any]) -> Frame:
+    """The frame of arguments that have been checked one by one."""
+    a = SimpleNamespace(**arguments)
+    nyquist_hz = a.sample_rate / 2
+    f_max_hz = nyquist_hz if a.f_max_hz is None else a.f_max_hz
+    # A frame asks for more than a scale does, so that the nearest that works is further away.
+    if isinstance(a.scale, str) and a.n_bins < (1 if a.scale == "octave" else 2):
+        raise UnfitError(f"n_bins must be at least 2 (octave: 1), got {a.n_bins}")
+    if isinstance(a.scale, str) and a.f_min_hz >= f_max_hz:
+        raise UnfitError(f"f_min_hz must lie below f_max_hz = {f_max_hz} Hz, got {a.f_min_hz} Hz")
+    f_hz, q = design_scale(a.scale, a.n_bins, a.f_min_hz, f_max_hz, gamma_hz=a.gamma_hz)
     inside = (f_hz > 0) & (f_hz < nyquist_hz * (1 - 1e-12))
     if not inside.any():
         raise ValueError(
-            f"the scale has no bin between 0 Hz and sample_rate / 2 = "
-            f"{nyquist_hz} Hz: lower f_min_hz = {f_min_hz}"
+            f"scale must have a bin between 0 Hz and sample_rate / 2 = {nyquist_hz} Hz, got bins "
+            f"from {f_hz[0]} Hz to {f_hz[-1]} Hz; one at {nyquist_hz / 2} Hz works"
         )
     f_hz, q = f_hz[inside], q[inside]
-    n = _slice_length(
-        slice_length, f_hz, q, sample_rate, min_width, min_bandwidth_hz, bandwidth_factor
-    )
-    tr = suggested_transition_length(n) if transition_length is None else transition_length
+    n = _slice_length(f_hz, q, a)
+    tr = suggested_transition_length(n) if a.transition_length is None else a.transition_length
     if tr < 2 or tr % 2 or tr > n // 2:
-        nearest = min(max(2, 2 * round(tr / 2)), n // 2)
         raise ValueError(
             "transition_length must be even and between 2 and slice_length / 2 = "
-            f"{n // 2}, got {tr}; the nearest is {nearest}"
+            f"{n // 2}, got {tr}; nearest that works: {min(max(2, 2 * round(tr / 2)), n // 2)}"
         )
 
-    nu = f_hz * n / sample_rate
-    floor = max(min_width, 4 * math.ceil(min_bandwidth_hz * n / sample_rate / 4 - 1e-6))
-    widths = _widths(nu, q, n, floor, bandwidth_factor, gamma_hz * n / sample_rate)
+    nu = f_hz * n / a.sample_rate
+    floor = max(a.min_width, 4 * math.ceil(a.min_bandwidth_hz * n / a.sample_rate / 4 - 1e-6))
+    widths = _widths(nu, q, n, floor, a.bandwidth_factor, a.gamma_hz * n / a.sample_rate)
     if widths.max() > n // 2:
-        raise ValueError(
-            f"slice_length = {n} is too short for these bins: the widest takes {widths.max()} of "
-            f"the {n // 2} DFT bins between 0 Hz and Nyquist; use more bins"
+        k = int(widths.argmax())
+        raise UnfitError(
+            f"the bin at {[0, *f_hz, nyquist_hz][k]:.5g} Hz is too wide: {widths[k]} DFT bins of a "
+            f"slice that has {n // 2} of them below Nyquist"
         )
     positions = 2 * np.round(np.concatenate([[0], nu, [n / 2]]) / 2).astype(np.int64)
-    windows = analysis_windows(widths, window)
-    lengths = _lengths(widths, f_hz, rasterize, n_coefficients)
+    windows = analysis_windows(widths, a.window)
+    lengths = _lengths(widths, f_hz, a.rasterize, a.n_coefficients)
+    try:
+        duals = canonical_dual(windows, positions, lengths, n)
+    except ValueError as error:
+        raise UnfitError(str(error)) from None
     return Frame(
-        sample_rate=sample_rate,
+        sample_rate=a.sample_rate,
         slice_length=n,
         transition_length=tr,
         frequencies_hz=np.concatenate([[0], f_hz, [nyquist_hz]]),
@@ -280,40 +268,34 @@ def design_frame(
         widths=widths,
         lengths=lengths,
         windows=windows,
-        duals=canonical_dual(windows, positions, lengths, n),
-        phase=phase,
-        overlap_added=overlap_added,
+        duals=duals,
+        phase=a.phase,
+        overlap_added=a.overlap_added,
     )
 
 
-def _slice_length(
-    given: int | None,
-    f_hz: Array,
-    q: Array,
-    sample_rate: float,
-    min_width: int,
-    min_bandwidth_hz: float,
-    bandwidth_factor: float,
-) -> int:
+def _slice_length(f_hz: Array, q: Array, a: SimpleNamespace) -> int:
     """The length that was given, if it works, or else the shortest that resolves every bin."""
-    bandwidths_hz = np.maximum(f_hz / q * bandwidth_factor, min_bandwidth_hz)
-    needed = suggested_slice_length(bandwidths_hz, sample_rate)
+    given, own_hz = a.slice_length, f_hz / q * a.bandwidth_factor
+    bandwidths_hz = np.maximum(own_hz, a.min_bandwidth_hz)
+    needed = suggested_slice_length(bandwidths_hz, a.sample_rate)
     if given is None:
-        if (f_hz / q * bandwidth_factor).min() < min_bandwidth_hz:
+        if own_hz.min() < a.min_bandwidth_hz:
             # The floor in Hz holds only where it is no narrower than the floor in DFT bins.
-            needed = max(needed, 4 * math.ceil(min_width * sample_rate / min_bandwidth_hz / 4))
+            shortest = a.min_width * a.sample_rate / a.min_bandwidth_hz
+            needed = max(needed, 4 * math.ceil(shortest / 4))
         return needed
     if given < 4 or given % 4:
         raise ValueError(
             f"slice_length must be a positive multiple of 4, got {given}; "
-            f"the nearest is {max(4, 4 * round(given / 4))}"
+            f"nearest that works: {max(needed, 4 * round(given / 4))}"
         )
     if given < needed:
         k = int(np.argmin(bandwidths_hz))
         raise ValueError(
             f"slice_length = {given} is too short for Q = {q[k]:.4g} at {f_hz[k]:.4g} Hz: the "
             f"shortest that works is {needed}, or min_bandwidth_hz = "
-            f"{math.ceil(8 * sample_rate / given * 100) / 100}"
+            f"{math.ceil(8 * a.sample_rate / given * 100) / 100}"
         )
     return given
 
@@ -347,11 +329,13 @@ def _lengths(
     widest = int(widths.max())
     if n_coefficients is not None:
         if rasterize != "full":
-            raise ValueError(f'n_coefficients needs rasterize="full", got {rasterize!r}')
+            raise ValueError(
+                f'n_coefficients needs rasterize="full", got {rasterize!r}; None works'
+            )
         if n_coefficients < widest or n_coefficients % 4:
             raise ValueError(
                 "n_coefficients must be a multiple of 4, at least the widest bin's "
-                f"{widest}, got {n_coefficients}; the nearest is "
+                f"{widest}, got {n_coefficients}; nearest that works: "
                 f"{max(widest, 4 * round(n_coefficients / 4))}"
             )
         widest = n_coefficients

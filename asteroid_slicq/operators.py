@@ -194,49 +194,75 @@ def _synthesise(
 
 class _Analyse(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, n_slices, slicing, windows):
-        ctx.length, ctx.slicing, ctx.windows = x.shape[-1], slicing, windows
+    def forward(x, n_slices, slicing, windows):
         return _analyse(x, n_slices, slicing, windows)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, ctx.n_slices, ctx.slicing, ctx.windows = inputs
+        ctx.length = x.shape[-1]
 
     @staticmethod
     def backward(ctx, *gradients):
         x = _Synthesise.apply(ctx.length, ctx.slicing, ctx.windows.transposed(), *gradients)
         return x, None, None, None
 
+    @staticmethod
+    def jvp(ctx, x, *_):
+        return _Analyse.apply(x, ctx.n_slices, ctx.slicing, ctx.windows)
+
+    @staticmethod
+    def vmap(info, in_dims, x, *rest):
+        x = x.movedim(in_dims[0], 0)
+        blocks = _Analyse.apply(x.flatten(0, 1), *rest)
+        return tuple(block.unflatten(0, x.shape[:2]) for block in blocks), (0,) * len(blocks)
+
 
 class _Synthesise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, length, slicing, windows, *blocks):
-        ctx.n_slices = slicing.n_slices(blocks)
-        ctx.slicing, ctx.windows = slicing, windows
+    def forward(length, slicing, windows, *blocks):
         return _synthesise(blocks, length, slicing, windows)
 
     @staticmethod
-    def backward(ctx, *gradients):
-        blocks = _Analyse.apply(gradients[0], ctx.n_slices, ctx.slicing, ctx.windows.transposed())
+    def setup_context(ctx, inputs, output):
+        ctx.length, ctx.slicing, ctx.windows, *blocks = inputs
+        ctx.n_slices = ctx.slicing.n_slices(blocks)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        blocks = _Analyse.apply(gradient, ctx.n_slices, ctx.slicing, ctx.windows.transposed())
         return None, None, None, *blocks
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        return _Synthesise.apply(ctx.length, ctx.slicing, ctx.windows, *tangents[3:])
+
+    @staticmethod
+    def vmap(info, in_dims, length, slicing, windows, *blocks):
+        blocks = [
+            c.expand(info.batch_size, *c.shape) if dim is None else c.movedim(dim, 0)
+            for c, dim in zip(blocks, in_dims[3:], strict=True)
+        ]
+        x = _Synthesise.apply(length, slicing, windows, *(c.flatten(0, 1) for c in blocks))
+        return x.unflatten(0, blocks[0].shape[:2]), 0
 
 
 def analyse(x: Tensor, n_slices: int, slicing: Slicing, windows: Windows) -> tuple[Tensor, ...]:
-    """Coefficients of a signal, differentiable to any order.
+    """Coefficients of a signal, differentiable to any order, forwards too, and under ``vmap``.
 
     Shape:
         - x: ``(batch, length)``, real
         - output: ``(batch, freq, slice, time)`` complex, one a block; ``(batch, freq, time)`` when
           overlap-added
     """
-    if not (torch.is_grad_enabled() and x.requires_grad):
-        return _analyse(x, n_slices, slicing, windows)
     return _Analyse.apply(x, n_slices, slicing, windows)  # type: ignore[return-value]
 
 
 def synthesise(blocks: Sequence[Tensor], length: int, slicing: Slicing, windows: Windows) -> Tensor:
-    """Signal of coefficients, differentiable to any order.
+    """Signal of coefficients, differentiable to any order, forwards too, and under ``vmap``.
 
     Shape:
         - blocks: as ``analyse`` returns them
         - output: ``(batch, length)``, real
     """
-    if not (torch.is_grad_enabled() and any(block.requires_grad for block in blocks)):
-        return _synthesise(blocks, length, slicing, windows)
     return _Synthesise.apply(length, slicing, windows, *blocks)  # type: ignore[return-value]

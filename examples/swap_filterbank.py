@@ -25,11 +25,11 @@ from asteroid_slicq.synth import synthesize_track
 SAMPLE_RATE = 8000
 SEGMENT_S = 4.0
 SOURCES = ("drums", "rest")
-N_FILTERS, STRIDE = 256, 64
+N_FILTERS, STRIDE = 256, 50
 FILTERBANKS = {
-    "stft": {"kernel_size": 256},
-    "free": {"kernel_size": 128},
-    "slicqt": {"kernel_size": 256},
+    "stft": {"kernel_size": 200},
+    "free": {"kernel_size": 100},
+    "slicqt": {},
 }
 MASKER = {"n_blocks": 5, "n_repeats": 2, "bn_chan": 64, "hid_chan": 128, "skip_chan": 64}
 
