@@ -1,5 +1,6 @@
 """Data: segments are parts of the files, and a seed decides which."""
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,74 @@ def test_workers_change_nothing(tracks):
         for n in (0, 2)
     ]
     assert torch.equal(*batches)
+
+
+def batches(tracks, epoch: int, **loading) -> torch.Tensor:
+    dataset = training(tracks)
+    sampler = EpochSampler(len(dataset), seed=3)
+    sampler.set_epoch(epoch)
+    return torch.stack(list(DataLoader(dataset, 4, sampler=sampler, **loading)))
+
+
+def test_batches_depend_on_seed_and_epoch_alone(tracks):
+    # One run that goes on, its workers too; and runs that begin at an epoch, as a resumed one does.
+    dataset = training(tracks)
+    sampler = EpochSampler(len(dataset), seed=3)
+    loader = DataLoader(dataset, 4, sampler=sampler, num_workers=2, persistent_workers=True)
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        assert torch.equal(torch.stack(list(loader)), batches(tracks, epoch))
+    assert not torch.equal(batches(tracks, 0), batches(tracks, 1))
+
+
+def test_no_global_generator_is_asked(tracks):
+    item, state = training(tracks)[5], torch.get_rng_state()
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    assert torch.equal(training(tracks)[5], item)
+    assert random.random() == random.Random(0).random()
+    assert np.random.random() == np.random.RandomState(0).random()  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_an_interrupted_epoch_goes_on_with_the_rest(tracks):
+    dataset = training(tracks)
+    for n_replicas in (1, 2):
+        sampler = EpochSampler(len(dataset), 3, n_replicas, rank=n_replicas - 1)
+        sampler.set_epoch(2)
+        order = list(sampler)
+        sampler.resume(2, n_items=4)
+        assert list(sampler) == order[4:]
+        sampler.set_epoch(3)
+        assert len(list(sampler)) == len(sampler) == len(order)
+        sampler.set_epoch(2)
+        assert list(sampler) == order[4:]
+
+
+def test_together_processes_see_the_batches_of_one_that_is_alone(tracks):
+    def order(rank: int, n: int) -> list[int]:
+        sampler = EpochSampler(12, 3, n, rank)
+        sampler.set_epoch(5)
+        return list(sampler)
+
+    alone, shares = order(0, 1), [order(rank, 2) for rank in range(2)]
+    for i in range(0, 6, 3):
+        together = {index for share in shares for index in share[i : i + 3]}
+        assert together == set(alone[2 * i : 2 * i + 6])
+
+
+def test_whole_tracks_are_those_of_asteroids_dataset(root, tracks):
+    pytest.importorskip("librosa", reason="asteroid.data needs librosa")
+    from asteroid.data import MUSDB18Dataset
+
+    theirs = MUSDB18Dataset(str(root), SOURCES, targets=SOURCES, sample_rate=RATE)
+    ours = ValidationSegments(tracks, SOURCES, 1000)
+    assert len(theirs) == len(ours) == 3
+    by_name = {entry["path"].name: theirs[i] for i, entry in enumerate(theirs.tracks)}
+    for stems, track in zip(ours, tracks, strict=True):
+        mix, sources = by_name[track.name]
+        assert torch.equal(stems, sources)
+        torch.testing.assert_close(stems.sum(0), mix)
 
 
 def test_unaugmented_coherent_items_are_the_files(tracks):
@@ -153,6 +222,7 @@ def test_processes_share_an_epoch_equally():
         (lambda: training(names(1), swap_channels=-1.0), "swap_channels .* got -1.0"),
         (lambda: training(names(1), gain=(1.0, 0.5)), "gain .* got"),
         (lambda: EpochSampler(10, n_replicas=2, rank=2), "rank .* got 2"),
+        (lambda: EpochSampler(9).resume(1, 10), r"n_items must lie in 0 … 9, got 10"),
         (lambda: EpochSampler(1, n_replicas=2), "n_items .* got 1"),
     ],
 )

@@ -53,6 +53,8 @@ def test_read_is_what_was_written(tracks):
     audio = tracks[1].read("drums", start=200, length_samples=50)
     expected = 0.21 + np.arange(200, 250) / 2**15
     np.testing.assert_allclose(audio, [expected, -expected], atol=1e-7)
+    assert audio.flags.c_contiguous
+    np.testing.assert_array_equal(tracks[1].read_frames("drums", 200, 50), audio.T)
     assert tracks[1].read("drums", start=990).shape == (2, 10)
 
 
@@ -73,7 +75,7 @@ def test_every_unusable_file_is_named_in_one_error(root):
         find_tracks(root, "train", SOURCES, RATE, n_channels=2)
     for expected in (
         "track 0/bass.wav: missing",
-        "track 1/drums.wav: unreadable",
+        "track 1/drums.wav: is no audio that can be read",
         "track 2/bass.wav: sample rate is 16000 Hz, not 8000 Hz",
         "track 2/drums.wav: has 1 channel(s), not 2",
     ):
@@ -82,7 +84,14 @@ def test_every_unusable_file_is_named_in_one_error(root):
 
 def test_empty_files_are_unusable(root):
     soundfile.write(root / "train" / "track 0" / "bass.wav", np.zeros((0, 2)), RATE)
-    with pytest.raises(ValueError, match=r"bass\.wav: empty"):
+    with pytest.raises(ValueError, match=r"bass\.wav: holds no samples"):
+        find_tracks(root, "train", SOURCES, RATE)
+
+
+def test_truncated_files_are_unusable(root):
+    file = root / "train" / "track 0" / "bass.wav"
+    file.write_bytes(file.read_bytes()[:-800])
+    with pytest.raises(ValueError, match=r"bass\.wav: is truncated"):
         find_tracks(root, "train", SOURCES, RATE)
 
 

@@ -5,12 +5,16 @@
 #   ./run.sh --quick true --tag try                     all stages in a few minutes, no download
 #
 # Options, as pairs (booleans are true or false):
-#   --stage N           first stage to run: 0 data, 1 training, 2 evaluation
+#   --stage N           first stage to run: 0 data, 1 training, 2 evaluation, 3 publishing
 #   --stop_stage N      last one
 #   --tag NAME          the experiment is exp/train_<model>_<tag>; the same again continues it
 #   --model NAME        v2, v2_realtime, small, quick (local/<model>.yml), or a YAML file
 #   --quick BOOL        the model "quick" on a handful of short procedural tracks
 #   --musdb PATH        existing tree: PATH/{train,test}/<track>/{mixture,bass,…}.wav
+#   --download BOOL     download MUSDB18-HQ from Zenodo, to --musdb or data/musdb18hq (needs 57 GB,
+#                       32 GB in the end); the same again goes on where it stopped
+#   --delete_zip BOOL   remove the downloaded archive once it is unpacked
+#   --subset BOOL       accept a part of MUSDB18-HQ
 #   --expdir PATH       the experiment, where it shall not lie beside the recipe
 #   --data_dir PATH     procedural stems, made where there is no --musdb
 #   --n_tracks N        how many tracks of them
@@ -19,6 +23,9 @@
 #   --museval BOOL      also score with museval (BSSEval v4; minutes a track)
 #   --train_options "…" options of train.py: "--max_time_s 3600 --lr 0.0005"
 #   --eval_options "…"  options of eval.py: "--device cuda"
+#   --repo USER/NAME    repository on the Hugging Face Hub, of stage 3
+#   --publish BOOL      publish there; else stage 3 writes the files to <expdir>/publish (dry run)
+#   --trained_on DATA   for the model card: musdb18-hq with --musdb or --download, else procedural
 #   --python PATH       interpreter
 #   --id IDS            devices that CUDA may see: 0,1
 set -e
@@ -27,11 +34,14 @@ set -o pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 stage=0
-stop_stage=2
+stop_stage=3
 tag=default
 model=v2
 quick=false
 musdb=
+download=false
+delete_zip=false
+subset=false
 expdir=
 data_dir=
 n_tracks=
@@ -40,6 +50,9 @@ seed=42
 museval=false
 train_options=
 eval_options=
+repo=
+publish=false
+trained_on=
 python=python
 id=${CUDA_VISIBLE_DEVICES-}
 
@@ -55,6 +68,7 @@ seconds=${seconds:-40}
 
 # Paths are those of the caller. What the recipe writes lies beside it, unless told otherwise.
 absolute() { if [[ -z $1 || $1 == /* ]]; then echo "$1"; else echo "$PWD/$1"; fi; }
+if [[ -z $musdb && $download == true ]]; then musdb=$HERE/data/musdb18hq; fi
 musdb=$(absolute "$musdb")
 expdir=$(absolute "$expdir")
 data_dir=${musdb:-$(absolute "$data_dir")}
@@ -73,20 +87,18 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
 
 if [[ $stage -le 0 && $stop_stage -ge 0 ]]; then
   echo "Stage 0: data in $data_dir"
-  if [[ -n $musdb ]]; then
-    for split in train test; do
-      if [[ ! -d $musdb/$split ]]; then
-        echo "no folder $musdb/$split: --musdb must name the tree of MUSDB18-HQ" >&2
-        exit 1
-      fi
-    done
-  elif [[ -f $data_dir/.complete ]]; then
-    echo "already made"
-  else
-    $python -m asteroid_slicq.cli synth "$data_dir" \
-      --tracks "$n_tracks" --seconds "$seconds" --seed "$seed" 2>&1 | tee "$logs/data.log"
-    touch "$data_dir/.complete"
+  if [[ -z $musdb ]]; then
+    if [[ -f $data_dir/.complete ]]; then
+      echo "already made"
+    else
+      $python -m asteroid_slicq.cli synth "$data_dir" \
+        --tracks "$n_tracks" --seconds "$seconds" --seed "$seed" 2>&1 | tee "$logs/data.log"
+      touch "$data_dir/.complete"
+    fi
   fi
+  # Its progress bar needs the terminal, so that only what it found goes to the log.
+  $python local/prepare_data.py "$data_dir" --download "$download" --delete_zip "$delete_zip" \
+    --subset "$subset" | tee -a "$logs/data.log"
 fi
 
 if [[ $stage -le 1 && $stop_stage -ge 1 ]]; then
@@ -101,4 +113,22 @@ if [[ $stage -le 2 && $stop_stage -ge 2 ]]; then
   # shellcheck disable=SC2086
   $python eval.py --exp_dir "$expdir" --data_dir "$data_dir" --museval "$museval" $eval_options \
     2>&1 | tee "$logs/eval.log"
+fi
+
+if [[ $stage -le 3 && $stop_stage -ge 3 ]]; then
+  if [[ -z $trained_on ]]; then
+    if [[ -n $musdb ]]; then trained_on=musdb18-hq; else trained_on=procedural; fi
+  fi
+  name=$(basename "${model%.y*ml}")
+  options=(--repo "${repo:-user/xumx-slicq-${name//_/-}}" --trained-on "$trained_on"
+    --metrics "$expdir/metrics.json")
+  if [[ $publish == true ]]; then
+    [[ -n $repo ]] || { echo "--publish true needs --repo USER/NAME" >&2; exit 1; }
+    echo "Stage 3: publishing as $repo"
+  else
+    echo "Stage 3: the files to publish, in $expdir/publish"
+    options+=(--dry-run -o "$expdir/publish" --overwrite)
+  fi
+  $python -m asteroid_slicq.cli publish "$expdir/best_model.pth" "${options[@]}" \
+    2>&1 | tee "$logs/publish.log"
 fi

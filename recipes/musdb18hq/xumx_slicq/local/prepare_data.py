@@ -1,0 +1,103 @@
+"""Stage 0: have a tree of stems, and have every file of it looked at.
+
+python local/prepare_data.py DATA [--download true] [--subset true] [--delete_zip true]
+"""
+
+import argparse
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from asteroid_slicq.download import ZENODO
+from asteroid_slicq.musdb_tree import TreeReport, download_musdb, inspect_tree
+
+
+def main() -> int:
+    """Download what is missing, if asked to, and check the tree; 1 if it cannot be used."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, help="tree: DATA/{train,test}/<track>/<source>.wav")
+    parser.add_argument("--download", type=_bool, default=False, help="MUSDB18-HQ from Zenodo")
+    parser.add_argument("--subset", type=_bool, default=False, help="a part of MUSDB18-HQ will do")
+    parser.add_argument("--delete_zip", type=_bool, default=False, help="once it is unpacked")
+    parser.add_argument(
+        "--zenodo_url",
+        default=os.environ.get("SLICQ_ZENODO_URL", ZENODO),
+        help=f"a mirror of {ZENODO}; also as $SLICQ_ZENODO_URL",
+    )
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        if args.download and not _is_sound(args.data, args.subset):
+            progress = _Progress()
+            download_musdb(
+                args.data,
+                base_url=args.zenodo_url,
+                delete_archive=args.delete_zip,
+                progress=progress,
+            )
+            progress.close()
+        report = inspect_tree(args.data, subset=args.subset)
+        report.raise_for_problems()
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(_summary(report), flush=True)
+    return 0
+
+
+def _is_sound(data: Path, subset: bool) -> bool:
+    try:
+        return not inspect_tree(data, subset=subset).problems
+    except FileNotFoundError:
+        return False
+
+
+def _summary(report: TreeReport) -> str:
+    parts = [
+        f"{n} tracks ({report.duration_s[split] / 60:.1f} min) in {split}"
+        for split, n in report.n_tracks.items()
+    ]
+    kind = "MUSDB18-HQ" if report.is_musdb else "stems that are not MUSDB18-HQ"
+    return f"{report.root} is sound: {kind}, {' and '.join(parts)}"
+
+
+def _bool(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"must be true or false, got {text!r}")
+    return text == "true"
+
+
+class _Progress:
+    """A bar for each part of the work on a terminal; a line a minute elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+        self._what = ""
+        self._said = 0.0
+
+    def __call__(self, what: str, n_done: int, n_all: int) -> None:
+        if not sys.stderr.isatty():
+            if time.monotonic() - self._said > 60 or n_done == n_all:
+                self._said = time.monotonic()
+                print(f"{what}: {n_done / 1e9:.2f} of {n_all / 1e9:.2f} GB", flush=True)
+            return
+        if what != self._what:
+            self.close()
+            self._what = what
+            scale = {"unit": "B", "unit_scale": True, "unit_divisor": 1000}
+            self._bar = tqdm(total=n_all, initial=n_done, desc=what, **scale)
+        if self._bar is not None:
+            self._bar.update(n_done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
