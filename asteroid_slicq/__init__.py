@@ -11,8 +11,10 @@ host.heal()
 from asteroid_slicq import losses, wiener  # noqa: E402
 from asteroid_slicq.filterbank import SliCQTFB  # noqa: E402
 from asteroid_slicq.frame import Frame, design_frame  # noqa: E402
+from asteroid_slicq.mixin import MiXiN  # noqa: E402
 from asteroid_slicq.nsgt import NSGT  # noqa: E402
 from asteroid_slicq.pretrained import load_model  # noqa: E402
+from asteroid_slicq.stream_separator import SeparatorStream  # noqa: E402
 from asteroid_slicq.streaming import SliCQTInverseStream, SliCQTStream  # noqa: E402
 from asteroid_slicq.transform import SliCQT  # noqa: E402
 from asteroid_slicq.xumx import Estimate, XUMXSliCQ, load_default_model  # noqa: E402
@@ -23,6 +25,8 @@ __all__ = [
     "NSGT",
     "Estimate",
     "Frame",
+    "MiXiN",
+    "SeparatorStream",
     "SliCQT",
     "SliCQTFB",
     "SliCQTInverseStream",

@@ -16,14 +16,18 @@ from asteroid_slicq.commands import complain
 _COMMANDS = {
     "separate": "asteroid_slicq.commands.separate",
     "spectrogram": "asteroid_slicq.commands.spectrogram",
+    "oracle": "asteroid_slicq.commands.oracle",
     "synth": "asteroid_slicq.synth.command",
     "convert": "asteroid_slicq.commands.convert",
+    "export": "asteroid_slicq.commands.export",
     "publish": "asteroid_slicq.commands.publish",
 }
 _EXAMPLES = """\
 examples:
   asteroid-slicq separate song.wav -o stems        stems/song/{vocals,drums,bass,other}.wav
   asteroid-slicq spectrogram song.wav --stft       song.png
+  asteroid-slicq oracle musdb18hq --stft 4096/1024 what could be reached at best
+  asteroid-slicq publish model.pth --repo user/name --dry-run
   asteroid-slicq separate --help                   all options of a command
 """
 

@@ -1,12 +1,14 @@
 """State dicts of the original xumx-sliCQ, read into the models of this package.
 
 The original keeps one small ``Sequential`` for each block and target; here the targets are groups
-of one convolution, so their weights are stacked along the output channels.
+of one convolution, so their weights are stacked along the first axis: the output channels, or the
+input channels of a transposed convolution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -20,7 +22,46 @@ _LAYERS = {
     "7": "norm_decode_inner",
     "9": "decode_outer",
 }
-"""Index in the original's ``Sequential`` → layer of a ``BlockNetwork``."""
+"""Index in the ``Sequential`` of V2 → layer of a ``BlockNetwork``."""
+
+_LAYERS_V1 = {**_LAYERS, "10": "norm_decode_outer", "12": "upsample"}
+"""The same for V1 and ``DilatedBlockNetwork``."""
+
+_STATISTICS = {"input_mean": "shift", "input_scale": "scale"}
+
+_KEY_V1 = re.compile(
+    r"bucketed_unmixes_(?P<target>.+)\.(?P<block>\d+)"
+    r"\.((?P<statistic>input_mean|input_scale)|cdae\.(?P<layer>\d+)\.(?P<name>\w+))"
+)
+_KEY_V2 = re.compile(
+    r"sliced_umx\.(?P<block>\d+)"
+    r"\.((?P<statistic>input_mean|input_scale)|cdaes\.(?P<target>\d+)\.(?P<layer>\d+)\.(?P<name>\w+))"
+)
+
+
+def convert_v1_state(
+    state: Mapping[str, Tensor], sources: Sequence[str] = ("bass", "vocals", "other", "drums")
+) -> dict[str, Tensor]:
+    """State dict of an original xumx-sliCQ V1 as one of :class:`XUMXSliCQ`.
+
+    Args:
+        state: keys ``bucketed_unmixes_<target>.<block>.input_mean``, ``….input_scale`` and
+            ``….cdae.<layer>.<name>``.
+        sources: the targets, in the order of the model.
+
+    Raises:
+        ValueError: for keys that no xumx-sliCQ V1 has, or for targets that are missing.
+    """
+    converted: dict[str, Tensor] = {}
+    for destination, group in _collect(state, _KEY_V1, _LAYERS_V1, "V1").items():
+        if sorted(group) != sorted(sources):
+            raise ValueError(
+                f"state lacks targets of {destination}, or has others: it has {sorted(group)}"
+            )
+        values = [group[source] for source in sources]
+        is_statistic = destination.endswith(tuple(_STATISTICS.values()))
+        converted[destination] = torch.stack(values) if is_statistic else _join(values)
+    return converted
 
 
 def convert_v2_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -33,30 +74,39 @@ def convert_v2_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: for keys that no xumx-sliCQ V2 has, or for targets that are missing.
     """
+    found = _collect(state, _KEY_V2, _LAYERS, "V2")
+    n_targets = 1 + max((int(t) for group in found.values() for t in group if t), default=-1)
+    targets = [str(target) for target in range(n_targets)]
     converted: dict[str, Tensor] = {}
-    targets: dict[str, dict[int, Tensor]] = {}
+    for destination, group in found.items():
+        # All targets share the statistics, which name none.
+        if set(group) not in ({""}, set(targets)):
+            raise ValueError(f"state lacks targets of {destination}: it has {sorted(group)}")
+        converted[destination] = _join([group[t] for t in (targets if "" not in group else [""])])
+    return converted
+
+
+def _collect(
+    state: Mapping[str, Tensor], pattern: re.Pattern[str], layers: Mapping[str, str], version: str
+) -> dict[str, dict[str, Tensor]]:
+    """The values of each target (``""`` where the key names none) under each of our keys."""
+    found: dict[str, dict[str, Tensor]] = {}
     for key, value in state.items():
         if not isinstance(value, Tensor):
             raise ValueError(f"state holds a {type(value).__name__} under {key!r}, not a tensor")
-        parts = key.split(".")
-        if len(parts) == 3 and parts[0] == "sliced_umx" and parts[2] == "input_mean":
-            converted[f"blocks.{parts[1]}.shift"] = value
-        elif len(parts) == 3 and parts[0] == "sliced_umx" and parts[2] == "input_scale":
-            converted[f"blocks.{parts[1]}.scale"] = value
-        elif len(parts) == 6 and parts[2] == "cdaes" and parts[4] in _LAYERS:
-            _, block, _, target, layer, name = parts
-            if not target.isdigit():
-                raise ValueError(f"state has the key {key!r}, which no xumx-sliCQ V2 has")
-            destination = f"blocks.{block}.{_LAYERS[layer]}.{name}"
-            targets.setdefault(destination, {})[int(target)] = value
+        match = pattern.fullmatch(key)
+        if match is None or (match["layer"] is not None and match["layer"] not in layers):
+            raise ValueError(f"state has the key {key!r}, which no xumx-sliCQ {version} has")
+        if match["statistic"] is not None:
+            name = _STATISTICS[match["statistic"]]
         else:
-            raise ValueError(f"state has the key {key!r}, which no xumx-sliCQ V2 has")
-    n_targets = 1 + max((t for group in targets.values() for t in group), default=-1)
-    for destination, group in targets.items():
-        if sorted(group) != list(range(n_targets)):
-            raise ValueError(f"state lacks targets of {destination}: it has {sorted(group)}")
-        ordered = [group[target] for target in range(n_targets)]
-        converted[destination] = ordered[0] if ordered[0].ndim == 0 else torch.cat(ordered)
-    if not converted:
+            name = f"{layers[match['layer']]}.{match['name']}"
+        found.setdefault(f"blocks.{match['block']}.{name}", {})[match["target"] or ""] = value
+    if not found:
         raise ValueError("state is empty")
-    return converted
+    return found
+
+
+def _join(values: Sequence[Tensor]) -> Tensor:
+    """One tensor of all targets; counters of batches are the same for all."""
+    return values[0] if len(values) == 1 or values[0].ndim == 0 else torch.cat(list(values))

@@ -21,10 +21,36 @@ from torch.nn import functional as F
 _TIME_KERNEL = 4
 """Frames of half a slice seen by the two inner convolutions."""
 
+LOOKAHEAD_SLICES = 2
+"""Slices after a slice that the masks of a causal network wait for: the kernel, seen twice, makes
+them 1.5 slices, to the first coefficient of the second."""
+
 
 def frequency_kernel(n_bins: int) -> int:
     """Kernel over the bins of a block: 1 below 10 bins, 3 below 20, else 5."""
     return 1 if n_bins < 10 else 3 if n_bins < 20 else 5
+
+
+class PassThrough(nn.Module):
+    """A block that the model leaves alone: every target's mask is one.
+
+    Shape:
+        - magnitudes: ``(batch, channel, freq, slice, time)``, real
+        - output: ``(batch, source, channel, freq, slice, time)``
+    """
+
+    def __init__(self, n_sources: int) -> None:
+        super().__init__()
+        self.n_sources = n_sources
+
+    def seen(self, magnitudes: Tensor) -> Tensor:
+        """Nothing looks at them."""
+        return magnitudes
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """Masks of all targets, see the class."""
+        batch, *shape = magnitudes.shape
+        return magnitudes.new_ones(()).expand(batch, self.n_sources, *shape)
 
 
 class BlockNetwork(nn.Module):
@@ -74,6 +100,10 @@ class BlockNetwork(nn.Module):
         self.norm_encode_outer = nn.BatchNorm2d(outer)
         self.norm_encode_inner = nn.BatchNorm2d(inner)
         self.norm_decode_inner = nn.BatchNorm2d(outer)
+
+    def seen(self, magnitudes: Tensor) -> Tensor:
+        """What the network sees of them: all, the slices laid end to end."""
+        return magnitudes
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """Masks of all targets, see the class."""

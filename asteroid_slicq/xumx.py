@@ -1,30 +1,48 @@
-"""xumx-sliCQ V2: music demixing by a convolutional network on every block of a sliCQT.
+"""xumx-sliCQ: music demixing by a small network on every block of a sliCQT.
 
-Source: Hanssian, "Music demixing with the sliCQ transform" (arXiv:2112.05509), second version.
+Source: Hanssian, "Music demixing with the sliCQ transform" (arXiv:2112.05509), and its second
+version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import resources
 from typing import Any, NamedTuple, cast
 
 import torch
 from asteroid.models import BaseModel
-from einops import rearrange
 from torch import Tensor, nn
 
 from asteroid_slicq import host
-from asteroid_slicq.networks import BlockNetwork
+from asteroid_slicq.networks import LOOKAHEAD_SLICES, BlockNetwork, PassThrough
+from asteroid_slicq.networks_lstm import RecurrentBlockNetwork
+from asteroid_slicq.networks_v1 import DilatedBlockNetwork
+from asteroid_slicq.postfilter import wiener_on_block, wiener_on_stft
 from asteroid_slicq.transform import SliCQT
-from asteroid_slicq.wiener import apply_mix_phase, wiener_em
+from asteroid_slicq.wiener import apply_mix_phase
+
+_V1 = {"bandwidth_hz": 16000.0, "wiener": "stft"}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "v2": {},
     "v2-realtime": {"causal": True, "wiener_iterations": 0},
+    "v2-lstm": {"network": "v2-lstm"},
+    "v1": {"network": "v1", **_V1},
+    "v1-lstm": {"network": "v1-lstm", **_V1},
     "small": {"hidden_channels": (8, 16)},
 }
 """Arguments of :class:`XUMXSliCQ` that differ from its defaults, by name."""
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "v1": DilatedBlockNetwork,
+    "v2": BlockNetwork,
+    "v1-lstm": partial(RecurrentBlockNetwork, overlap_added=True),
+    "v2-lstm": RecurrentBlockNetwork,
+}
+"""The network of a block by name."""
 
 
 class Estimate(NamedTuple):
@@ -40,21 +58,30 @@ class Estimate(NamedTuple):
 
 
 class XUMXSliCQ(BaseModel):
-    """xumx-sliCQ V2, offline or realtime.
+    """xumx-sliCQ, version 1 or 2, offline or realtime.
 
     The magnitudes of the mix in each block of the sliCQT go through a small network of their own,
-    which gives one mask for each source. The masked magnitudes get the phase of the mix, are
-    refined by Wiener-EM (offline) and transformed back.
+    which gives one mask for each source. The masked magnitudes get the phase of the mix and are
+    transformed back. Wiener-EM refines the coefficients before, or the STFT of the waveforms after.
 
     Args:
         sources: names of the sources, in the order of the output.
         n_channels: audio channels of the mix.
-        hidden_channels: channels of the outer and the inner convolutions, for each source.
-        causal: pad the first convolution on the left (realtime); the masks then look ahead by at
-            most 1.5 slices, see :class:`asteroid_slicq.networks.BlockNetwork`.
-        wiener_iterations: EM iterations on the coefficients; 0 leaves the phase of the mix.
+        hidden_channels: channels of the outer and the inner layers of a network, for each source;
+            None is what was published.
+        causal: pad the first convolution on the left (realtime; network ``v2`` alone); the masks
+            then look ahead by at most 1.5 slices, see
+            :class:`asteroid_slicq.networks.BlockNetwork`.
+        wiener_iterations: EM iterations; 0 leaves the phase of the mix.
         sample_rate: in Hz.
         transform: arguments of :class:`asteroid_slicq.SliCQT`, where they differ from its defaults.
+        network: ``v1``: dilated convolutions over overlap-added magnitudes; ``v2``: convolutions
+            that hop by half a slice; ``v1-lstm``, ``v2-lstm``: recurrent networks that see the
+            same, see :class:`asteroid_slicq.networks_lstm.RecurrentBlockNetwork`.
+        bandwidth_hz: blocks whose lowest bin lies above pass through: every source gets all of the
+            mix there, which Wiener-EM then shares out evenly. None: there are none such.
+        wiener: where Wiener-EM runs: ``slicqt``: on each block of coefficients; ``stft``: on the
+            STFT (4096/1024) of the waveforms; None: nowhere, as for 0 iterations.
 
     Shape:
         - mix: ``(batch, channel, time)``; ``(channel, time)`` and, of one channel, ``(time,)`` too
@@ -75,44 +102,62 @@ class XUMXSliCQ(BaseModel):
         self,
         sources: Sequence[str] = ("bass", "vocals", "other", "drums"),
         n_channels: int = 2,
-        hidden_channels: Sequence[int] = (50, 51),
+        hidden_channels: Sequence[int] | None = None,
         causal: bool = False,
         wiener_iterations: int = 1,
         sample_rate: float = 44100,
         transform: dict[str, Any] | None = None,
+        network: str = "v2",
+        bandwidth_hz: float | None = None,
+        wiener: str | None = "slicqt",
     ) -> None:
         super().__init__(sample_rate=sample_rate, in_channels=n_channels)
         if isinstance(sources, str) or not sources or len(set(sources)) != len(sources):
             raise ValueError(f"sources must be distinct names, at least one, got {sources!r}")
         if n_channels < 1:
             raise ValueError(f"n_channels must be at least 1, got {n_channels}")
-        if not isinstance(hidden_channels, Sequence) or len(hidden_channels) != 2:
-            raise ValueError(f"hidden_channels must be two numbers, got {hidden_channels!r}")
-        outer, inner = hidden_channels
-        if min(outer, inner) < 1:
-            raise ValueError(f"hidden_channels must be at least 1, got {tuple(hidden_channels)}")
+        if network not in NETWORKS:
+            raise ValueError(f"network must be one of {', '.join(NETWORKS)}, got {network!r}")
+        if causal and network != "v2":
+            raise ValueError(f"causal must be False for the network {network}, got {causal}")
+        options: dict[str, Any] = {"causal": True} if causal else {}
+        if hidden_channels is not None:
+            if not isinstance(hidden_channels, Sequence) or len(hidden_channels) != 2:
+                raise ValueError(f"hidden_channels must be two numbers, got {hidden_channels!r}")
+            options["hidden_channels"] = hidden_channels = list(hidden_channels)
+            if min(hidden_channels) < 1:
+                raise ValueError(f"hidden_channels must be at least 1, got {hidden_channels}")
         if "sample_rate" in (transform or {}):
             raise ValueError("transform must not hold sample_rate: the model's own is its")
         if wiener_iterations < 0:
             raise ValueError(f"wiener_iterations must be at least 0, got {wiener_iterations}")
+        if bandwidth_hz is not None and not bandwidth_hz > 0:
+            raise ValueError(f"bandwidth_hz must be above 0 or None, got {bandwidth_hz}")
+        if wiener not in ("slicqt", "stft", None):
+            raise ValueError(f"wiener must be slicqt, stft or None, got {wiener!r}")
         self.sources = list(sources)
         self.n_channels = n_channels
         self.wiener_iterations = wiener_iterations
+        self.wiener = wiener
         self.transform = SliCQT(**{**(transform or {}), "sample_rate": sample_rate})
+        frame, make_network = self.transform.frame, NETWORKS[network]
         self.blocks = nn.ModuleList(
-            BlockNetwork(
-                n_bins, n_coefficients, len(self.sources), n_channels, (outer, inner), causal
-            )
-            for n_bins, n_coefficients in self.transform.frame.blocks
+            PassThrough(len(self.sources))
+            if bandwidth_hz is not None and frequencies_hz[0] > bandwidth_hz
+            else make_network(*block, len(self.sources), n_channels, **options)
+            for block, frequencies_hz in zip(frame.blocks, frame.frequency_hz(), strict=True)
         )
         self._args = {
             "sources": list(sources),
             "n_channels": n_channels,
-            "hidden_channels": [outer, inner],
+            "hidden_channels": hidden_channels,
             "causal": causal,
             "wiener_iterations": wiener_iterations,
             "sample_rate": sample_rate,
             "transform": dict(transform or {}),
+            "network": network,
+            "bandwidth_hz": bandwidth_hz,
+            "wiener": wiener,
         }
 
     @classmethod
@@ -120,7 +165,8 @@ class XUMXSliCQ(BaseModel):
         """A model with random weights in a published or recommended configuration.
 
         Args:
-            name: ``v2`` (offline, 15.0 M parameters), ``v2-realtime``, or ``small``.
+            name: ``v1`` (6.7 M parameters), ``v2`` (offline, 15.0 M) or ``v2-realtime``, as they
+                were published; ``v1-lstm`` or ``v2-lstm``, for which no weights were; or ``small``.
             **overrides: arguments of the class that replace the preset's.
 
         Raises:
@@ -135,12 +181,14 @@ class XUMXSliCQ(BaseModel):
         shape = mix.shape
         estimate = self.estimate(mix)
         waveforms = self.transform.inverse(estimate.coefficients, length=shape[-1])
+        if self.wiener == "stft":
+            waveforms = wiener_on_stft(waveforms, self._to_batch(mix), self.wiener_iterations)
         if mix.ndim == 1:
             return waveforms[0, :, 0]
         return waveforms[0] if mix.ndim == 2 else waveforms
 
     def estimate(self, mix: Tensor) -> Estimate:
-        """Coefficients and masks of all sources.
+        """Coefficients and masks of all sources, before Wiener-EM where that runs on the STFT.
 
         Shape:
             - mix: as for ``forward``; missing dimensions are added
@@ -154,17 +202,33 @@ class XUMXSliCQ(BaseModel):
             - mix: ``(batch, channel, freq, slice, time)``, complex, one tensor a block
         """
         masks = tuple(network(block.abs()) for network, block in zip(self.blocks, mix, strict=True))
+        iterations = self.wiener_iterations if self.wiener == "slicqt" else 0
         coefficients = tuple(
-            self._refine(apply_mix_phase(mask, block), block)
+            wiener_on_block(apply_mix_phase(mask, block), block, iterations)
             for mask, block in zip(masks, mix, strict=True)
         )
         return Estimate(coefficients, masks)
+
+    def network_input(self, mix: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Magnitudes as the networks see them, for :meth:`set_input_statistics`.
+
+        Args:
+            mix: coefficients of the mix, one tensor a block.
+
+        Shape:
+            - mix: ``(batch, channel, freq, slice, time)``, complex
+            - output: the same, real; ``(batch, channel, freq, time)`` where a network overlap-adds
+        """
+        return tuple(
+            cast(BlockNetwork, network).seen(block.abs())
+            for network, block in zip(self.blocks, mix, strict=True)
+        )
 
     def set_input_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Start the trainable shift and scale of each bin from the statistics of a data set.
 
         Args:
-            mean: mean magnitude of the mix in each bin.
+            mean: mean magnitude of the mix in each bin, of :meth:`network_input`.
             std: its standard deviation; bins of less than 0.01 % of the largest are left alone.
 
         Shape:
@@ -183,9 +247,27 @@ class XUMXSliCQ(BaseModel):
         sizes = list(self.transform.frame.bins_per_block)
         with torch.no_grad():
             for block, m, s in zip(self.blocks, mean.split(sizes), std.split(sizes), strict=True):
-                network = cast(BlockNetwork, block)
-                network.shift.copy_(-m)
-                network.scale.copy_(1 / s)
+                if not isinstance(block, PassThrough):
+                    cast(Tensor, block.shift).copy_(-m)
+                    cast(Tensor, block.scale).copy_(1 / s)
+
+    @property
+    def latency_s(self) -> float:
+        """Algorithmic latency in seconds: how far an output looks into the future.
+
+        A sample of the mix changes no output earlier than this before it, 7/4 of a slice and half
+        a transition: the masks of a slice wait for the slice after the next, whose window ends at
+        3/4 and half a transition, and a slice of its own lies in between. For the default frame
+        that is 768 ms. Infinite for a model that is not causal, as are all with Wiener-EM, whose
+        covariances are sums over all of the song. Time to compute comes on top.
+        """
+        filters = self.wiener is not None and self.wiener_iterations > 0
+        if filters or not self._args["causal"]:
+            return math.inf
+        frame = self.transform.frame
+        reach = 3 * frame.slice_length // 4 + frame.transition_length // 2
+        samples = LOOKAHEAD_SLICES * frame.slice_hop + reach - 1
+        return samples / float(self._args["sample_rate"])
 
     @property
     def segment_step_samples(self) -> int:
@@ -204,7 +286,8 @@ class XUMXSliCQ(BaseModel):
 
     def get_model_args(self) -> dict[str, Any]:
         """Arguments that build this model again, in plain types."""
-        return {**self._args, "wiener_iterations": self.wiener_iterations}
+        changed = {"wiener": self.wiener, "wiener_iterations": self.wiener_iterations}
+        return {**self._args, **changed}
 
     def serialize(self) -> dict[str, Any]:
         """The model as a dictionary of plain types and tensors, for ``torch.save``."""
@@ -217,16 +300,6 @@ class XUMXSliCQ(BaseModel):
                 f"mix must be (batch, {self.n_channels} channels, time), got {tuple(mix.shape)}"
             )
         return batch
-
-    def _refine(self, estimates: Tensor, mix: Tensor) -> Tensor:
-        if self.wiener_iterations == 0:
-            return estimates
-        refined = wiener_em(
-            rearrange(estimates, "b j c f s t -> b j c f (s t)"),
-            rearrange(mix, "b c f s t -> b c f (s t)"),
-            self.wiener_iterations,
-        )
-        return rearrange(refined, "b j c f (s t) -> b j c f s t", t=mix.shape[-1])
 
 
 def load_default_model() -> XUMXSliCQ:

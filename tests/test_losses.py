@@ -1,5 +1,6 @@
 """Losses: zero at the target, equal to brute force, finite gradients at silence."""
 
+from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -8,12 +9,19 @@ import torch
 from torch import Tensor
 
 from asteroid_slicq.losses import (
+    XUMX_LOSS_PRESETS,
     XUMXLoss,
+    combination_l1,
     combination_loss,
+    combination_magnitude_mse,
     combination_mse,
+    combination_si_sdr,
+    combination_weighted_sdr,
     mask_sum_mse,
     source_combinations,
 )
+
+ONE = torch.ones(1, 2, 3, dtype=torch.complex64)
 
 
 class Estimate(NamedTuple):
@@ -27,36 +35,90 @@ def random_blocks(n_sources: int, dtype: torch.dtype, seed: int) -> tuple[Tensor
     return tuple(torch.randn(shape, dtype=dtype, generator=generator) for shape in shapes)
 
 
-def brute_force(estimates, targets) -> Tensor:
+def all_subsets(n_sources: int) -> list[tuple[int, ...]]:
+    return [s for size in range(1, n_sources) for s in combinations(range(n_sources), size)]
+
+
+def brute_force(estimates, targets, subsets="all", kind="complex") -> Tensor:
     blocks = []
     for estimate, target in zip(estimates, targets, strict=True):
-        n_sources = estimate.shape[1]
+        if kind == "magnitude":
+            estimate, target = estimate.abs(), target.abs()
         values = []
-        for size in range(1, n_sources):
-            for subset in combinations(range(n_sources), size):
-                error = sum(estimate[:, j] for j in subset) - sum(target[:, j] for j in subset)
-                values.append((error.abs() ** 2).mean())
+        for subset in all_subsets(estimate.shape[1]) if subsets == "all" else subsets:
+            error = sum(estimate[:, j] for j in subset) - sum(target[:, j] for j in subset)
+            values.append((error.abs() ** (1 if kind == "l1" else 2)).mean())
         blocks.append(sum(values) / len(values))
     return sum(blocks) / len(blocks)
 
 
+LOSSES = {
+    "complex": combination_mse,
+    "magnitude": combination_magnitude_mse,
+    "l1": combination_l1,
+}
+
+
+@pytest.mark.parametrize("kind", LOSSES)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
 @pytest.mark.parametrize("n_sources", [2, 3, 4, 5])
-def test_combination_mse_equals_brute_force(n_sources, dtype):
-    estimates, targets = random_blocks(n_sources, dtype, 0), random_blocks(n_sources, dtype, 1)
+def test_value_and_gradient_equal_brute_force(n_sources, dtype, kind):
+    targets = random_blocks(n_sources, dtype, 1)
+    results = []
+    for loss in (LOSSES[kind], lambda e, t: brute_force(e, t, kind=kind)):
+        estimates = tuple(block.requires_grad_() for block in random_blocks(n_sources, dtype, 0))
+        value = loss(estimates, targets)
+        results.append((value, *torch.autograd.grad(value, estimates)))
+    torch.testing.assert_close(*results, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize("subsets", [[(2,)], [(0, 1), (3,), (1, 2, 3)], [(0, 1, 2, 3)]])
+def test_any_set_of_combinations(subsets, kind):
+    targets, estimates = (random_blocks(4, torch.complex128, seed) for seed in (1, 0))
     torch.testing.assert_close(
-        combination_mse(estimates, targets), brute_force(estimates, targets), rtol=1e-13, atol=0
+        LOSSES[kind](estimates, targets, subsets=subsets),
+        brute_force(estimates, targets, subsets, kind),
+        rtol=1e-12,
+        atol=0,
     )
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
-def test_combination_mse_has_the_gradient_of_brute_force(dtype):
-    targets = random_blocks(4, dtype, 1)
-    gradients = []
-    for loss in (combination_mse, brute_force):
-        estimates = tuple(block.requires_grad_() for block in random_blocks(4, dtype, 0))
-        gradients.append(torch.autograd.grad(loss(estimates, targets), estimates))
-    torch.testing.assert_close(*gradients)
+@pytest.mark.parametrize("kind", LOSSES)
+def test_single_sources_and_all_combinations_by_name(kind):
+    pair = [random_blocks(3, torch.complex128, seed) for seed in (1, 0)]
+    for name, subsets in (("single", [(0,), (1,), (2,)]), ("all", all_subsets(3))):
+        by_name = LOSSES[kind](*pair, subsets=name)
+        torch.testing.assert_close(by_name, LOSSES[kind](*pair, subsets=subsets))
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_combinations_are_zero_at_the_target(kind):
+    targets = random_blocks(4, torch.complex64, 0)
+    assert LOSSES[kind](targets, targets).item() == 0
+
+
+def test_l1_of_more_numbers_than_are_taken_at_a_time():
+    """Long rows are cut, short ones taken together; both in one scalar."""
+    for shape in ((2, 3, 40000), (40000, 3, 2), (7, 3), (3,)):
+        dim = 1 if len(shape) > 1 else 0
+        estimate, target = (
+            torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+            for seed in (0, 1)
+        )
+        results = []
+        for loss in (combination_l1, partial(combination_loss, torch.nn.functional.l1_loss)):
+            leaf = estimate.clone().requires_grad_()
+            value = loss(leaf, target, sources_dim=dim)
+            results.append((value, *torch.autograd.grad(value, leaf)))
+        torch.testing.assert_close(*results)
+
+
+def test_magnitudes_are_summed_not_the_complex_numbers():
+    estimate = torch.tensor([[1.0, -1.0, 0.0]], dtype=torch.complex64)
+    target = torch.zeros_like(estimate)
+    # {0}, {1}, {0,2}, {1,2}: 1 each; {2}: 0; {0,1}: (1 + 1)².
+    assert combination_magnitude_mse(estimate, target).item() == pytest.approx(8 / 6)
 
 
 def test_combination_mse_equals_the_general_loss():
@@ -65,16 +127,15 @@ def test_combination_mse_equals_the_general_loss():
     torch.testing.assert_close(combination_mse(estimate, target), general)
 
 
+@pytest.mark.parametrize("loss", LOSSES.values())
 @pytest.mark.parametrize("sources_dim", [0, 2, -1])
-def test_sources_may_be_any_dimension(sources_dim):
+def test_sources_may_be_any_dimension(sources_dim, loss):
     estimate, target = (
         random_blocks(4, torch.complex128, 0)[0],
         random_blocks(4, torch.complex128, 1)[0],
     )
     moved = [x.movedim(1, sources_dim) for x in (estimate, target)]
-    torch.testing.assert_close(
-        combination_mse(*moved, sources_dim=sources_dim), combination_mse(estimate, target)
-    )
+    torch.testing.assert_close(loss(*moved, sources_dim=sources_dim), loss(estimate, target))
 
 
 def test_blocks_count_equally():
@@ -112,41 +173,94 @@ def test_loss_is_zero_at_the_target():
     targets = random_blocks(4, torch.complex64, 0)
     masks = tuple(torch.full(block.shape, 0.25) for block in targets)
     parts = XUMXLoss()(Estimate(targets, masks), targets)
-    assert [part.item() for part in parts] == [0.0, 0.0, 0.0]
+    assert parts._fields == ("total", "combination", "mask_sum", "time")
+    assert [part.item() for part in parts] == [0.0, 0.0, 0.0, 0.0]
 
 
 def test_loss_adds_its_weighted_parts():
     targets, estimates = random_blocks(4, torch.complex64, 0), random_blocks(4, torch.complex64, 1)
     masks = tuple(block.abs() for block in estimates)
-    total, combination, mask_sum = XUMXLoss(mask_sum_weight=0.25)(
+    total, combination, mask_sum, time = XUMXLoss(mask_sum_weight=0.25)(
         Estimate(estimates, masks), targets
     )
     torch.testing.assert_close(combination, combination_mse(estimates, targets))
     torch.testing.assert_close(mask_sum, mask_sum_mse(masks))
     torch.testing.assert_close(total, combination + 0.25 * mask_sum)
+    assert time == 0
 
 
-def test_gradients_are_finite_at_silence():
+def random_waveforms(seed: int) -> Tensor:
+    return torch.randn(2, 4, 2, 100, generator=torch.Generator().manual_seed(seed))
+
+
+def test_published_losses():
+    targets, estimates = random_blocks(4, torch.complex64, 0), random_blocks(4, torch.complex64, 1)
+    estimate = Estimate(estimates, tuple(block.abs() for block in estimates))
+    waveforms = random_waveforms(0), random_waveforms(1)
+    v1, v2 = XUMXLoss.from_preset("v1"), XUMXLoss.from_preset("v2")
+    assert (v1.needs_waveforms, v2.needs_waveforms) == (True, False)
+    torch.testing.assert_close(
+        v1(estimate, targets, *waveforms).total,
+        0.1 * combination_si_sdr(*waveforms) + combination_magnitude_mse(estimates, targets),
+    )
+    torch.testing.assert_close(
+        v2(estimate, targets).total,
+        combination_mse(estimates, targets) + mask_sum_mse(estimate.masks),
+    )
+    assert XUMXLoss.from_preset("v1", time_weight=0.5).time_weight == 0.5
+    assert set(XUMX_LOSS_PRESETS) == {"v1", "v2"}
+
+
+def test_every_part_and_every_combination_can_be_chosen():
+    targets, estimates = random_blocks(4, torch.complex64, 0), random_blocks(4, torch.complex64, 1)
+    estimate = Estimate(estimates, tuple(block.abs() for block in estimates))
+    waveforms = random_waveforms(0), random_waveforms(1)
+    loss = XUMXLoss(
+        domain="complex-l1",
+        block_weights=[4.0, 1.0, 0.25],
+        subsets=[[0], [1, 2]],
+        mask_sum_weight=0.0,
+        time_loss="wsdr",
+        time_weight=2.0,
+    )
+    subsets = [(0,), (1, 2)]
+    parts = loss(estimate, targets, *waveforms)
+    torch.testing.assert_close(
+        parts.combination,
+        combination_l1(estimates, targets, block_weights=[2.0, 1.0, 0.5], subsets=subsets),
+    )
+    torch.testing.assert_close(parts.time, combination_weighted_sdr(*waveforms, subsets=subsets))
+    torch.testing.assert_close(parts.total, parts.combination + 2 * parts.time)
+    assert "wsdr" in repr(loss)
+
+
+@pytest.mark.parametrize("preset", XUMX_LOSS_PRESETS)
+@pytest.mark.parametrize("domain", ["complex", "magnitude", "complex-l1"])
+def test_gradients_are_finite_at_silence(domain, preset):
     masks = tuple(torch.full((1, 4, 2, 3, 4, 5), 0.5, requires_grad=True) for _ in range(2))
     mix = torch.zeros(1, 1, 2, 3, 4, 5, dtype=torch.complex64)
     coefficients = tuple(mask * mix for mask in masks)
     targets = tuple(torch.zeros_like(block) for block in coefficients)
-    XUMXLoss()(Estimate(coefficients, masks), targets).total.backward()
+    waveforms = torch.stack([mask.mean() * torch.zeros(1, 4, 2, 50) for mask in masks]).sum(0)
+    loss = XUMXLoss.from_preset(preset, domain=domain)
+    total = loss(Estimate(coefficients, masks), targets, waveforms, 0 * waveforms.detach()).total
+    assert total.isfinite()
+    total.backward()
     assert all(mask.grad is not None and mask.grad.isfinite().all() for mask in masks)
 
 
-def test_gradcheck():
+@pytest.mark.parametrize("loss", LOSSES.values())
+def test_gradcheck(loss):
     targets = random_blocks(3, torch.complex128, 1)[:1]
     estimates = random_blocks(3, torch.complex128, 0)[0][:1, :, :1, :2, :1, :2].clone()
     target = targets[0][:1, :, :1, :2, :1, :2]
-    assert torch.autograd.gradcheck(
-        lambda e: combination_mse(e, target), estimates.requires_grad_()
-    )
+    assert torch.autograd.gradcheck(lambda e: loss(e, target), estimates.requires_grad_())
 
 
 def test_inputs_stay_unchanged():
     estimates, targets = random_blocks(4, torch.complex64, 0), random_blocks(4, torch.complex64, 1)
-    combination_mse(estimates, targets)
+    for loss in LOSSES.values():
+        loss(tuple(block.requires_grad_() for block in estimates), targets).backward()
     for block, fresh in zip(estimates, random_blocks(4, torch.complex64, 0), strict=True):
         assert torch.equal(block, fresh)
 
@@ -163,6 +277,21 @@ def test_inputs_stay_unchanged():
         (lambda: mask_sum_mse([]), "masks must hold at least one block"),
         (lambda: XUMXLoss(mask_sum_weight=-1.0), "mask_sum_weight must not be negative, got -1.0"),
         (lambda: XUMXLoss(mask_sum_weight=float("nan")), "mask_sum_weight"),
+        (lambda: XUMXLoss(time_weight=-2.0), "time_weight must not be negative, got -2.0"),
+        (lambda: XUMXLoss(block_weights=[1.0, -1.0]), "block_weights"),
+        (lambda: XUMXLoss(domain="phase"), "domain must be one of complex, magnitude, .*'phase'"),
+        (lambda: XUMXLoss(time_loss="sir"), "time_loss must be none or one of si-sdr, .*'sir'"),
+        (lambda: XUMXLoss(subsets="some"), "subsets must be 'all', 'single' or .*'some'"),
+        (lambda: XUMXLoss(subsets=[]), "subsets must hold at least one subset"),
+        (lambda: XUMXLoss.from_preset("v3"), "name must be one of v1, v2, got 'v3'"),
+        (
+            lambda: XUMXLoss.from_preset("v1")(Estimate((ONE,), (ONE.abs(),)), (ONE,)),
+            "waveforms and target_waveforms must be given",
+        ),
+        (lambda: combination_l1(ONE, ONE, subsets=[(0, 2)]), r"0 … 1, at least one, got \(0, 2\)"),
+        (lambda: combination_l1(ONE, ONE, subsets=[(0, 0)]), r"distinct .* got \(0, 0\)"),
+        (lambda: combination_mse(ONE, ONE, subsets=[()]), r"at least one, got \(\)"),
+        (lambda: combination_mse(ONE, ONE, block_weights=[1.0, 2.0]), "1 blocks, got 2"),
     ],
 )
 def test_wrong_arguments_are_named(call, message):

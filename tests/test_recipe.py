@@ -16,7 +16,8 @@ import torch
 import yaml
 from asteroid.models import BaseModel
 
-import asteroid_slicq  # noqa: F401, registers the models
+from asteroid_slicq import XUMXSliCQ  # which registers the models, too
+from asteroid_slicq.losses import XUMXLoss, combination_si_sdr
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "recipes" / "musdb18hq" / "xumx_slicq"
@@ -282,6 +283,35 @@ def test_a_wrong_tree_is_named(tmp_path):
     done = run_sh("--musdb", "nowhere", "--expdir", "exp", cwd=tmp_path)
     assert done.returncode == 1
     assert f"no folder {tmp_path}/nowhere/train" in done.stderr
+
+
+def test_the_published_losses(tmp_path, monkeypatch):
+    """V2's is the default; V1's, by three settings, compares the model's waveforms, too."""
+    monkeypatch.syspath_prepend(str(RECIPE))
+    import configuration
+    from system import XUMXSystem
+
+    def make_loss(*options: str) -> XUMXLoss:
+        settings = configuration.parse(["--exp_dir", "exp", *options])["loss"]
+        assert settings.pop("normalize_blocks") is False
+        return XUMXLoss(**settings)
+
+    v1 = make_loss("--domain", "magnitude", "--mask_sum_weight", "0", "--time_loss", "si-sdr")
+    logged: dict[str, torch.Tensor] = {}
+    for loss, preset in ((make_loss(), "v2"), (v1, "v1")):
+        assert repr(loss) == repr(XUMXLoss.from_preset(preset))
+        torch.manual_seed(0)
+        model = XUMXSliCQ(**{k: v for k, v in TINY["model"].items() if k != "preset"}).eval()
+        system = XUMXSystem(model, None, loss, None)
+        monkeypatch.setattr(system, "log", lambda name, value, **_: logged.update({name: value}))
+        stems = 0.1 * torch.randn(2, 4, 2, 4000)
+        system.common_step(stems, 0).backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+        assert ("time_loss" in logged) == (preset == "v1")
+    with torch.no_grad():
+        torch.testing.assert_close(
+            logged["time_loss"].detach(), combination_si_sdr(model(stems.sum(1)), stems)
+        )
 
 
 @pytest.mark.parametrize("model", ["v2", "v2_realtime", "small", "quick"])

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,37 @@ def test_published_frame_is_not_concerned():
     for mirror in ("v1", "v2", "exact"):
         theirs = reference_inverse(slicqt.frame, [b.numpy() for b in masked], 30000, mirror)
         assert np.abs(theirs - ours).max() < 1e-12
+
+
+@pytest.mark.parametrize("transition", [None, 40])
+def test_a_future_sample_changes_nothing_before_the_latency_and_something_at_it(transition):
+    transform = {**TINY["transform"], "transition_length": transition}
+    model = tiny(causal=True, wiener_iterations=0, transform=transform).double().eval()
+    frame = model.transform.frame
+    latency = round(model.latency_s * 44100)
+    assert latency == 7 * frame.slice_length // 4 + frame.transition_length // 2 - 1
+    mix = torch.randn(1, 2, 6 * frame.slice_length, dtype=torch.float64)
+    first = {}
+    with torch.inference_mode():
+        before = model(mix)
+        # One hop of samples, in steps: the last one of a slice's window reaches back furthest.
+        edge = 3 * frame.slice_length // 4 + frame.transition_length // 2 - 1
+        start = 7 * frame.slice_hop + edge - frame.slice_hop
+        for t in (start + 1, start + 57, start + 200, start + frame.slice_hop):
+            changed = mix.clone()
+            changed[..., t:] += 1e3 * torch.randn(mix[..., t:].shape, dtype=torch.float64)
+            difference = (model(changed) - before).abs().amax(dim=(0, 1, 2))
+            first[t] = t - int(difference.nonzero()[0])
+    assert max(first.values()) <= latency
+    assert first[start + frame.slice_hop] > latency - 16
+    assert min(first.values()) < latency - frame.slice_hop // 2
+
+
+def test_latency_of_the_published_models():
+    assert round(XUMXSliCQ.from_preset("v2-realtime").latency_s, 3) == 0.768
+    assert tiny().latency_s == tiny(wiener_iterations=0).latency_s == math.inf
+    assert tiny(causal=True).latency_s == math.inf
+    assert tiny(causal=True, wiener=None).latency_s < 0.04
 
 
 @pytest.mark.parametrize("iterations", [0, 1])

@@ -33,3 +33,10 @@ def seconds(text: str) -> float:
 def positive_seconds(text: str) -> float:
     """A duration above 0 s."""
     return positive_number(text, " of seconds")
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
+    return int(text)

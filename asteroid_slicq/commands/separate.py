@@ -10,18 +10,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from asteroid_slicq.commands import CommandError, complain, say
-from asteroid_slicq.commands.arguments import positive_seconds, seconds
+from asteroid_slicq.commands.arguments import count, positive_seconds, seconds
+from asteroid_slicq.commands.runtime import add_runtime_argument
+from asteroid_slicq.commands.stream import (
+    STREAM_HELP,
+    add_stream_arguments,
+    check_stream_options,
+    run_stream,
+)
 
-_EXAMPLES = """\
+_EXAMPLES = f"""\
 examples:
   asteroid-slicq separate song.wav -o stems
   asteroid-slicq separate song.flac album/ -o stems --stems vocals,drums --format flac
   asteroid-slicq separate song.mp3 -o stems --model user/xumx-slicq --device cuda
+  arecord -t raw -f FLOAT_LE -r 44100 -c 2 \\
+      | asteroid-slicq separate --stream --model realtime.pth --stems vocals \\
+      | aplay -t raw -f FLOAT_LE -r 44100 -c 2
 
 OUT/<track>/<source>.wav is written, with the sample rate, channels and length of the input.
 A folder stands for all audio files in it and below; its tree is mirrored in OUT. Of two inputs
 with the same name, the later one goes to OUT/<track>-2. Nothing is rescaled.
 
+{STREAM_HELP}
 exit code: 0 when all was done, 2 when an input or option was refused (the others are done),
 130 after Ctrl-C; nothing half-written stays behind.
 """
@@ -36,7 +47,7 @@ def add_separate_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="audio files or folders")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="audio files or folders")
     parser.add_argument(
         "-o",
         "--output",
@@ -58,6 +69,7 @@ def add_separate_parser(subparsers: argparse._SubParsersAction) -> None:
         default="auto",
         help="auto, cpu, cuda, cuda:1, mps (default: auto: cuda where there is one, else cpu)",
     )
+    add_runtime_argument(parser)
     parser.add_argument(
         "--stems", metavar="A,B", type=_names, help="only these, for example vocals,drums"
     )
@@ -86,16 +98,19 @@ def add_separate_parser(subparsers: argparse._SubParsersAction) -> None:
         "of a shorter segment)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace stems that exist")
-    parser.add_argument("--threads", metavar="N", type=_count, help="CPU threads to compute with")
+    parser.add_argument("--threads", metavar="N", type=count, help="CPU threads to compute with")
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="print nothing but warnings and errors"
     )
+    add_stream_arguments(parser)
     parser.set_defaults(parser=parser)
 
 
 def run_separate(args: argparse.Namespace) -> int:
     """Separates; returns the exit code."""
     _check_options(args)
+    if args.stream:
+        return run_stream(args)
     _check_output(args.output)
 
     from asteroid_slicq.commands.inputs import collect_jobs
@@ -109,15 +124,12 @@ def run_separate(args: argparse.Namespace) -> int:
     import torch
 
     from asteroid_slicq.audio import AudioError
-    from asteroid_slicq.commands.loading import resolve_device, resolve_model
+    from asteroid_slicq.commands.runtime import load_model
     from asteroid_slicq.separator import Separator
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    device = resolve_device(args.device)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the libraries, for developers
-        model = resolve_model(args.model)
+    model, device = load_model(args)
     separator = Separator(model, args.segment_seconds, args.overlap_seconds, device)
     stems = separator.check_stems(args.stems)
     failed = bool(problems)
@@ -155,6 +167,9 @@ def run_separate(args: argparse.Namespace) -> int:
 
 
 def _check_options(args: argparse.Namespace) -> None:
+    check_stream_options(args)
+    if not (args.inputs or args.stream):
+        args.parser.error("the following arguments are required: INPUT")
     if args.overlap_seconds is not None and args.overlap_seconds > args.segment_seconds / 2:
         args.parser.error(
             f"argument --overlap-seconds: must be at most half of --segment-seconds "
@@ -222,9 +237,3 @@ def _names(text: str) -> list[str]:
     if not names:
         raise argparse.ArgumentTypeError("expected names separated by commas")
     return names
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
-    return int(text)

@@ -17,8 +17,8 @@ from asteroid_slicq.data import EpochSampler
 class XUMXSystem(System):
     """Asteroid's system for batches of stems, whose sum is the mix.
 
-    The loss compares coefficients, so a step needs no inverse transform; and as the transform is
-    linear, the coefficients of the mix are the sum of those of the stems.
+    The transform is linear, so the coefficients of the mix are the sum of those of the stems. A
+    step needs the inverse transform only where the loss compares waveforms, too.
     """
 
     def common_step(self, batch: Tensor, batch_nb: int, train: bool = True) -> Tensor:
@@ -30,10 +30,17 @@ class XUMXSystem(System):
         with torch.no_grad():
             targets = self.model.transform(batch)
             mix = [block.sum(1) for block in targets]
-        parts = self.loss_func(self.model.estimate_from_coefficients(mix), targets)
+        estimate = self.model.estimate_from_coefficients(mix)
+        waveforms = ()
+        if self.loss_func.needs_waveforms:
+            inverse = self.model.transform.inverse(estimate.coefficients, length=batch.shape[-1])
+            waveforms = (inverse, batch)
+        parts = self.loss_func(estimate, targets, *waveforms)
         prefix = "" if train else "val_"
         self.log(f"{prefix}combination_loss", parts.combination, on_step=train, on_epoch=not train)
         self.log(f"{prefix}mask_sum_loss", parts.mask_sum, on_step=train, on_epoch=not train)
+        if waveforms:
+            self.log(f"{prefix}time_loss", parts.time, on_step=train, on_epoch=not train)
         return parts.total
 
     def validation_step(self, batch: Tensor, batch_nb: int) -> None:
