@@ -1,143 +1,95 @@
 """Score a trained model on whole tracks: ``python eval.py --exp_dir exp/NAME --data_dir DATA``.
 
-Writes ``metrics.json`` and, in ``eval/``, a file for each track.
+Writes into the experiment ``metrics.json``, ``results.md`` with published scores beside, the box
+plot ``results.png`` and, in ``eval/<model>/``, files for each track. The same command after it was
+stopped goes on with the tracks that are left.
 """
 
 import argparse
-import json
-import time
-from collections.abc import Callable
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from asteroid.models import BaseModel
 from asteroid.utils.parser_utils import str2bool_arg
-from numpy.typing import NDArray
 
-import asteroid_slicq  # noqa: F401, registers the models
-from asteroid_slicq.metrics import (
-    bsseval_v4,
-    nan_median,
-    summarise_tracks,
-    track_sdr,
-    utterance_sdr,
+from asteroid_slicq.evaluation import has_oracle
+from asteroid_slicq.evaluation_pool import EvaluationError, score_tracks
+from asteroid_slicq.evaluation_records import (
+    CSDR,
+    MODEL,
+    Evaluation,
+    fingerprint,
+    json_text,
+    write_whole,
 )
-from asteroid_slicq.oracles import mix_phase_oracle
-from asteroid_slicq.separator import Separator
-from asteroid_slicq.tracks import Track, find_tracks
-
-Audio = NDArray[np.float32]
-#: Scores of a track: ``scores[kind][measure][source]``, kinds as in the table that is printed.
-Scores = dict[str, dict[str, dict[str, float]]]
-
-ORACLE_SEGMENT_S = 60
+from asteroid_slicq.pretrained import load_model
+from asteroid_slicq.score_plot import plot_scores
+from asteroid_slicq.score_report import Report
+from asteroid_slicq.truth import find_true_tracks
 
 
 def main(args: argparse.Namespace) -> None:
     """Score every track of the split, then all of them together."""
+    if not args.fast and find_spec("museval") is None:
+        raise ValueError("museval is not installed: pip install museval, or --fast true")
     if args.n_threads:
         torch.set_num_threads(args.n_threads)
     exp_dir = Path(args.exp_dir)
-    model: Any = BaseModel.from_pretrained(str(args.model_path or exp_dir / "best_model.pth"))
-    model.eval().to(args.device)
-    sources = list(model.sources)
-    tracks = find_tracks(
-        args.data_dir, args.split, [*sources, "mixture"], model.sample_rate, model.n_channels
+    model: Any = load_model(args.model_path or exp_dir / "best_model.pth").to(args.device)
+    rate = float(model.sample_rate)
+    tracks = find_true_tracks(args.data_dir, args.split, model.sources, rate)[: args.n_tracks]
+    for track in tracks:
+        if track.missing:
+            print(f"{track.name}: no file of {', '.join(track.missing)}, taken as silent")
+    if args.oracle and not has_oracle(model):
+        print(f"no oracle: a {type(model).__name__} has no transform")
+    evaluation = Evaluation(
+        root=exp_dir / "eval",
+        split=args.split,
+        sources=tuple(model.sources),
+        sample_rate=rate,
+        model=fingerprint(model),
+        segment_s=args.segment_s,
+        oracle=args.oracle and has_oracle(model),
+        museval=not args.fast,
     )
-    separator = Separator(model, segment_s=args.segment_s)
-    folder = exp_dir / "eval"
-    folder.mkdir(exist_ok=True)
-    scored = []
-    for i, track in enumerate(tracks[: args.n_tracks], 1):
-        started = time.monotonic()
-        scores = score_track(track, separator, model, args)
-        scored.append(scores)
-        (folder / f"{track.name}.json").write_text(json.dumps(plain(scores), indent=2))
-        sdr = "  ".join(f"{s} {scores['model']['sdr'][s]:6.2f}" for s in sources)
-        print(
-            f"{i}/{len(tracks)} {track.name}: {sdr}  {time.monotonic() - started:.1f} s", flush=True
-        )
+    print(f"scores of tracks go to {evaluation.folder}", flush=True)
+    scores = {}
+    for scored in score_tracks(evaluation, model, tracks, args.n_workers):
+        scores[scored.track.name] = scored.scores
+        sdr = "  ".join(f"{s} {v:6.2f}" for s, v in scored.scores[MODEL][CSDR].items())
+        took = "done before" if scored.seconds is None else f"{scored.seconds:.1f} s"
+        print(f"{len(scores)}/{len(tracks)} {scored.track.name}: {sdr}  {took}", flush=True)
 
-    summary = {kind: summarise([s[kind] for s in scored], sources) for kind in scored[0]}
-    report = {"split": args.split, "n_tracks": len(scored), "sources": sources, "scores": summary}
-    (exp_dir / "metrics.json").write_text(json.dumps(plain(report), indent=2))
-    print(table(summary, sources))
+    in_order = {track.name: scores[track.name] for track in tracks}
+    report = Report(exp_dir.resolve().name, args.split, evaluation.sources, in_order)
+    write_whole(exp_dir / "metrics.json", json_text(report.as_json()))
+    write_whole(exp_dir / "results.md", report.as_markdown())
+    print("\n" + report.as_markdown().partition("## All measures")[0])
+    print(report.as_text())
+    draw(report, exp_dir / "results.png")
 
 
-def score_track(track: Track, separator: Separator, model: Any, args: argparse.Namespace) -> Scores:
-    """Scores of the model, of the mix in place of an estimate, and of the mix-phase oracle."""
-    mix = track.read("mixture")
-    stems = np.stack([track.read(source) for source in model.sources])
-    estimates = separator.separate_waveform(mix, model.sample_rate)
-    scores = {
-        "model": measure(model, stems, estimates),
-        "mixture": measure(model, stems, np.broadcast_to(mix, stems.shape)),
+def draw(report: Report, path: Path) -> None:
+    """The box plot; a sentence where matplotlib is missing."""
+    values = {
+        kind: {
+            source: [
+                track[kind][report.headline if kind == MODEL else CSDR][source]
+                for track in report.tracks.values()
+            ]
+            for source in report.columns[1:]
+        }
+        for kind in report.summary
     }
-    if args.oracle:
-        scores["mix-phase oracle"] = measure(model, stems, oracle(model, mix, stems, args.device))
-    if args.museval:
-        values = bsseval_v4(stems, estimates, model.sample_rate)
-        for name, frames in values.items():
-            scores["model"][f"museval {name}"] = by_source(model, nan_median(frames, axis=-1))
-    return scores
-
-
-def measure(model: Any, stems: Audio, estimates: Audio) -> dict[str, dict[str, float]]:
-    """Both SDRs of every source."""
-    return {
-        "sdr": by_source(model, track_sdr(stems, estimates, model.sample_rate)),
-        "usdr": by_source(model, utterance_sdr(stems, estimates)),
-    }
-
-
-def by_source(model: Any, values: NDArray[np.float64]) -> dict[str, float]:
-    """Name the values of an array over sources."""
-    return dict(zip(model.sources, map(float, values), strict=True))
-
-
-@torch.no_grad()
-def oracle(model: Any, mix: Audio, stems: Audio, device: str) -> Audio:
-    """True magnitudes with the phase of the mix, segment by segment to bound the memory."""
-    step = round(ORACLE_SEGMENT_S * model.sample_rate)
-    parts = [
-        mix_phase_oracle(
-            model.transform,
-            torch.from_numpy(mix[..., start : start + step]).to(device),
-            torch.from_numpy(stems[..., start : start + step]).to(device),
-        ).cpu()
-        for start in range(0, mix.shape[-1], step)
-    ]
-    return torch.cat(parts, -1).numpy()
-
-
-def summarise(
-    scores: list[dict[str, dict[str, float]]], sources: list[str]
-) -> dict[str, dict[str, float]]:
-    """Over tracks: the median of framewise SDRs, as is the custom, and the mean of uSDRs."""
-    averages: dict[str, Callable[..., Any]] = {"usdr": np.mean}
-    return {
-        name: summarise_tracks([s[name] for s in scores], sources, averages.get(name, nan_median))
-        for name in scores[0]
-    }
-
-
-def table(summary: dict[str, dict[str, dict[str, float]]], sources: list[str]) -> str:
-    """The scores for people, in dB."""
-    columns = ["mean", *sources]
-    lines = [f"{'dB':<30}" + "".join(f"{c:>9}" for c in columns)]
-    for kind, measures in summary.items():
-        for name, values in measures.items():
-            lines.append(f"{kind + ' ' + name:<30}" + "".join(f"{values[c]:9.3f}" for c in columns))
-    return "\n".join(lines)
-
-
-def plain(value: Any) -> Any:
-    """What JSON can hold: NaN becomes null."""
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
-    return None if isinstance(value, float) and np.isnan(value) else value
+    try:
+        figure = plot_scores(values, title=report.title)
+    except ValueError as error:
+        print(f"no box plot: {error}")
+    else:
+        figure.savefig(path)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -150,11 +102,22 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--n_tracks", type=int, help="only the first ones")
     parser.add_argument("--segment_s", type=float, default=10.0, help="of the separation")
     parser.add_argument("--oracle", type=str2bool_arg, default=True)
-    parser.add_argument("--museval", type=str2bool_arg, default=False)
+    parser.add_argument(
+        "--fast", type=str2bool_arg, default=False, help="without museval: cSDR and uSDR alone"
+    )
+    parser.add_argument(
+        "--n_workers",
+        type=int,
+        help="tracks scored side by side, in processes of one thread each; 0: in this one; "
+        "default: what processors and memory allow",
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--n_threads", type=int, help="of torch on the CPU")
+    parser.add_argument("--n_threads", type=int, help="of torch in this process")
     return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
-    main(parse())
+    try:
+        main(parse())
+    except (EvaluationError, ValueError, OSError) as error:
+        sys.exit(f"eval.py: {error}")

@@ -20,9 +20,10 @@
 #   --n_tracks N        how many tracks of them
 #   --seconds S         their length
 #   --seed K            their seed
-#   --museval BOOL      also score with museval (BSSEval v4; minutes a track)
+#   --fast BOOL         score without museval (BSSEval v4), which takes minutes a track; SDR is the
+#                       same; default: true with --quick, else false
 #   --train_options "…" options of train.py: "--max_time_s 3600 --lr 0.0005"
-#   --eval_options "…"  options of eval.py: "--device cuda"
+#   --eval_options "…"  options of eval.py: "--device cuda --n_workers 8"
 #   --repo USER/NAME    repository on the Hugging Face Hub, of stage 3
 #   --publish BOOL      publish there; else stage 3 writes the files to <expdir>/publish (dry run)
 #   --trained_on DATA   for the model card: musdb18-hq with --musdb or --download, else procedural
@@ -47,7 +48,7 @@ data_dir=
 n_tracks=
 seconds=
 seed=42
-museval=false
+fast=
 train_options=
 eval_options=
 repo=
@@ -62,9 +63,11 @@ if [[ $quick == true ]]; then
   model=quick
   n_tracks=${n_tracks:-6}
   seconds=${seconds:-8}
+  fast=${fast:-true}
 fi
 n_tracks=${n_tracks:-64}
 seconds=${seconds:-40}
+fast=${fast:-false}
 
 # Paths are those of the caller. What the recipe writes lies beside it, unless told otherwise.
 absolute() { if [[ -z $1 || $1 == /* ]]; then echo "$1"; else echo "$PWD/$1"; fi; }
@@ -111,7 +114,7 @@ fi
 if [[ $stage -le 2 && $stop_stage -ge 2 ]]; then
   echo "Stage 2: evaluation of $expdir/best_model.pth"
   # shellcheck disable=SC2086
-  $python eval.py --exp_dir "$expdir" --data_dir "$data_dir" --museval "$museval" $eval_options \
+  $python eval.py --exp_dir "$expdir" --data_dir "$data_dir" --fast "$fast" $eval_options \
     2>&1 | tee "$logs/eval.log"
 fi
 
