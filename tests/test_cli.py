@@ -267,9 +267,12 @@ def test_names_that_no_encoding_has(folder, model, monkeypatch, capsys):
 # The rest runs as a process of its own, which takes some seconds each.
 
 SLOW_MODEL = """
-import sys, time, torch
+import signal, sys, time, torch
 from asteroid_slicq import cli
 from asteroid_slicq.commands import loading
+
+# A shell that starts a job in the background lets it ignore this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Slow(torch.nn.Module):
     sample_rate, n_channels, sources = 44100, 2, ["vocals", "drums"]
