@@ -65,7 +65,8 @@ class SliCQTFB(Filterbank):
         min_bandwidth_hz: least width of a bin in Hz.
         bandwidth_factor: how much wider every bin is than the scale makes it.
         gamma_hz: bandwidth that the scale ``vqlog`` adds.
-        phase: ``local`` or ``global``.
+        phase: ``global``, with which a delayed waveform has delayed coefficients, as with the host's
+            other filterbanks, or ``local``.
         passes: of synthesis in the decoder. None is what brings a spectrum that nothing has changed
             back to within 100 dB of the waveform in float32, for most frames 2; 1 costs a third of
             2 and comes to about 80 dB.
@@ -116,7 +117,7 @@ class SliCQTFB(Filterbank):
         min_bandwidth_hz: float = 0.0,
         bandwidth_factor: float = 1.0,
         gamma_hz: float = 0.0,
-        phase: str = "local",
+        phase: str = "global",
         passes: int | None = None,
         **kwargs: Any,
     ) -> None:

@@ -154,7 +154,7 @@ def test_numbers_are_honoured(n_filters, kernel_size, stride, sample_rate):
         {"scale": lambda: design_scale("mel", 14, 50.0, 3800.0)},
         {"slice_length": 500},
         {"min_bandwidth_hz": 100.0, "bandwidth_factor": 1.2, "window": "sine", "min_width": 40},
-        {"phase": "global", "transition_length": 60, "passes": 3},
+        {"phase": "local", "transition_length": 60, "passes": 3},
         {"sample_rate": None},
         {"n_filters": np.int64(32), "stride": np.int64(4), "f_min_hz": np.float32(50)},
     ],
@@ -379,3 +379,15 @@ def test_traced_gradient_equals_eager():
         module(leaf).pow(3).sum().backward()
         gradients.append(leaf.grad)
     assert error_db(*gradients) <= -115
+
+
+def test_delayed_waveform_has_delayed_coefficients():
+    """As with a convolution, but for the wrap-around of slices; local phase turns with time."""
+    waveform = torch.zeros(1, 1, 16000)
+    waveform[..., 4000:12000] = torch.randn(8000, generator=torch.Generator().manual_seed(0))
+    frames = 50
+    for phase, delayed in (("global", True), ("local", False)):
+        encoder, _ = make_enc_dec("slicqt", 64, 16, 8, phase=phase)
+        early, late = encoder(waveform), encoder(waveform.roll(8 * frames, -1))
+        error = (late[..., frames:] - early[..., :-frames]).norm() / early.norm()
+        assert (error < 1e-3) == delayed
