@@ -65,8 +65,8 @@ class SliCQTFB(Filterbank):
         min_bandwidth_hz: least width of a bin in Hz.
         bandwidth_factor: how much wider every bin is than the scale makes it.
         gamma_hz: bandwidth that the scale ``vqlog`` adds.
-        phase: ``global``, with which a delayed waveform has delayed coefficients, as with the host's
-            other filterbanks, or ``local``.
+        phase: ``global``, with which a delayed waveform has delayed coefficients, as the host's
+            other filterbanks give them, or ``local``.
         passes: of synthesis in the decoder. None is what brings a spectrum that nothing has changed
             back to within 100 dB of the waveform in float32, for most frames 2; 1 costs a third of
             2 and comes to about 80 dB.

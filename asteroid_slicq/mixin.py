@@ -208,7 +208,9 @@ class MiXiN(BaseModel):
             for name, network in zip(self._names, self.networks, strict=True)
             if name in sources
         ]
-        return run_together(networks, mix.abs())
+        magnitudes = mix.abs()
+        dtype = networks[0].encode_outer.weight.dtype
+        return run_together(networks, magnitudes.to(dtype)).to(magnitudes.dtype)
 
     def _separate_chunks(self, chunks: Tensor) -> Tensor:
         """``(n, 1, length)`` → ``(n, source, length)``."""

@@ -22,10 +22,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asteroid_slicq.networks import BlockNetwork, PassThrough
-
-LOOKAHEAD_SLICES = 2
-"""Slices behind a slice that its masks wait for."""
+from asteroid_slicq.networks import LOOKAHEAD_SLICES, BlockNetwork, PassThrough
 
 _MOST_SLICES = 16  # at a time, since windows take much more memory than what they look at
 

@@ -72,9 +72,7 @@ class RecurrentBlockNetwork(nn.Module):
         self.encode = nn.Conv1d(n_features, j * outer, 1, bias=False) if encodes else None
         self.norm_encode = nn.BatchNorm1d(j * outer) if encodes else None
         self.lstm = GroupedLSTM(outer, inner, j)
-        self.decode_inner = nn.Conv1d(
-            j * (outer + 2 * inner), j * outer, 1, groups=j, bias=False
-        )
+        self.decode_inner = nn.Conv1d(j * (outer + 2 * inner), j * outer, 1, groups=j, bias=False)
         self.norm_decode = nn.BatchNorm1d(j * outer)
         self.decode_outer = nn.Conv1d(j * outer, j * n_features, 1, groups=j)
 

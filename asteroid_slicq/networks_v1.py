@@ -11,14 +11,12 @@ channels first.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asteroid_slicq.networks import frequency_kernel
+from asteroid_slicq.networks import frequency_kernel, normalised, runs_channels_last
 
 _DILATION = (1, 2)
 _UPSAMPLING = (1, 3)
@@ -97,27 +95,12 @@ class DilatedBlockNetwork(nn.Module):
         # Two kernels must fit into a short input, too.
         missing = 4 * (self.encode_outer.kernel_size[1] - 1) + 1 - x.shape[-1]
         x = rearrange(F.pad(x, (0, max(0, missing))), "b j c f n -> b (j c) f n")
-        x = x.contiguous(memory_format=torch.channels_last)
-        x = _normalised(self.encode_outer, self.norm_encode_outer, x)
-        x = _normalised(self.encode_inner, self.norm_encode_inner, x)
-        x = _normalised(self.decode_inner, self.norm_decode_inner, x).contiguous()
-        x = _normalised(self.decode_outer, self.norm_decode_outer, x)
+        if runs_channels_last(self, x):
+            x = x.contiguous(memory_format=torch.channels_last)
+        x = normalised(self.encode_outer, self.norm_encode_outer, x)
+        x = normalised(self.encode_inner, self.norm_encode_inner, x)
+        x = normalised(self.decode_inner, self.norm_decode_inner, x).contiguous()
+        x = normalised(self.decode_outer, self.norm_decode_outer, x)
         x = self.upsample(x)[..., : n_slices * width]
         masks = torch.sigmoid(x).to(magnitudes.dtype)
         return rearrange(masks, "b (j c) f (s t) -> b j c f s t", j=self.n_sources, t=width)
-
-
-def _normalised(layer: nn.Conv2d | nn.ConvTranspose2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
-    """Convolution, batch norm, ReLU; outside of training the norm is part of the convolution."""
-    if norm.training:
-        return F.relu(norm(layer(x)))
-    gain = norm.weight * (cast(Tensor, norm.running_var) + norm.eps).rsqrt()
-    bias = norm.bias - gain * cast(Tensor, norm.running_mean)
-    if isinstance(layer, nn.Conv2d):
-        weight = layer.weight * gain[:, None, None, None]
-        x = F.conv2d(x, weight, bias, dilation=_DILATION, groups=layer.groups)
-    else:  # (in, out of a group, …): the rows of a group belong to its own outputs
-        gains = gain.view(layer.groups, 1, -1).expand(-1, layer.in_channels // layer.groups, -1)
-        weight = layer.weight * gains.flatten(0, 1)[..., None, None]
-        x = F.conv_transpose2d(x, weight, bias, dilation=_DILATION, groups=layer.groups)
-    return x.relu_()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from asteroid_slicq.export import ARGS_KEY, require
-from asteroid_slicq.network_stream import LOOKAHEAD_SLICES
+from asteroid_slicq.networks import LOOKAHEAD_SLICES
 from asteroid_slicq.postfilter import wiener_on_block, wiener_on_stft
 from asteroid_slicq.transform import SliCQT
 from asteroid_slicq.wiener import apply_mix_phase
@@ -32,8 +32,8 @@ class OnnxSeparator(nn.Module):
         sample_rate: in Hz.
 
     Shape:
-        - mix: ``(batch, channel, time)``, on the CPU
-        - output: ``(batch, source, channel, time)``
+        - mix: ``(batch, channel, time)`` or ``(channel, time)``, on the CPU
+        - output: ``(batch, source, channel, time)``, without ``batch`` where the mix had none
 
     Raises:
         ImportError: without the package ``onnxruntime``.
@@ -43,14 +43,11 @@ class OnnxSeparator(nn.Module):
 
     def __init__(self, path: str | os.PathLike[str], n_threads: int | None = None) -> None:
         super().__init__()
-        runtime = require("onnxruntime")
+        require("onnxruntime")
         with open(path, "rb") as file:
-            data = file.read()
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = n_threads or torch.get_num_threads()
-        options.log_severity_level = 4  # what fails raises
+            self._source = file.read(), n_threads or torch.get_num_threads()
         try:
-            self.session = runtime.InferenceSession(data, options, ["CPUExecutionProvider"])
+            self.session = _open_session(*self._source)
             args = json.loads(self.session.get_modelmeta().custom_metadata_map[ARGS_KEY])
         except Exception as error:  # each kind of broken file has its own
             raise ValueError(
@@ -62,6 +59,15 @@ class OnnxSeparator(nn.Module):
         self.sample_rate: float = args["sample_rate"]
         self.transform = SliCQT(**{**args["transform"], "sample_rate": self.sample_rate})
         self._outputs = [f"masks_{i}" for i in range(len(self.transform.frame.blocks))]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the session, which no copy can share."""
+        return {key: value for key, value in self.__dict__.items() if key != "session"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open a session anew."""
+        super().__setstate__(state)
+        self.session = _open_session(*self._source)
 
     @property
     def segment_step_samples(self) -> int:
@@ -86,6 +92,8 @@ class OnnxSeparator(nn.Module):
     @torch.no_grad()
     def forward(self, mix: Tensor) -> Tensor:
         """Separate a mix, see the class."""
+        if mix.ndim == 2:
+            return self(mix.unsqueeze(0))[0]
         if mix.ndim != 3 or mix.shape[1] != self.n_channels:
             raise ValueError(
                 f"mix must be (batch, {self.n_channels} channels, time), got {tuple(mix.shape)}"
@@ -103,6 +111,14 @@ class OnnxSeparator(nn.Module):
     def network_stream(self) -> WindowStream:
         """Masks of magnitudes that come slice by slice."""
         return WindowStream(self)
+
+
+def _open_session(data: bytes, n_threads: int) -> Any:
+    runtime = require("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = n_threads
+    options.log_severity_level = 4  # what fails raises
+    return runtime.InferenceSession(data, options, ["CPUExecutionProvider"])
 
 
 class WindowStream:

@@ -55,6 +55,7 @@ class Slicing:
     def chunks(self, batch: int, n_slices: int, device: torch.device) -> list[tuple[slice, slice]]:
         """(batch, slice) ranges of bounded size, long in one of the two."""
         budget = _CHUNK_SAMPLES.get(device.type, _CHUNK_SAMPLES_ELSEWHERE)
+        budget -= budget // 3 * self.overlap_added  # there are half as many coefficients, too
         rows = self.chunk or max(2, budget // self.layout.n_fft)
         step_b = _even_share(batch, max(1, rows // n_slices))
         step_s = _even_share(n_slices, max(1, rows // step_b))
@@ -126,47 +127,67 @@ def half_spectra(slices: Tensor, window: Tensor | None) -> Tensor:
 
 
 def _analyse(x: Tensor, n_slices: int, slicing: Slicing, windows: Windows) -> tuple[Tensor, ...]:
-    batch, length = x.shape
-    hop, layout = slicing.hop, slicing.layout
-    padded = torch.nn.functional.pad(x, (hop, n_slices * hop - length))
-    slices = padded.unfold(-1, layout.n_fft, hop)
+    batch = x.shape[0]
+    layout = slicing.layout
     factors = layout.analysis_factors(windows.forward)
     chunks = slicing.chunks(batch, n_slices, x.device)
     if len(chunks) == 1 and not slicing.overlap_added:
-        spectrum = half_spectra(slices, windows.slicing)
+        spectrum = half_spectra(_slices(x, 0, n_slices, slicing.hop), windows.slicing)
         return tuple(spectrum_to_blocks(spectrum, layout, factors))
     dtype = torch.promote_types(x.dtype, torch.complex64)
     blocks = tuple(x.new_empty(shape, dtype=dtype) for shape in slicing.shapes(batch, n_slices))
     for b, s in chunks:
-        spectrum = half_spectra(slices[b, s], windows.slicing)
+        spectrum = half_spectra(_slices(x[b], s.start, s.stop, slicing.hop), windows.slicing)
         parts = spectrum_to_blocks(spectrum, layout, factors)
         for i, (block, part) in enumerate(zip(blocks, parts, strict=True)):
             if not slicing.overlap_added:
                 block[b, :, s].copy_(part)
                 continue
-            if windows.stream is not None:
-                part *= windows.stream[i]
-            _add_overlapping(block[b], part, s.start)
+            weights = None if windows.stream is None else windows.stream[i]
+            _add_overlapping(block[b], part, s.start, weights)
     return blocks
 
 
-def _add_overlapping(stream: Tensor, part: Tensor, first: int) -> None:
-    """Write slices into a stream, which holds the slices before ``first``.
+def _slices(x: Tensor, start: int, stop: int, hop: int) -> Tensor:
+    """Slices of a signal; one hop of zeros is in front of it, and as many as it takes behind.
+
+    Only slices at the ends are copied.
+
+    Shape:
+        - x: ``(batch, length)``; output: ``(batch, stop − start, 2·hop)``
+    """
+    first, last = (start - 1) * hop, stop * hop
+    part = x[:, max(0, first) : last]
+    padding = (max(0, -first), last - max(0, first) - part.shape[-1])
+    part = torch.nn.functional.pad(part, padding) if any(padding) else part
+    return part.unfold(-1, 2 * hop, hop)
+
+
+def _add_overlapping(stream: Tensor, part: Tensor, first: int, weights: Tensor | None) -> None:
+    """Write weighted slices into a stream, which holds the slices before ``first``.
 
     Shape:
         - stream: ``(batch, freq, (all slices + 1)·M/2)``; part: ``(batch, freq, slice, M)``
+        - weights: ``(M,)``, real
     """
     n_slices, m = part.shape[-2:]
-    halves = stream.unflatten(-1, (-1, m // 2))
-    early, late = part[..., : m // 2], part[..., m // 2 :]
-    if first:
-        halves[:, :, first] += early[:, :, 0]
+    # view_as_real: … slice, half, M/2, re/im
+    early, late = torch.view_as_real(part).unflatten(-2, (2, m // 2)).unbind(-3)
+    halves = torch.view_as_real(stream).unflatten(-2, (-1, m // 2))
+    begun = halves[:, :, first].clone() if first else None
+    own = halves[:, :, first : first + n_slices]
+    behind = halves[:, :, first + 1 : first + n_slices + 1]
+    if weights is None:
+        own.copy_(early)
+        behind[:, :, -1] = 0
+        behind += late
     else:
-        halves[:, :, 0] = early[:, :, 0]
-    if n_slices > 1:
-        inner = halves[:, :, first + 1 : first + n_slices]
-        torch.add(early[:, :, 1:], late[:, :, :-1], out=inner)
-    halves[:, :, first + n_slices] = late[:, :, -1]
+        u, v = weights.view(2, m // 2, 1).unbind(0)
+        torch.mul(early, u, out=own)
+        behind[:, :, -1] = 0
+        behind.addcmul_(late, v)
+    if begun is not None:
+        own[:, :, 0] += begun
 
 
 def _synthesise(

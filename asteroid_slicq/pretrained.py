@@ -21,6 +21,7 @@ from asteroid.utils import hub_utils
 
 PICKLE_FILE = "pytorch_model.bin"
 SAFETENSORS_FILE = "model.safetensors"
+SAFETENSORS_SUFFIX = ".safetensors"
 CONFIG_FILE = "config.json"
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
@@ -61,6 +62,8 @@ def load_model(spec: str | os.PathLike[str]) -> BaseModel:
         path, config = _find_in_folder(Path(name))
     elif os.path.isfile(name):
         path, config = Path(name), Path(name).with_name(CONFIG_FILE)
+    elif Path(name).suffix.lower() in (".pth", ".bin", SAFETENSORS_SUFFIX) and "://" not in name:
+        raise ModelFileError(name, "no such file")
     elif _HUB_ID.fullmatch(name) and name not in hub_utils.MODELS_URLS_HASHTABLE:
         path, config = _find_on_hub(name)
     else:  # an address, or a name that Asteroid gave to one
@@ -89,7 +92,7 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _is_safetensors(path: Path) -> bool:
-    return path.suffix.lower() == ".safetensors"
+    return path.suffix.lower() == SAFETENSORS_SUFFIX
 
 
 def _find_in_folder(folder: Path) -> tuple[Path, Path | None]:

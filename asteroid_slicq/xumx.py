@@ -179,8 +179,8 @@ class XUMXSliCQ(BaseModel):
     def forward(self, mix: Tensor) -> Tensor:
         """Separate a mix, see the class for the shapes."""
         shape = mix.shape
-        estimate = self.estimate(mix)
-        waveforms = self.transform.inverse(estimate.coefficients, length=shape[-1])
+        coefficients = self.estimate(mix).coefficients
+        waveforms = self.transform.inverse(coefficients, length=shape[-1])
         if self.wiener == "stft":
             waveforms = wiener_on_stft(waveforms, self._to_batch(mix), self.wiener_iterations)
         if mix.ndim == 1:
@@ -201,13 +201,14 @@ class XUMXSliCQ(BaseModel):
         Shape:
             - mix: ``(batch, channel, freq, slice, time)``, complex, one tensor a block
         """
-        masks = tuple(network(block.abs()) for network, block in zip(self.blocks, mix, strict=True))
         iterations = self.wiener_iterations if self.wiener == "slicqt" else 0
-        coefficients = tuple(
-            wiener_on_block(apply_mix_phase(mask, block), block, iterations)
-            for mask, block in zip(masks, mix, strict=True)
-        )
-        return Estimate(coefficients, masks)
+        masks, coefficients = [], []
+        for network, block in zip(self.blocks, mix, strict=True):
+            # One block after the other: what it takes stays in the cache of a processor.
+            masks.append(network(block.abs()))
+            estimates = apply_mix_phase(masks[-1], block)
+            coefficients.append(wiener_on_block(estimates, block, iterations))
+        return Estimate(tuple(coefficients), tuple(masks))
 
     def network_input(self, mix: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Magnitudes as the networks see them, for :meth:`set_input_statistics`.

@@ -1,16 +1,21 @@
 """Separators with random weights beside Open-Unmix, in one run: speed, memory, arithmetic.
 
 ``pip install openunmix``, then ``python benchmarks/separator.py`` prints the tables and writes them
-to docs/benchmarks.md. ``--seconds 10`` is quicker and writes nothing.
+to docs/benchmarks.md. ``--seconds 20`` is quicker and writes nothing. ``--compile`` tells instead
+what ``torch.compile`` makes of the networks.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import tempfile
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import report
+import soundfile
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -18,6 +23,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from asteroid_slicq import XUMXSliCQ
 
 SAMPLE_RATE = 44100
+LONG_SONG_S = 300
+MOST_MEMORY_MIB = 700
 
 
 def open_unmix(iterations: int) -> nn.Module:
@@ -67,7 +74,10 @@ def song(seconds: float) -> Tensor:
 
 
 def giga_multiply_adds(model: nn.Module) -> float:
-    """Of convolutions, matrix products and LSTMs for a second of audio."""
+    """For a second of audio."""
+    if not isinstance(model, XUMXSliCQ):
+        # A recurrent or dense layer uses each of its weights once a frame.
+        return sum(p.numel() for p in model.parameters()) * SAMPLE_RATE / 1024 / 1e9
     counter = FlopCounterMode(display=False)
     with torch.inference_mode(), counter:
         model(song(10)[None])
@@ -82,13 +92,46 @@ def machine_giga_multiply_adds() -> float:
 
 
 def print_peak(name: str, seconds: float) -> None:
+    """Peak resident memory above that of the imports, and in all, in MiB.
+
+    Ours separate a file, which they read and write as a stream; Open-Unmix takes the waveform.
+    """
+    if name.startswith("Open-Unmix"):
+        import openunmix.model  # noqa: F401
+    memory = report.PeakMemory()
     model = MODELS[name]()
-    with torch.inference_mode():
-        separate(model, song(1))
-        mix = song(seconds)
-        memory = report.PeakMemory()
-        separate(model, mix)
-    print(memory.above_start())
+    with torch.inference_mode(), tempfile.TemporaryDirectory() as folder:
+        if isinstance(model, XUMXSliCQ):
+            mix = Path(folder) / "mix.wav"
+            with soundfile.SoundFile(mix, "w", SAMPLE_RATE, 2) as file:
+                for _ in range(round(seconds)):
+                    file.write(song(1).T.numpy())
+            model.separate(mix)
+        else:
+            separate(model, song(seconds))
+    above = memory.above_start()
+    print(above, memory.before + above)
+
+
+def time_compiled(repetitions: int) -> None:
+    """Seconds for one segment of 10 s with and without ``torch.compile``, of every network."""
+    mix = song(10)[None]
+    for name in ("V2 realtime", "V2 offline", "V1, mix phase"):
+        model, compiled = MODELS[name](), MODELS[name]()
+        with torch.inference_mode():
+            start = time.perf_counter()
+            for network in compiled.blocks:
+                network.compile(dynamic=False)
+            difference = (compiled(mix) - model(mix)).abs().max()
+            first = time.perf_counter() - start
+            runs = {"eager": lambda m=model: m(mix), "compiled": lambda m=compiled: m(mix)}
+            timed = report.time_side_by_side(runs, repetitions)
+        eager, faster = timed["eager"][0], timed["compiled"][0]
+        print(
+            f"{name}: {eager:.3f} s, compiled {faster:.3f} s ({eager / faster:.2f} × as fast); "
+            f"first call {first:.0f} s; differ by {difference:.1e}",
+            flush=True,
+        )
 
 
 def main() -> None:
@@ -97,36 +140,48 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--peak", metavar="MODEL")
+    parser.add_argument("--compile", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.peak:
         print_peak(args.peak, args.seconds)
         return
+    if args.compile:
+        time_compiled(args.repetitions)
+        return
 
     models = {name: make() for name, make in MODELS.items()}
     mix = song(args.seconds)
+    limit = machine_giga_multiply_adds()
     with torch.inference_mode():
         runs = {name: (lambda m=model: separate(m, mix)) for name, model in models.items()}
         timed = report.time_side_by_side(runs, args.repetitions, budget_s=240)
     seconds = {name: best for name, (best, _) in timed.items()}
-    limit = machine_giga_multiply_adds()
     rows = []
     for name, model in models.items():
-        arithmetic = giga_multiply_adds(model) if isinstance(model, XUMXSliCQ) else None
-        bound = arithmetic and arithmetic / limit * args.seconds / seconds[name]
-        peak = report.peak_mib(__file__, "--peak", name, "--seconds", str(args.seconds))
-        target = TARGETS.get(name)
-        ratio = seconds[name] / seconds[target[1]] if target else None
+        arithmetic = giga_multiply_adds(model)
+        of_limit = arithmetic / limit * args.seconds / seconds[name]
+        peaks = [
+            report.numbers(
+                __file__, "--peak", name, "--threads", str(args.threads), "--seconds", str(length)
+            )
+            for length in (args.seconds, LONG_SONG_S)
+            if length == args.seconds or (isinstance(model, XUMXSliCQ) and args.seconds == 60)
+        ]
+        target = ""
+        if name in TARGETS:
+            most, of = TARGETS[name]
+            target = f"{seconds[name] / seconds[of]:.2f} × {of} (≤ {most})"
         rows.append(
             [
                 name,
                 f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M",
                 f"{seconds[name] / args.seconds:.4f}",
                 f"{seconds[name] / seconds['Open-Unmix']:.2f} ×",
-                f"{ratio:.2f} × {target[1]} (≤ {target[0]})" if target else "",
-                f"{arithmetic:.2f}" if arithmetic else "",
-                f"{100 * bound:.0f} %" if bound else "",
-                f"{peak:.0f}",
+                target,
+                f"{arithmetic:.2f}",
+                f"{100 * of_limit:.0f} %",
+                ", ".join(f"{above:.0f} ({total:.0f})" for above, total in peaks),
             ]
         )
         print(*rows[-1], sep="\t", flush=True)
@@ -142,9 +197,13 @@ def main() -> None:
 
 `python benchmarks/separator.py` on {report.machine()}: 60 s of stereo noise, random weights, all in
 one run, taking turns; seconds of work for a second of audio, minima. Ours separate in segments, as
-they do with files; Open-Unmix takes the song in one call. Peak memory is that above the model's and
-the input's. The machine's limit is what a product of matrices of 2048 reaches:
-{limit:.0f} G multiply-adds a second.
+they do with files; Open-Unmix takes the song in one call. G multiply-adds count convolutions and
+matrix products of the networks for a second of audio; the machine's limit is what a product of
+matrices of 2048 reaches: {limit:.0f} G a second.
+
+Peak memory is that of a process of its own, resident, above what the imports take and in brackets
+in all: model, input and output are in it. Ours separate a file of 60 s, and one of
+{LONG_SONG_S} s: it does not grow with the song. To be reached: {MOST_MEMORY_MIB} MiB.
 
 {report.table(header, rows)}
 """,

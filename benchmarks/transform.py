@@ -198,7 +198,9 @@ def peer_table(repetitions: int, labels: list[str]) -> str:
                             "ours": lambda c=coefficients, n=shape[-1]: ours.inverse(c, n),
                             "peer": lambda p=peer, c=theirs: p.inverse(c),
                         }
-                        inverse = report.time_side_by_side(runs, repetitions, budget_s=6, at_least=3)
+                        inverse = report.time_side_by_side(
+                            runs, repetitions, budget_s=6, at_least=3
+                        )
             except ImportError:
                 missing.add(name)
                 continue

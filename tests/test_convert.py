@@ -97,6 +97,10 @@ def test_round_trip_through_upstream_keys(tmp_path, capsys):
     for key, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value), key
 
+    assert main(["convert", str(upstream), "-o", str(out), *options]) == 2
+    assert "exists; replacing must be asked for (--overwrite)" in capsys.readouterr().err
+    assert main(["convert", str(upstream), "-o", str(out), *options, "--overwrite"]) == 0
+
     assert main(["convert", str(upstream), "-o", str(tmp_path / "x.pth")]) == 2
     assert "does not fit the preset v2" in capsys.readouterr().err
     assert not (tmp_path / "x.pth").exists()

@@ -1,6 +1,8 @@
 """Facts about ONNX: the same masks and stems as PyTorch, for every length, without its weights."""
 
+import copy
 import json
+import pickle
 import sys
 
 import numpy as np
@@ -68,6 +70,14 @@ def test_the_file_says_what_it_is(tmp_path):
     assert (runtime.sources, runtime.n_channels) == (model.sources, model.n_channels)
     assert runtime.segment_step_samples == model.segment_step_samples
     assert runtime.get_model_args() == model.get_model_args()
+
+
+def test_copies_run_and_a_batch_may_be_missing(tmp_path):
+    runtime = exported(causal_model(), tmp_path)
+    mix = 0.1 * noise(2, 3001)
+    expected = runtime(mix[None])[0]
+    for again in (runtime, copy.deepcopy(runtime), pickle.loads(pickle.dumps(runtime))):
+        torch.testing.assert_close(again(mix), expected, atol=0, rtol=0)
 
 
 def test_a_stream_runs_on_it(tmp_path):
@@ -163,7 +173,9 @@ def test_a_stream_by_its_command(folder, monkeypatch, capsys):
     [
         (["export", "no.pth", "-o", "a.onnx"], "model no.pth: no such file"),
         (["export", "realtime.pth", "-o", "none/a.onnx"], "there is no folder none"),
-        (["export", "realtime.pth", "-o", "."], "a folder has that name"),
+        (["export", "realtime.pth", "-o", "a"], "a: the name must end in .onnx"),
+        (["export", "realtime.pth", "-o", "b.onnx"], "b.onnx: exists"),
+        (["export", "realtime.pth", "-o", "f.onnx"], "a folder has that name"),
         (["separate", "song.wav", "--runtime", "onnx"], "needs --model FILE.onnx"),
         (["separate", "song.wav", "-m", "a.onnx"], "model a.onnx: no such file"),
         (["separate", "song.wav", "-m", "a.onnx", "--runtime", "torch"], "needs --runtime onnx"),
@@ -173,6 +185,7 @@ def test_a_stream_by_its_command(folder, monkeypatch, capsys):
 )
 def test_refusals_are_one_sentence(folder, capsys, argv, words):
     (folder / "b.onnx").write_bytes(b"no model")
+    (folder / "f.onnx").mkdir()
     assert run(*argv) == 2
     err = capsys.readouterr().err
     assert words in err

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from asteroid_slicq import XUMXSliCQ
+from asteroid_slicq import XUMXSliCQ, load_model
 from asteroid_slicq.card_facts import CardFacts
 from asteroid_slicq.publish import write_repository
 
@@ -98,3 +98,8 @@ def test_a_model_that_is_not_in_the_cache_is_refused(offline):
     assert not (folder / "absent").exists()
     (line,) = errors.splitlines()
     assert "someone/absent: the Hub cannot be reached, and the model is not in the cache" in line
+
+
+def test_a_file_that_is_not_there_is_not_sought_on_the_hub():
+    with pytest.raises(ValueError, match=r"exp/best_model\.pth: no such file"):
+        load_model("exp/best_model.pth")

@@ -249,6 +249,18 @@ def test_gradients_are_finite_at_silence(domain, preset):
     assert all(mask.grad is not None and mask.grad.isfinite().all() for mask in masks)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_l1_keeps_its_precision_under_autocast(dtype):
+    estimates, targets = (random_blocks(4, torch.complex64, seed)[0] for seed in (0, 1))
+    estimates.requires_grad_()
+    expected = combination_l1(estimates, targets)
+    (gradient,) = torch.autograd.grad(expected, estimates)
+    with torch.autocast("cpu", dtype):
+        found = combination_l1(estimates, targets)
+        torch.testing.assert_close(torch.autograd.grad(found, estimates)[0], gradient)
+    torch.testing.assert_close(found, expected)
+
+
 @pytest.mark.parametrize("loss", LOSSES.values())
 def test_gradcheck(loss):
     targets = random_blocks(3, torch.complex128, 1)[:1]

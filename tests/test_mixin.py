@@ -1,5 +1,6 @@
 """Facts about MiXiN: its networks against a naive twin, its chunks, masks and modes."""
 
+import copy
 import math
 
 import numpy as np
@@ -272,6 +273,19 @@ def test_the_command_line_serves_a_model_file(tmp_path):
     np.testing.assert_allclose(sum(stems), song, atol=1e-5)
     paths = small().file_separate(str(tmp_path / "song.wav"), str(tmp_path / "again"))
     assert list(paths) == small().sources
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision(dtype):
+    model = small()
+    mix = torch.stack([0.1 * noise(1, LENGTH), torch.zeros(1, LENGTH)])
+    with torch.no_grad(), torch.autocast("cpu", dtype):
+        sources = model(mix)
+    assert sources[0].isfinite().all()
+    assert (sources[1] == 0).all()
+    torch.testing.assert_close(sources.sum(1), mix, atol=1e-5, rtol=0)
+    with torch.no_grad():
+        assert copy.deepcopy(model).bfloat16()(mix).isfinite().all()
 
 
 def test_double_precision():

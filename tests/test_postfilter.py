@@ -63,9 +63,7 @@ def test_block_filter_equals_norbert_on_slices_laid_end_to_end(iterations):
     mix = estimates.sum(1) + 0.1
     refined = wiener_on_block(estimates, mix, iterations)
     for b in range(2):
-        ends = norbert_em(
-            estimates[b].flatten(-2).numpy(), mix[b].flatten(-2).numpy(), iterations
-        )
+        ends = norbert_em(estimates[b].flatten(-2).numpy(), mix[b].flatten(-2).numpy(), iterations)
         assert np.abs(refined[b].flatten(-2).numpy() - ends).max() < 1e-9
 
 

@@ -217,6 +217,19 @@ def test_a_dry_run_writes_the_folder_and_asks_nobody(checkpoint, tmp_path, capsy
     assert main([*command, "--overwrite"]) == 0
 
 
+@pytest.mark.parametrize("dataset", ["musdb18-hq", None])
+def test_scores_of_other_tracks_are_not_those_of_the_test_set(
+    checkpoint, tmp_path, capsys, dataset
+):
+    (tmp_path / "metrics.json").write_text(json.dumps({**SCORES, "dataset": dataset}))
+    command = ["publish", str(checkpoint), "--repo", "user/tiny", "--dry-run"]
+    command += ["-o", str(tmp_path / "out"), "--trained-on", "musdb18-hq"]
+    assert main([*command, "--metrics", str(tmp_path / "metrics.json")]) == 0
+    warned = "not of the 50 test tracks of MUSDB18-HQ" in capsys.readouterr().err
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert warned == ("other tracks" in card) == (dataset is None)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -148,7 +148,10 @@ def test_an_existing_picture_is_kept_without_overwrite(folder, capsys):
         (["song.wav", "--start", "1e300"], "before --start 1e+300"),
         (["song.wav", "--f-min", "5000"], "f_min_hz"),
         (["song.wav", "--n-bins", "1"], "n_bins must be at least 2"),
-        (["song.wav", "--min-bandwidth", "5000"], "min_bandwidth_hz must be at least 0 Hz and less than"),
+        (
+            ["song.wav", "--min-bandwidth", "5000"],
+            "min_bandwidth_hz must be at least 0 Hz and less than",
+        ),
     ],
 )
 def test_bad_inputs_are_told_in_one_sentence(folder, capsys, argv, words):

@@ -210,6 +210,13 @@ def test_usage_errors(argv, words, capsys):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["stdin", "stdout"])
+def test_a_closed_stream_is_told(monkeypatch, path, capsys, name):
+    monkeypatch.setattr(sys, name, None)
+    assert cli.main(["separate", "--stream", "-m", path]) == 2
+    assert "one of them is closed" in capsys.readouterr().err
+
+
 def test_a_terminal_is_no_stream(monkeypatch, path, capsys):
     ours, theirs = os.openpty()
     with os.fdopen(theirs, "w") as terminal, os.fdopen(ours):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def add_convert_parser(subparsers) -> None:
         help="state dict, .pth; for mixin the .h5 of harmonic, percussive and vocals",
     )
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True)
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
     parser.add_argument("--preset", choices=[*_CONVERTERS, _MIXIN], default="v2")
     parser.add_argument("--n-bins", type=int, default=262, help="bins of the Bark scale")
     parser.add_argument("--f-min-hz", type=float, default=32.9, help="lowest frequency in Hz")
@@ -52,6 +54,8 @@ def run_convert(args: argparse.Namespace) -> int:
     Raises:
         CommandError: what cannot be read, converted or written, in one sentence.
     """
+    if os.path.lexists(args.output) and not args.overwrite:
+        raise CommandError(f"{args.output}: exists; replacing must be asked for (--overwrite)")
     model: Any = _convert_mixin(args.state) if args.preset == _MIXIN else _convert(args)
     temporary = args.output.with_name(args.output.name + ".part")
     try:

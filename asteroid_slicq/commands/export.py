@@ -50,6 +50,8 @@ def run_export(args: argparse.Namespace) -> int:
         CommandError: what cannot be exported or written, in one sentence.
     """
     output: Path = args.output
+    if output.suffix.lower() != ".onnx":
+        raise CommandError(f"{output}: the name must end in .onnx")
     if os.path.isdir(output):
         raise CommandError(f"{output}: cannot be written, a folder has that name")
     if os.path.lexists(output) and not args.overwrite:

@@ -96,6 +96,15 @@ def run_publish(args: argparse.Namespace) -> int:
     from asteroid_slicq.card_facts import CardFacts, read_evaluation
 
     publish.check_repo_id(args.repo)
+    evaluation = read_evaluation(args.metrics) if args.metrics else None
+    if evaluation and not args.evaluated_on and not evaluation.get("dataset", args.trained_on):
+        # eval.py knows the test set of MUSDB18-HQ when it sees it.
+        if args.trained_on.lower() == "musdb18-hq":
+            args.evaluated_on = "other tracks"
+            complain(
+                "warning: the scores are not of the 50 test tracks of MUSDB18-HQ; the card says "
+                "they are of other tracks, or what --evaluated-on names"
+            )
     facts = CardFacts(
         repo_id=args.repo,
         trained_on=args.trained_on,
@@ -104,7 +113,6 @@ def run_publish(args: argparse.Namespace) -> int:
         language=None if args.language == "none" else args.language,
         training_settings=_training_settings(args),
     )
-    evaluation = read_evaluation(args.metrics) if args.metrics else None
     data = facts.training_data
     if data and data.is_academic and "nc" not in (facts.stated_license or "").split("-"):
         complain(

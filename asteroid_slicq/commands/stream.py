@@ -78,6 +78,8 @@ def run_stream(args: argparse.Namespace) -> int:
             "--stream needs --model, a causal one such as of the preset v2-realtime; the model "
             "that ships with the package is an offline one"
         )
+    if sys.stdin is None or sys.stdout is None:  # closed by whoever started this
+        raise CommandError("--stream needs standard input and output, but one of them is closed")
     source, sink = sys.stdin.fileno(), sys.stdout.fileno()
     for descriptor, name in ((source, "input"), (sink, "output")):
         if os.isatty(descriptor):

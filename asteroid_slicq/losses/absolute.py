@@ -44,14 +44,20 @@ class MeanAbsoluteSums(torch.autograd.Function):
         """The mean."""
         ctx.save_for_backward(estimate, target, members)
         total = members.new_zeros(())
-        for piece in _pieces(estimate):
-            total += _moduli(_sums(members, estimate[piece] - target[piece])).sum()
+        with torch.autocast(estimate.device.type, enabled=False):
+            for piece in _pieces(estimate):
+                total += _moduli(_sums(members, estimate[piece] - target[piece])).sum()
         return total / (len(members) * estimate[0].numel())
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, Tensor | None, None]:
         """Sums of directions; that of a zero is zero."""
+        with torch.autocast(grad_output.device.type, enabled=False):
+            return MeanAbsoluteSums._gradients(ctx, grad_output)
+
+    @staticmethod
+    def _gradients(ctx: Any, grad_output: Tensor) -> tuple[Tensor, Tensor | None, None]:
         estimate, target, members = ctx.saved_tensors
         weights = members.T * (grad_output / (len(members) * estimate[0].numel()))
         gradient = torch.empty_like(estimate)

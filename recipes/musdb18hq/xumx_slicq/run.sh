@@ -8,7 +8,7 @@
 #   --stage N           first stage to run: 0 data, 1 training, 2 evaluation, 3 publishing
 #   --stop_stage N      last one
 #   --tag NAME          the experiment is exp/train_<model>_<tag>; the same again continues it
-#   --model NAME        v2, v2_realtime, small, quick (local/<model>.yml), or a YAML file
+#   --model NAME        v1, v2, v2_realtime, small, quick (local/<model>.yml), or a YAML file
 #   --quick BOOL        the model "quick" on a handful of short procedural tracks
 #   --musdb PATH        existing tree: PATH/{train,test}/<track>/{mixture,bass,…}.wav
 #   --download BOOL     download MUSDB18-HQ from Zenodo, to --musdb or data/musdb18hq (needs 57 GB,
@@ -82,6 +82,14 @@ cd "$HERE"
 data_dir=${data_dir:-data/procedural_${n_tracks}x${seconds}s_seed${seed}}
 expdir=${expdir:-exp/train_$(basename "${model%.y*ml}")_${tag}}
 logs=$expdir/logs
+if [[ $model != v2 && ! -f $model && ! -f local/$model.yml ]]; then
+  echo "--model must be v2, the name of a file in local/, or a YAML file, got $model" >&2
+  exit 1
+fi
+if [[ -n $musdb && $download != true && ! -d $musdb/train ]]; then
+  echo "no folder $musdb/train: --musdb must name the tree of MUSDB18-HQ" >&2
+  exit 1
+fi
 mkdir -p "$logs"
 
 if [[ -n $id ]]; then export CUDA_VISIBLE_DEVICES=$id; fi

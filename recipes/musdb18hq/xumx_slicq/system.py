@@ -1,24 +1,22 @@
-"""How a separator is trained: the step, the schedules and what is said about them."""
+"""How a separator is trained: the step, and what a checkpoint has to know of it."""
 
-import math
-import time
 from typing import Any
 
-import pytorch_lightning as pl
+import numpy as np
 import torch
 from asteroid.engine.system import System
-from pytorch_lightning.callbacks import Callback, Timer, WeightAveraging
+from loaders import ResumableLoader, share_of
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
-
-from asteroid_slicq.data import EpochSampler
 
 
 class XUMXSystem(System):
     """Asteroid's system for batches of stems, whose sum is the mix.
 
     The transform is linear, so the coefficients of the mix are the sum of those of the stems. A
-    step needs the inverse transform only where the loss compares waveforms, too.
+    step needs the inverse transform only where the loss compares waveforms, too. In mixed
+    precision the networks alone are computed with fewer bits: transforms and losses never are.
     """
 
     def common_step(self, batch: Tensor, batch_nb: int, train: bool = True) -> Tensor:
@@ -27,132 +25,80 @@ class XUMXSystem(System):
         Shape:
             - batch: ``(batch, source, channel, time)``
         """
-        with torch.no_grad():
+        all_bits = torch.autocast(batch.device.type, enabled=False)
+        with torch.no_grad(), all_bits:
             targets = self.model.transform(batch)
             mix = [block.sum(1) for block in targets]
         estimate = self.model.estimate_from_coefficients(mix)
-        waveforms = ()
-        if self.loss_func.needs_waveforms:
-            inverse = self.model.transform.inverse(estimate.coefficients, length=batch.shape[-1])
-            waveforms = (inverse, batch)
-        parts = self.loss_func(estimate, targets, *waveforms)
-        prefix = "" if train else "val_"
-        self.log(f"{prefix}combination_loss", parts.combination, on_step=train, on_epoch=not train)
-        self.log(f"{prefix}mask_sum_loss", parts.mask_sum, on_step=train, on_epoch=not train)
+        with all_bits:
+            waveforms = ()
+            if self.loss_func.needs_waveforms:
+                length = batch.shape[-1]
+                inverse = self.model.transform.inverse(estimate.coefficients, length=length)
+                waveforms = (inverse, batch)
+            parts = self.loss_func(estimate, targets, *waveforms)
+        terms = {"combination_loss": parts.combination, "mask_sum_loss": parts.mask_sum}
         if waveforms:
-            self.log(f"{prefix}time_loss", parts.time, on_step=train, on_epoch=not train)
+            terms["time_loss"] = parts.time
+        for name, value in terms.items():
+            self._log_term(name if train else f"val_{name}", value, len(batch), train)
         return parts.total
+
+    def _log_term(self, name: str, value: Tensor, batch_size: int, train: bool) -> None:
+        self.log(
+            name,
+            value,
+            on_step=train,
+            on_epoch=not train,
+            sync_dist=not train,
+            batch_size=batch_size,
+        )
 
     def validation_step(self, batch: Tensor, batch_nb: int) -> None:
         """Log the loss; processes agree on it, since learning rates may follow from it."""
         loss = self.common_step(batch, batch_nb, train=False)
-        self.log("val_loss", loss, on_epoch=True, prog_bar=True, sync_dist=True)
+        self.log("val_loss", loss, prog_bar=True, sync_dist=True, batch_size=len(batch))
+
+    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+        """Make what a step draws (for dropout) a function of the seed and the step alone."""
+        if isinstance(self.train_loader, ResumableLoader):
+            self.train_loader.n_done = batch_idx + 1  # when the next checkpoint is written
+        seed = self.config.get("training", {}).get("seed", 0)
+        place = [seed, self.current_epoch, batch_idx, self.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Step the plateau schedule before the checkpoint of the epoch is written.
+
+        Lightning does it after, so that a training that goes on from there has missed a step.
+        """
+        super().on_validation_epoch_end()
+        if self.trainer.sanity_checking:
+            return
+        for schedule in self.trainer.lr_scheduler_configs:
+            if isinstance(schedule.scheduler, ReduceLROnPlateau):
+                schedule.scheduler.step(self.trainer.callback_metrics[self.default_monitor])
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Leave plateau schedules alone, see ``on_validation_epoch_end``."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> dict[str, Any]:
+        """Have all that was logged so far on the disk, too."""
+        if self.logger is not None and hasattr(self.logger.experiment, "flush"):
+            self.logger.experiment.flush()
+        return super().on_save_checkpoint(checkpoint)
 
     def train_dataloader(self) -> DataLoader:
-        """The training loader, its sampler told which process of how many this is."""
-        sampler = self.train_loader.sampler
-        if isinstance(sampler, EpochSampler):
-            sampler.n_replicas, sampler.rank = self.trainer.world_size, self.trainer.global_rank
+        """The training loader, told which process of how many this is."""
+        if isinstance(self.train_loader, ResumableLoader):
+            epoch = self.trainer.fit_loop.epoch_progress.current.processed
+            self.train_loader.distribute(self.trainer.world_size, self.trainer.global_rank, epoch)
         return self.train_loader
 
-
-class AveragedWeights(WeightAveraging):
-    """Exponential moving average of weights and batch-norm statistics.
-
-    Buffers that never change, like the windows of a transform, stay exactly as they are: the
-    average moves by a fraction of the difference, which is zero for them.
-
-    Args:
-        decay: share of the old average that a step keeps. Early on it is smaller,
-            ``(1 + n) / (10 + n)`` after ``n`` steps, so that the initial weights fade quickly.
-    """
-
-    def __init__(self, decay: float):
-        def average(old: Tensor, new: Tensor, n_averaged: Tensor | int) -> Tensor:
-            if not (new.is_floating_point() or new.is_complex()):
-                return new
-            n = float(n_averaged)
-            return old + (new - old) * (1 - min(decay, (1 + n) / (10 + n)))
-
-        super().__init__(avg_fn=average)
-
-
-class CosineSchedule(Callback):
-    """Linear warm-up, then half a cosine down to a hundredth of the learning rate.
-
-    The rate follows the share of the training that is over: of its steps or of its time,
-    whichever is larger.
-
-    Args:
-        warmup_steps: steps of the warm-up.
-        timer: its time budget; it has a duration or none.
-    """
-
-    def __init__(self, warmup_steps: int, timer: Timer):
-        self.warmup_steps = warmup_steps
-        self.timer = timer
-
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        step = trainer.global_step
-        share = max(step / trainer.estimated_stepping_batches, self._share_of_time())
-        # Clocks differ between processes, and so would their weights.
-        share = min(1.0, trainer.strategy.broadcast(share))
-        factor = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share))
-        factor *= min(1.0, (step + 1) / (self.warmup_steps + 1))
-        for optimizer in trainer.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = factor * optimizer.defaults["lr"]
-
-    def _share_of_time(self) -> float:
-        remaining, elapsed = self.timer.time_remaining(), self.timer.time_elapsed()
-        return 0.0 if remaining is None else elapsed / max(elapsed + remaining, 1e-9)
-
-
-class PlainProgress(Callback):
-    """A line of text now and then: readable in a file, where a progress bar is not.
-
-    Args:
-        interval_s: seconds between lines within an epoch.
-    """
-
-    def __init__(self, interval_s: float):
-        self.interval_s = interval_s
-        self._losses: list[Tensor] = []
-        self._reset()
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._reset()
-        self._say(trainer, f"{trainer.num_training_batches} batches an epoch")
-
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Tensor,
-        batch_idx: int,
-    ) -> None:
-        self._losses.append(outputs["loss"].detach())
-        elapsed = time.monotonic() - self._since
-        if elapsed >= self.interval_s:
-            loss = torch.stack(self._losses).mean().item()
-            self._say(trainer, f"loss {loss:.5f}", f"{elapsed / len(self._losses):.3f} s a batch")
-            self._reset()
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        metrics = {k: v for k, v in trainer.callback_metrics.items() if k.startswith("val_")}
-        self._say(trainer, *(f"{name} {value:.5f}" for name, value in sorted(metrics.items())))
-        self._reset()
-
-    def _reset(self) -> None:
-        self._losses = []
-        self._since = time.monotonic()
-
-    def _say(self, trainer: pl.Trainer, *facts: str) -> None:
-        if not trainer.is_global_zero:
-            return
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        where = f"epoch {trainer.current_epoch} step {trainer.global_step} lr {rate:.2e}"
-        print(time.strftime("%H:%M:%S"), where, *facts, flush=True)
+    def val_dataloader(self) -> DataLoader | None:
+        """The validation loader, of this process's share."""
+        if self.val_loader is None or self.trainer.world_size == 1:
+            return self.val_loader
+        return share_of(self.val_loader, self.trainer.world_size, self.trainer.global_rank)

@@ -1,0 +1,91 @@
+"""What a training keeps so that it can go on after it was killed, at whatever moment."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.io import TorchCheckpointIO
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+
+LAST = "last.ckpt"
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Checkpoints that are there as a whole or not at all.
+
+    Lightning itself collects a checkpoint in memory and moves it in from the folder of temporary
+    files. Where that lies on another disk, moving is copying, and a kill leaves half a file.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Write beside the final place, wait for the disk, and rename."""
+        write_whole(checkpoint, Path(path))
+
+
+def write_whole(content: Any, file: Path) -> None:
+    """``torch.save`` that never leaves half a file under its name."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.partial")
+    with partial.open("wb") as opened:
+        torch.save(content, opened)
+        opened.flush()
+        os.fsync(opened.fileno())
+    partial.replace(file)
+
+
+class BestAndLast(ModelCheckpoint):
+    """The five best epochs by ``val_loss``, and the last one, under names that do not change.
+
+    An epoch that is made a second time, since a kill came between its checkpoint and that of the
+    last, writes over the first one's file.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__(
+            folder,
+            monitor="val_loss",
+            mode="min",
+            save_top_k=5,
+            save_last=True,
+            enable_version_counter=False,
+        )
+
+
+class WithinEpochs(Callback):
+    """Also keep the last checkpoint every so many steps, for epochs that take long.
+
+    Args:
+        folder: of the checkpoints.
+        n_steps: steps between them.
+    """
+
+    def __init__(self, folder: Path, n_steps: int):
+        self.folder = folder
+        self.n_steps = n_steps
+        self._step = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._step = trainer.global_step
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        # Not between batches that add up to one step, whose gradients would be lost.
+        stepped, self._step = trainer.global_step != self._step, trainer.global_step
+        is_last = batch_idx + 1 == trainer.num_training_batches  # which the epoch's own follows
+        if stepped and self._step % self.n_steps == 0 and not is_last:
+            trainer.save_checkpoint(self.folder / LAST)
+
+
+def steps_done(checkpoint: Path) -> int:
+    """Optimiser steps of the training that a checkpoint holds."""
+    return int(torch.load(checkpoint, weights_only=True, mmap=True)["global_step"])

@@ -1,0 +1,102 @@
+"""Which segments a training sees, in which order, on how many processes."""
+
+from typing import Any
+
+import configuration
+import torch
+from torch.utils.data import DataLoader, DistributedSampler
+
+from asteroid_slicq import XUMXSliCQ
+from asteroid_slicq.data import EpochSampler, TrainingSegments, ValidationSegments
+from asteroid_slicq.tracks import Track
+
+
+class ResumableLoader(DataLoader):
+    """Batches of training segments; a checkpoint holds how many of an epoch are done.
+
+    Args:
+        dataset: what to train on.
+        batch_size: for each process.
+        seed: of the order.
+        **options: of ``DataLoader``.
+    """
+
+    def __init__(self, dataset: TrainingSegments, batch_size: int, seed: int, **options: Any):
+        self.n_done = 0  # batches of the epoch; not those that workers have read ahead
+        self.order = EpochSampler(len(dataset), seed)
+        super().__init__(dataset, batch_size, sampler=self.order, drop_last=True, **options)
+
+    def distribute(self, n_processes: int, rank: int, epoch: int) -> None:
+        """Take one of the equal shares; workers read ahead before Lightning names the epoch."""
+        self.order.n_replicas, self.order.rank = n_processes, rank
+        self.order.set_epoch(epoch)
+
+    def state_dict(self) -> dict[str, int]:
+        """Where a training is, for Lightning's checkpoint."""
+        return {"epoch": self.order.epoch, "n_done": self.n_done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on there."""
+        epoch, n_done = state["epoch"], state["n_done"]
+        if n_done >= len(self):
+            self.order.set_epoch(epoch + 1)
+        else:
+            self.order.set_epoch(epoch)
+            self.order.resume(epoch, n_done * (self.batch_size or 1))
+
+
+def make_datasets(
+    conf: configuration.Configuration,
+    model: XUMXSliCQ,
+    train_tracks: list[Track],
+    valid_tracks: list[Track],
+) -> tuple[TrainingSegments, ValidationSegments]:
+    """Random segments to train on and fixed ones to validate on."""
+    data = conf["data"]
+    length_samples = round(data["segment_s"] * model.sample_rate)
+    train_set = TrainingSegments(
+        train_tracks,
+        model.sources,
+        length_samples,
+        samples_per_track=data["samples_per_track"],
+        random_mix=data["random_mix"],
+        gain=(data["gain_min"], data["gain_max"]),
+        swap_channels=data["swap_channels"],
+        seed=conf["training"]["seed"],
+    )
+    valid_set = ValidationSegments(
+        valid_tracks, model.sources, length_samples, data["validation_segments"] or None
+    )
+    return train_set, valid_set
+
+
+def make_loaders(
+    conf: configuration.Configuration,
+    train_set: TrainingSegments,
+    valid_set: ValidationSegments,
+    n_processes: int,
+) -> tuple[ResumableLoader, DataLoader]:
+    """Loaders of one process; the system tells them which it is."""
+    n_workers = conf["run"]["num_workers"]
+    # Every process takes an equal share of the items, and needs one batch of them.
+    share = max(1, len(train_set) // n_processes)
+    batch_size = min(conf["training"]["batch_size"], share)
+    train_loader = ResumableLoader(
+        train_set,
+        batch_size,
+        conf["training"]["seed"],
+        num_workers=n_workers,
+        persistent_workers=n_workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
+    # Workers for the few segments of a validation would only hold memory between epochs.
+    return train_loader, DataLoader(valid_set, batch_size)
+
+
+def share_of(loader: DataLoader, n_processes: int, rank: int) -> DataLoader:
+    """The loader of a process's share of a validation, in the order it has.
+
+    All shares are of one size: where the processes do not divide the items, a few count twice.
+    """
+    sampler = DistributedSampler(loader.dataset, n_processes, rank, shuffle=False)
+    return DataLoader(loader.dataset, loader.batch_size, sampler=sampler)

@@ -1,0 +1,122 @@
+"""Lightning's trainer for one experiment, on one process or on many machines."""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import configuration
+import pytorch_lightning as pl
+import torch
+from callbacks import (
+    AveragedWeights,
+    CosineSchedule,
+    Patience,
+    PlainProgress,
+    ProgressBar,
+)
+from checkpoints import LAST, BestAndLast, WholeFiles, WithinEpochs, steps_done
+from previews import Previews
+from pytorch_lightning.callbacks import Callback, Timer
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.plugins.environments import SLURMEnvironment
+
+from asteroid_slicq import XUMXSliCQ
+from asteroid_slicq.losses import XUMXLoss
+
+
+def make_trainer(
+    conf: configuration.Configuration, exp_dir: Path, model: XUMXSliCQ, loss: XUMXLoss
+) -> pl.Trainer:
+    """The trainer with everything a run keeps: checkpoints, logs, budget, averages."""
+    training, run = conf["training"], conf["run"]
+    plugins: list[Any] = [WholeFiles()]
+    if SLURMEnvironment.detect():
+        # Started again, the same command goes on by itself, from the checkpoint of this experiment.
+        plugins.append(SLURMEnvironment(auto_requeue=False))
+    last = exp_dir / "checkpoints" / LAST
+    # What was logged after the checkpoint is logged again.
+    purge_step = steps_done(last) if last.is_file() else 0
+    bar = run["progress_bar"] and sys.stderr.isatty()
+    return pl.Trainer(
+        max_epochs=training["epochs"],
+        accelerator=run["accelerator"],
+        devices=run["devices"],
+        num_nodes=run["num_nodes"],
+        strategy=choose_strategy(conf, model, loss),
+        sync_batchnorm=choose_sync_batchnorm(conf),
+        deterministic="warn" if run["deterministic"] else None,
+        precision=run["precision"],
+        accumulate_grad_batches=training["accumulate"],
+        gradient_clip_val=training["gradient_clipping"] or None,
+        callbacks=make_callbacks(conf, exp_dir, bar),
+        plugins=plugins,
+        default_root_dir=exp_dir,
+        logger=TensorBoardLogger(exp_dir, name="tensorboard", version="", purge_step=purge_step),
+        log_every_n_steps=run["log_every_steps"],
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_progress_bar=bar,
+        enable_model_summary=False,
+    )
+
+
+def make_callbacks(conf: configuration.Configuration, exp_dir: Path, bar: bool) -> list[Callback]:
+    """Callbacks in the order they act in: what keeps checkpoints comes after what it keeps."""
+    training, run = conf["training"], conf["run"]
+    budget = training["max_time_s"]
+    timer = Timer(timedelta(seconds=budget) if budget else None)
+    callbacks: list[Callback] = [timer]
+    if training["schedule"] == "cosine":
+        callbacks.append(CosineSchedule(training["warmup_steps"], timer))
+    if training["ema_decay"]:
+        callbacks.append(AveragedWeights(training["ema_decay"]))
+    if run["preview_epochs"]:
+        callbacks.append(Previews(run["preview_epochs"]))
+    callbacks.append(PlainProgress(run["log_every_s"]))
+    if bar:
+        callbacks.append(ProgressBar())
+    callbacks.append(Patience(training["patience"]))
+    if run["checkpoint_steps"]:
+        callbacks.append(WithinEpochs(exp_dir / "checkpoints", run["checkpoint_steps"]))
+    return [*callbacks, BestAndLast(exp_dir / "checkpoints")]
+
+
+def choose_strategy(conf: configuration.Configuration, model: XUMXSliCQ, loss: XUMXLoss) -> str:
+    """Lightning's own choice, unless several processes train a model of idle parameters."""
+    run = conf["run"]
+    if run["strategy"] != "auto" or (str(run["devices"]) == "1" and run["num_nodes"] == 1):
+        return run["strategy"]
+    return "ddp_find_unused_parameters_true" if idle_parameters(model, loss) else "auto"
+
+
+def choose_sync_batchnorm(conf: configuration.Configuration) -> bool:
+    """Whether batch statistics are those of all processes, which only GPUs can do."""
+    run = conf["run"]
+    if run["sync_batchnorm"] and (run["accelerator"] == "cpu" or not torch.cuda.is_available()):
+        raise ValueError("sync_batchnorm needs GPUs: torch has no SyncBatchNorm for the CPU")
+    return run["sync_batchnorm"]
+
+
+def idle_parameters(model: XUMXSliCQ, loss: XUMXLoss) -> list[str]:
+    """Names of parameters to which the loss has no gradient, as seen in a moment of noise.
+
+    In evaluation mode, so that no statistics change; the model is left as it was.
+    """
+    generator = torch.Generator().manual_seed(0)
+    shape = (1, len(model.sources), model.n_channels, model.transform.frame.slice_length)
+    stems = 0.1 * torch.randn(shape, generator=generator)
+    was_training = model.training
+    model.eval()
+    try:
+        estimate = model.estimate(stems.sum(1))
+        waveforms = ()
+        if loss.needs_waveforms:
+            inverse = model.transform.inverse(estimate.coefficients, length=shape[-1])
+            waveforms = (inverse, stems)
+        total = loss(estimate, model.transform(stems), *waveforms).total
+        named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        gradients = torch.autograd.grad(total, list(named.values()), allow_unused=True)
+    finally:
+        model.train(was_training)
+    return [name for name, gradient in zip(named, gradients, strict=True) if gradient is None]
