@@ -111,28 +111,27 @@ class BlockNetwork(nn.Module):
         """Masks of all targets, see the class."""
         # b batch, j source, c channel, f freq, s slice, t time, n half-slices, h half of a slice
         n_slices, width = magnitudes.shape[-2:]
+        half, last = width // 2, runs_channels_last(self, magnitudes)
         x = (magnitudes.to(self.shift.dtype) + self.shift[:, None, None]) * self.scale[
             :, None, None
         ]
-        x = rearrange(x, "b c f s t -> b c f (s t)")
+        x = x.flatten(-2)
         before, after = self._padding(n_slices, width)
         if before or after:
             x = F.pad(x, (before, after))
         # A causal frame starts one coefficient late; what no frame reaches is left out.
-        x = x[..., : x.shape[-1] // (width // 2) * (width // 2)]
-        last = runs_channels_last(self, x)
-        x = rearrange(x, "b c f (n h) -> b (c h) f n", h=width // 2)
-        x = x.contiguous(memory_format=torch.channels_last) if last else x
+        x = x[..., : x.shape[-1] // half * half]
+        x = _channels(x.unflatten(-1, (-1, half)), last)
         weight = _as_frames(self.encode_outer.weight, last)
         x = normalised(self.encode_outer, self.norm_encode_outer, x, weight)
         x = normalised(self.encode_inner, self.norm_encode_inner, x)
         x = normalised(self.decode_inner, self.norm_decode_inner, x)
         weight = _as_frames(self.decode_outer.weight, last)
-        bias = cast(Tensor, self.decode_outer.bias).repeat_interleave(width // 2)
+        bias = cast(Tensor, self.decode_outer.bias).repeat_interleave(half)
         x = F.conv_transpose2d(x, weight, bias, groups=self.n_sources)[..., : 2 * n_slices]
         channels = {"j": self.n_sources, "c": self.n_channels}
         x = rearrange(x, "b (j c h) f (s n) -> b j c f s (n h)", n=2, **channels)
-        return torch.sigmoid(x).to(magnitudes.dtype)
+        return x.sigmoid_().to(magnitudes.dtype)
 
     def _padding(self, n_slices: int, width: int) -> tuple[int, int]:
         """Zeros before and after: the inner kernel needs its 4 frames in a short input too."""
@@ -161,13 +160,16 @@ def normalised(
         frames: its weight, where that is laid out otherwise, with a stride of 1.
     """
     weight = layer.weight if frames is None else frames
-    convolve = F.conv_transpose2d if isinstance(layer, nn.ConvTranspose2d) else F.conv2d
+    transposed = isinstance(layer, nn.ConvTranspose2d)
+    convolve = F.conv_transpose2d if transposed else F.conv2d
     options = {"dilation": layer.dilation, "groups": layer.groups}
     if norm.training:
         return F.relu(norm(convolve(x, weight, **options)))
+    if x.numel() < weight.numel():  # then it is cheaper to scale what comes out
+        return norm(convolve(x, weight, **options)).relu_()
     gain = norm.weight * (cast(Tensor, norm.running_var) + norm.eps).rsqrt()
     bias = norm.bias - gain * cast(Tensor, norm.running_mean)
-    if isinstance(layer, nn.ConvTranspose2d):
+    if transposed:
         # (in, out of a group, …): the rows of a group belong to its own outputs
         rows = gain.view(layer.groups, 1, -1).expand(-1, layer.in_channels // layer.groups, -1)
         weight = weight * rows.flatten(0, 1)[..., None, None]
@@ -176,12 +178,20 @@ def normalised(
     return convolve(x, weight, bias, **options).relu_()
 
 
+def _channels(x: Tensor, channels_last: bool) -> Tensor:
+    """Coefficients of half-slices as channels. Shape: ``(b, c, f, n, h)`` → ``(b, c·h, f, n)``."""
+    if channels_last:
+        return x.permute(0, 2, 3, 1, 4).flatten(-2).movedim(-1, 1)
+    return x.permute(0, 1, 4, 2, 3).flatten(1, 2)
+
+
 def _as_frames(weight: Tensor, channels_last: bool) -> Tensor:
     """Kernel over coefficients → kernel of 2 over half-slices of coefficients, as channels.
 
     Shape:
         - weight: ``(o, channel, freq, M)``; output: ``(o, channel·M/2, freq, 2)``
     """
+    halves = weight.unflatten(-1, (2, -1))  # o c k n h
     if channels_last:
-        return rearrange(weight, "o c k (n h) -> o k n (c h)", n=2).movedim(-1, 1)
-    return rearrange(weight, "o c k (n h) -> o (c h) k n", n=2)
+        return halves.permute(0, 2, 3, 1, 4).flatten(-2).movedim(-1, 1)
+    return halves.permute(0, 1, 4, 2, 3).flatten(1, 2)

@@ -22,7 +22,7 @@ from asteroid_slicq.segment_model import SegmentModel
 from asteroid_slicq.segments import process_in_segments, resample_stream
 from asteroid_slicq.stems import StemWriter, check_format, track_name
 
-DEFAULT_SEGMENT_S = 10.0
+DEFAULT_SEGMENT_S = 15.0
 DEFAULT_OVERLAP_S = 1.0
 
 Waveform = TypeVar("Waveform", np.ndarray, torch.Tensor)

@@ -179,7 +179,8 @@ class XUMXSliCQ(BaseModel):
     def forward(self, mix: Tensor) -> Tensor:
         """Separate a mix, see the class for the shapes."""
         shape = mix.shape
-        coefficients = self.estimate(mix).coefficients
+        blocks = zip(self.blocks, self.transform(self._to_batch(mix)), strict=True)
+        coefficients = [self._estimate_block(network, block)[0] for network, block in blocks]
         waveforms = self.transform.inverse(coefficients, length=shape[-1])
         if self.wiener == "stft":
             waveforms = wiener_on_stft(waveforms, self._to_batch(mix), self.wiener_iterations)
@@ -201,14 +202,19 @@ class XUMXSliCQ(BaseModel):
         Shape:
             - mix: ``(batch, channel, freq, slice, time)``, complex, one tensor a block
         """
+        # One block after the other: what it takes stays in the cache of a processor.
+        pairs = [
+            self._estimate_block(network, block)
+            for network, block in zip(self.blocks, mix, strict=True)
+        ]
+        coefficients, masks = zip(*pairs, strict=True)
+        return Estimate(coefficients, masks)
+
+    def _estimate_block(self, network: nn.Module, block: Tensor) -> tuple[Tensor, Tensor]:
+        """Coefficients and masks of all sources in one block of the mix."""
+        masks = network(block.abs())
         iterations = self.wiener_iterations if self.wiener == "slicqt" else 0
-        masks, coefficients = [], []
-        for network, block in zip(self.blocks, mix, strict=True):
-            # One block after the other: what it takes stays in the cache of a processor.
-            masks.append(network(block.abs()))
-            estimates = apply_mix_phase(masks[-1], block)
-            coefficients.append(wiener_on_block(estimates, block, iterations))
-        return Estimate(tuple(coefficients), tuple(masks))
+        return wiener_on_block(apply_mix_phase(masks, block), block, iterations), masks
 
     def network_input(self, mix: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Magnitudes as the networks see them, for :meth:`set_input_statistics`.

@@ -311,6 +311,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", choices=["speed", "peers", "memory"])
     parser.add_argument("--peak", nargs=3, metavar=("TRANSFORM", "INPUT", "WHAT"))
     parser.add_argument("--scaling", nargs=2, type=int, metavar=("SECONDS", "CHUNK"))
     args = parser.parse_args()
@@ -323,13 +324,20 @@ def main() -> None:
         return
 
     labels = ["1 s"] if args.quick else list(INPUTS)
+    for part, write in {"speed": write_speed, "peers": write_peers, "memory": write_memory}.items():
+        if args.only in (part, None) and not (args.quick and part == "memory"):
+            write(labels, args.quick)
+    if not args.quick:
+        print(f"written to {report.PAGE}", file=sys.stderr)
+
+
+def write_speed(labels: list[str], quick: bool) -> None:
     seconds = {}
     for label in labels:
         seconds[label] = measure(INPUTS[label], 15 if label == "60 s" else 40)
         print(speed_table({label: seconds[label]}), flush=True)
     print(target_table(seconds), flush=True)
-    others = peer_table(5 if args.quick else 10, labels)
-    if args.quick:
+    if quick:
         return
     report.write_section(
         "transform",
@@ -346,29 +354,45 @@ says exact. "All three" is forward, inverse and backward.
 What was to be reached:
 
 {target_table(seconds)}
+""",
+    )
 
-### Beside other constant-Q transforms
 
-The default sliCQT (redundancy {SliCQT().frame.redundancy:.1f}, restores to 130 dB and more) and one
-other at a time take turns; milliseconds. benchmarks/peers.py says how each is set up.
+def write_peers(labels: list[str], quick: bool) -> None:
+    others = peer_table(5 if quick else 10, labels)
+    if quick:
+        return
+    report.write_section(
+        "transform peers",
+        f"""### Beside other constant-Q transforms
+
+`python benchmarks/transform.py --only peers`: the default sliCQT (redundancy
+{SliCQT().frame.redundancy:.1f}, restores to 130 dB and more) and one other at a time take turns;
+milliseconds. benchmarks/peers.py says how each is set up.
 
 {others}
+""",
+    )
 
-### Memory
 
-Peak above the input at 60 s, MiB, each in a process of its own; in brackets the ratio to the
-coefficients.
+def write_memory(labels: list[str], quick: bool) -> None:
+    report.write_section(
+        "transform memory",
+        f"""### Memory
+
+`python benchmarks/transform.py --only memory`: peak above the input at 60 s, MiB, each in a process
+of its own; in brackets the ratio to the coefficients. To be reached, overlap-added and ragged: 3 ×.
 
 {memory_table("60 s")}
 
 ### Length
 
-Overlap-added, ragged: the cost of a second of audio, and the memory for intermediate results.
+Overlap-added, ragged: the cost of a second of audio, and the memory for intermediate results, which
+`chunk`, the number of slices at a time, bounds.
 
 {scaling_table([1, 10, 60, 600, 1800])}
 """,
     )
-    print(f"written to {report.PAGE}", file=sys.stderr)
 
 
 if __name__ == "__main__":

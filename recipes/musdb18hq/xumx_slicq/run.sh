@@ -114,9 +114,11 @@ fi
 
 if [[ $stage -le 1 && $stop_stage -ge 1 ]]; then
   echo "Stage 1: training in $expdir"
+  errors=/dev/stdout
+  if [[ -t 2 ]]; then errors=/dev/tty; fi # the progress bar; a log gets lines of text
   # shellcheck disable=SC2086
   $python train.py --model "$model" --exp_dir "$expdir" --data_dir "$data_dir" $train_options \
-    2>&1 | tee -a "$logs/train.log"
+    2>"$errors" | tee -a "$logs/train.log"
 fi
 
 if [[ $stage -le 2 && $stop_stage -ge 2 ]]; then
