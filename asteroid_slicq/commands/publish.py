@@ -97,14 +97,18 @@ def run_publish(args: argparse.Namespace) -> int:
 
     publish.check_repo_id(args.repo)
     evaluation = read_evaluation(args.metrics) if args.metrics else None
-    if evaluation and not args.evaluated_on and not evaluation.get("dataset", args.trained_on):
-        # eval.py knows the test set of MUSDB18-HQ when it sees it.
-        if args.trained_on.lower() == "musdb18-hq":
-            args.evaluated_on = "other tracks"
-            complain(
-                "warning: the scores are not of the 50 test tracks of MUSDB18-HQ; the card says "
-                "they are of other tracks, or what --evaluated-on names"
-            )
+    # eval.py knows the test set of MUSDB18-HQ when it sees it.
+    if (
+        evaluation
+        and not args.evaluated_on
+        and args.trained_on.lower() == "musdb18-hq"
+        and not evaluation.get("dataset", "unknown")
+    ):
+        args.evaluated_on = "other tracks"
+        complain(
+            "warning: the scores are not of the 50 test tracks of MUSDB18-HQ; the card says "
+            "they are of other tracks, or what --evaluated-on names"
+        )
     facts = CardFacts(
         repo_id=args.repo,
         trained_on=args.trained_on,
