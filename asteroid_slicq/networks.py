@@ -126,6 +126,8 @@ class BlockNetwork(nn.Module):
         x = normalised(self.encode_outer, self.norm_encode_outer, x, weight)
         x = normalised(self.encode_inner, self.norm_encode_inner, x)
         x = normalised(self.decode_inner, self.norm_decode_inner, x)
+        # torch.compile (2.14) computes transposed groups wrongly from weights with channels last.
+        last = last and not torch.compiler.is_compiling()
         weight = _as_frames(self.decode_outer.weight, last)
         bias = cast(Tensor, self.decode_outer.bias).repeat_interleave(half)
         x = F.conv_transpose2d(x, weight, bias, groups=self.n_sources)[..., : 2 * n_slices]
