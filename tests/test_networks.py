@@ -72,3 +72,13 @@ def test_short_inputs_are_padded(n_slices, causal):
     masks = network(torch.rand(1, 2, 2, n_slices, 8))
     assert masks.shape == (1, 4, 2, 2, n_slices, 8)
     assert ((masks > 0) & (masks < 1)).all()
+
+
+@pytest.mark.parametrize("n_bins", [1, 12])
+def test_compiled_network_computes_the_same(n_bins):
+    torch.manual_seed(0)
+    network = BlockNetwork(n_bins, 20, 3, 2, (5, 6), causal=True).eval()
+    x = torch.rand(1, 2, n_bins, 6, 20)
+    with torch.no_grad():
+        compiled = torch.compile(network, backend="aot_eager", dynamic=False)(x)
+        torch.testing.assert_close(compiled, network(x))
