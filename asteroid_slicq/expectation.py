@@ -17,7 +17,14 @@ from torch.autograd.function import once_differentiable
 from asteroid_slicq.recompute import recomputed
 
 
-def em(y: Tensor, x: Tensor, iterations: int, floor: Tensor, ridge: Tensor) -> Tensor:
+def em(
+    y: Tensor,
+    x: Tensor,
+    iterations: int,
+    floor: Tensor,
+    ridge: Tensor,
+    out: Tensor | None = None,
+) -> Tensor:
     """EM iterations in the precision of ``floor``.
 
     Args:
@@ -26,29 +33,36 @@ def em(y: Tensor, x: Tensor, iterations: int, floor: Tensor, ridge: Tensor) -> T
         iterations: how many.
         floor: ε, which keeps the spatial covariance of a silent source finite; a constant.
         ridge: √ε, power of the noise in every channel of the mix; a constant.
+        out: where no gradient is asked for: what to write to, and to return.
 
     Shape:
-        - y: ``(batch, source, channel, freq, frame)``, complex
-        - x: ``(batch, channel, freq, frame)``, complex
-        - floor, ridge: ``(batch,)``
+        - y: ``(batch, source, channel, ..., frame)``, complex, with one dimension or more in
+          between
+        - x: ``(batch, channel, ..., frame)``, complex
+        - floor, ridge: ``(batch,)``, or ``(batch, ...)`` of as many elements as stand in between
         - output: as ``y``
     """
+    constants = iterations, floor, ridge
     if x.shape[1] != 2:
-        constants = iterations, floor, ridge
-        return recomputed(lambda y, x: general_em(y, x, *constants), y, x)
-    out = _StereoEM.apply(y, x, iterations, floor, ridge)
-    assert isinstance(out, Tensor)
-    return out
+        refined = recomputed(lambda y, x: general_em(y, x, *constants), y, x)
+    elif out is not None:
+        _write(_iterate(y, x, *constants), out)
+        return out
+    else:
+        refined = _StereoEM.apply(y, x, *constants)
+    assert isinstance(refined, Tensor)
+    return refined if out is None else out.copy_(refined)
 
 
 def general_em(y: Tensor, x: Tensor, iterations: int, floor: Tensor, ridge: Tensor) -> Tensor:
     """The same for any number of channels, in complex arithmetic."""
-    dtype = torch.promote_types(floor.dtype, torch.complex64)
-    y = rearrange(y, "b j c f t -> b f j c t").to(dtype)
-    x = rearrange(x, "b c f t -> b f c t").to(dtype)
+    dtype, shape = torch.promote_types(floor.dtype, torch.complex64), y.shape
+    y = rearrange(y.flatten(3, -2), "b j c f t -> b f j c t").to(dtype)
+    x = rearrange(x.flatten(2, -2), "b c f t -> b f c t").to(dtype)
+    floor, ridge = (e.reshape(len(e), -1, 1, 1) for e in (floor, ridge))
     for _ in range(iterations):
-        y = _step(y, x, floor[:, None, None], ridge[:, None, None])
-    return rearrange(y, "b f j c t -> b j c f t")
+        y = _step(y, x, floor[..., 0], ridge[..., 0])
+    return rearrange(y, "b f j c t -> b j c f t").reshape(shape)
 
 
 def _step(y: Tensor, x: Tensor, floor: Tensor, ridge: Tensor) -> Tensor:
@@ -56,7 +70,7 @@ def _step(y: Tensor, x: Tensor, floor: Tensor, ridge: Tensor) -> Tensor:
 
     Shape:
         - y: ``(batch, freq, source, channel, frame)``; x: ``(batch, freq, channel, frame)``
-        - floor, ridge: ``(batch, 1, 1)``
+        - floor, ridge: ``(batch, freq or 1, 1)``
     """
     power = (y.real.square() + y.imag.square()).mean(3)  # b f j t
     spatial = y @ y.mH / (floor + power.sum(-1))[..., None, None]  # b f j c c
@@ -88,10 +102,7 @@ class _StereoEM(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(y, x, floor, ridge)
         ctx.iterations = iterations
-        rows, mix = _source_rows(y, floor.dtype), _mix_rows(x, floor.dtype)
-        for _ in range(iterations):
-            rows = _fit(rows, mix, floor, ridge).sources()
-        return _as_complex(rows)
+        return _as_complex(_iterate(y, x, iterations, floor, ridge), y.shape)
 
     @staticmethod
     @once_differentiable
@@ -109,8 +120,16 @@ class _StereoEM(torch.autograd.Function):
             of_mix += u
         of_x = None
         if ctx.needs_input_grad[1]:
-            of_x = _as_complex(of_mix.unsqueeze(2))[:, 0].to(x.dtype)
-        return _as_complex(gradient).to(y.dtype), of_x, None, None, None
+            of_x = _as_complex(of_mix.unsqueeze(2), x.unsqueeze(1).shape)[:, 0].to(x.dtype)
+        return _as_complex(gradient, y.shape).to(y.dtype), of_x, None, None, None
+
+
+def _iterate(y: Tensor, x: Tensor, iterations: int, floor: Tensor, ridge: Tensor) -> Tensor:
+    """The refined sources as rows. Shape: ``(batch, freq, source, 4, frame)``."""
+    rows, mix = _source_rows(y, floor.dtype), _mix_rows(x, floor.dtype)
+    for _ in range(iterations):
+        rows = _fit(rows, mix, floor, ridge).sources()
+    return rows
 
 
 class _Model(NamedTuple):
@@ -146,9 +165,9 @@ def _fit(y: Tensor, mix: Tensor, floor: Tensor, ridge: Tensor) -> _Model:
     Shape:
         - y: ``(batch, freq, source, 4, frame)``, the four rows of each source
         - mix: ``(batch, freq, 4, frame)``
-        - floor, ridge: ``(batch,)``
+        - floor, ridge: ``(batch, ...)``
     """
-    floor, ridge = floor[:, None, None], ridge[:, None, None]
+    floor, ridge = (e.reshape(len(e), -1, 1) for e in (floor, ridge))
     re0, im0, re1, im1 = y.unbind(3)
     power = re0 * re0
     for part in (im0, re1, im1):
@@ -213,17 +232,31 @@ def _backward_step(gradient: Tensor, y: Tensor, model: _Model) -> tuple[Tensor, 
 
 
 def _source_rows(y: Tensor, dtype: torch.dtype) -> Tensor:
-    """Shape: ``(batch, source, 2, freq, frame)`` → ``(batch, freq, source, 4, frame)``."""
-    parts = torch.view_as_real(y.resolve_conj()).permute(0, 3, 1, 2, 5, 4).to(dtype)
-    return parts.flatten(3, 4).contiguous()
+    """Shape: ``(batch, source, 2, ..., frame)`` → ``(batch, freq, source, 4, frame)``."""
+    rows = _in_order_of_rows(torch.view_as_real(y.resolve_conj()))
+    rows = torch.empty(rows.shape, dtype=dtype, device=y.device).copy_(rows)
+    return rows.view(y.shape[0], -1, y.shape[1], 4, y.shape[-1])
 
 
 def _mix_rows(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Shape: ``(batch, 2, freq, frame)`` → ``(batch, freq, 4, frame)``."""
+    """Shape: ``(batch, 2, ..., frame)`` → ``(batch, freq, 4, frame)``."""
     return _source_rows(x.unsqueeze(1), dtype).squeeze(2)
 
 
-def _as_complex(rows: Tensor) -> Tensor:
-    """Shape: ``(batch, freq, source, 4, frame)`` → ``(batch, source, 2, freq, frame)``."""
-    real, imaginary = rows.unflatten(3, (2, 2)).unbind(4)
-    return rearrange(torch.complex(real, imaginary), "b f j c t -> b j c f t")
+def _as_complex(rows: Tensor, shape: torch.Size) -> Tensor:
+    """Shape: ``(batch, freq, source, 4, frame)`` → ``(batch, source, 2, ..., frame)``."""
+    out = torch.empty(shape, dtype=rows.dtype.to_complex(), device=rows.device)
+    _write(rows, out)
+    return out
+
+
+def _write(rows: Tensor, out: Tensor) -> None:
+    """Shape: ``(batch, freq, source, 4, frame)`` to ``(batch, source, 2, ..., frame)``."""
+    target = _in_order_of_rows(torch.view_as_real(out))
+    target.copy_(rows.view(target.shape))
+
+
+def _in_order_of_rows(parts: Tensor) -> Tensor:
+    """Shape: ``(batch, source, 2, ..., frame, re/im)`` → ``(batch, ..., source, 2, 2, frame)``."""
+    frame, part = parts.ndim - 2, parts.ndim - 1
+    return parts.permute(0, *range(3, frame), 1, 2, part, frame)

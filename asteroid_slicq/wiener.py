@@ -11,6 +11,7 @@ transform", for running it on each block of a sliCQT.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import overload
@@ -220,61 +221,74 @@ def _filter_block(
     if iterations == 0 or mix.numel() == 0:
         return estimates
     y, x = estimates.flatten(4), mix.flatten(3)
-    window = window or x.shape[-1]
+    n_frames = x.shape[-1]
+    window = min(window or n_frames, n_frames)
     eps = _machine_eps(mix) if eps is None else eps
-    if needs_gradient(y, x):
-        parts = [
-            _filter_window(y_part, x_part, iterations, eps)
-            for y_part, x_part in zip(y.split(window, -1), x.split(window, -1), strict=True)
-        ]
+    out = None if needs_gradient(y, x) else torch.empty_like(y)
+    parts = []
+    whole = n_frames // window * window  # windows of one length go together
+    for start, stop in ((0, whole), (whole, n_frames)):
+        if start == stop:
+            continue
+        y_part, x_part, out_part = (
+            part
+            if part is None
+            else part[..., start:stop].unflatten(-1, (-1, min(window, stop - start)))
+            for part in (y, x, out)
+        )
+        parts.append(_filter_windows(y_part, x_part, iterations, eps, out_part).flatten(-2))
+    if out is None:
         out = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-    else:
-        out = torch.empty_like(y)
-        parts = (part.split(window, -1) for part in (y, x, out))
-        for y_part, x_part, out_part in zip(*parts, strict=True):
-            _filter_window(y_part, x_part, iterations, eps, out_part)
     return out.view(estimates.shape)
 
 
-def _filter_window(
-    y: Tensor, x: Tensor, iterations: int, eps: float, out: Tensor | None = None
+def _filter_windows(
+    y: Tensor, x: Tensor, iterations: int, eps: float, out: Tensor | None
 ) -> Tensor:
-    """Filter frames with a common spatial covariance, a few bins of a few items at a time.
+    """Filter windows of a common spatial covariance each, a few of a few bins at a time.
 
     Shape:
-        - y: ``(batch, source, channel, freq, frame)``; x: ``(batch, channel, freq, frame)``; out:
-          as ``y``, to be written to where no gradient is needed
+        - y: ``(batch, source, channel, freq, window, frame)``; x: ``(batch, channel, freq, window,
+          frame)``; out: as ``y``, to be written to where no gradient is needed
     """
     # A common scale keeps the regularisation √ε small beside loud mixes and harmless in silence.
     # To divide y and x by it is to multiply ε and √ε by its square.
-    loudest = x.detach().abs().amax(dim=(1, 2, 3))
+    re, im = torch.view_as_real(x.detach().resolve_conj()).unbind(-1)
+    loudest = torch.addcmul(re.square(), im, im).amax(dim=(1, 2, 4))  # |x|², of items and windows
     dtype = torch.float32 if x.device.type == "mps" else torch.float64
-    gain = (loudest.to(dtype) / _SCALE_FACTOR).clamp(min=1.0).square()
-    n_bins, n_frames = x.shape[2:]
-    budget = _CHUNK.get(x.device.type, _CHUNK_ELSEWHERE)
-    bins = min(n_bins, max(1, budget // n_frames))
-    items = max(1, budget // (n_frames * bins))
+    gain = (loudest.to(dtype) / _SCALE_FACTOR**2).clamp(min=1.0)[:, None, :, None]
+    n_bins, n_windows, n_frames = x.shape[2:]
+    floors, ridges = (e.expand(-1, n_bins, -1, -1) for e in (eps * gain, eps**0.5 * gain))
 
-    def refine(y: Tensor, x: Tensor, gain: Tensor) -> Tensor:
-        refined = em(y, x, iterations, eps * gain, eps**0.5 * gain)
-        return refined if out is not None else refined.to(y.dtype)
+    budget = max(1, _CHUNK.get(x.device.type, _CHUNK_ELSEWHERE) // n_frames)
+    windows = min(n_windows, budget)
+    bins = min(n_bins, max(1, budget // windows))
+    items = max(1, budget // (windows * bins))
 
-    rows = []
-    outs = y if out is None else out
-    for y_row, x_row, out_row, gain_row in zip(
-        *(part.split(items) for part in (y, x, outs, gain)), strict=True
+    def cut(whole: Tensor) -> list[Tensor]:
+        """Chunks of what has its items first and ``(freq, window, frame)`` last."""
+        return [
+            part
+            for of_items in whole.split(items)
+            for of_bins in of_items.split(bins, -3)
+            for part in of_bins.split(windows, -2)
+        ]
+
+    outs = None if out is None else cut(out)
+    refined = []
+    for i, (y_part, x_part, *constants) in enumerate(
+        zip(cut(y), cut(x), cut(floors), cut(ridges), strict=True)
     ):
-        parts = (y_row.split(bins, 3), x_row.split(bins, 2), out_row.split(bins, 3))
-        row = []
-        for y_part, x_part, out_part in zip(*parts, strict=True):
-            if out is None:
-                row.append(refine(y_part, x_part, gain_row))
-            else:
-                out_part.copy_(refine(y_part, x_part, gain_row))
-        rows.append(row)
+        if outs is None:
+            refined.append(em(y_part, x_part, iterations, *constants).to(y.dtype))
+        else:
+            em(y_part, x_part, iterations, *constants, out=outs[i])
     if out is not None:
         return out
-    return torch.cat([torch.cat(row, dim=3) for row in rows])
+    n_rows, n_columns = math.ceil(n_bins / bins), math.ceil(n_windows / windows)
+    refined = [torch.cat(refined[i : i + n_columns], -2) for i in range(0, len(refined), n_columns)]
+    refined = [torch.cat(refined[i : i + n_rows], -3) for i in range(0, len(refined), n_rows)]
+    return torch.cat(refined)
 
 
 def _machine_eps(mix: Tensor) -> float:
