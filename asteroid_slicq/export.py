@@ -16,7 +16,7 @@ import numpy as np
 from einops import rearrange
 from torch import Tensor
 
-from asteroid_slicq.network_stream import with_norm
+from asteroid_slicq.network_matrices import with_norm
 from asteroid_slicq.networks import BlockNetwork, PassThrough
 from asteroid_slicq.xumx import XUMXSliCQ
 

@@ -7,9 +7,8 @@ from n − 1 and n. So half-slice n waits for the first coefficient of half-slic
 for the slice after the next. Each layer keeps the few frames that the next half-slice will see
 again; nothing is computed twice.
 
-A few half-slices at a time are too little work for convolutions: every layer is one matrix product
-of windows over frames and bins, with weights that are laid out, and joined with the batch norms,
-once for a stream.
+A few half-slices at a time are too little work for convolutions: every layer is one matrix product,
+see :mod:`asteroid_slicq.network_matrices`.
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ from collections.abc import Iterable, Sequence
 from typing import cast
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asteroid_slicq.network_matrices import BlockMatrices, layer
 from asteroid_slicq.networks import LOOKAHEAD_SLICES, BlockNetwork, PassThrough
 
 _MOST_SLICES = 16  # at a time, since windows take much more memory than what they look at
@@ -99,104 +99,46 @@ class _BlockStream:
     """
 
     def __init__(self, network: BlockNetwork) -> None:
-        j = network.n_sources
-        self.shift, self.scale = (x[:, None, None].clone() for x in (network.shift, network.scale))
-        outer, inner = network.encode_outer, network.encode_inner
-        self.n_sources, self.n_channels = j, network.n_channels
-        self.kernel, self.width = cast(tuple[int, int], outer.kernel_size)
-        self.widths = outer.out_channels // j, inner.out_channels // j
-        # o channels of the result, i channels of what is seen, k bins and n frames of a window
-        weight, bias = with_norm(outer.weight, network.norm_encode_outer)
-        self.encode_outer = _matrix(rearrange(weight, "o i k t -> 1 (k t i) o")), bias
-        weight, bias = with_norm(inner.weight, network.norm_encode_inner)
-        weight = rearrange(weight, "(j o) i k n -> j (n k i) o", j=j)
-        self.encode_inner = _matrix(weight), rearrange(bias, "(j o) -> j 1 o", j=j)
-        # A transposed convolution is a convolution whose kernel is turned round.
-        weight = rearrange(network.decode_inner.weight, "(j i) o k n -> (j o) i k n", j=j)
-        weight, bias = with_norm(weight.flip(2, 3), network.norm_decode_inner)
-        weight = rearrange(weight, "(j o) i k n -> j (n k i) o", j=j)
-        self.decode_inner = _matrix(weight), rearrange(bias, "(j o) -> j 1 o", j=j)
-        weight = rearrange(network.decode_outer.weight, "(j i) c k (n h) -> j i c k n h", j=j, n=2)
-        weight = rearrange(weight.flip(3, 4), "j i c k n h -> j (n k i) (c h)")
-        bias = repeat(
-            cast(Tensor, network.decode_outer.bias), "(j c) -> j 1 (c h)", j=j, h=self.half
-        )
-        self.decode_outer = _matrix(weight), bias
+        self.matrices = BlockMatrices(network)
         self.tail: Tensor | None = None
-
-    @property
-    def half(self) -> int:
-        """Coefficients of half a slice."""
-        return self.width // 2
 
     def push(self, magnitudes: Tensor, last: bool) -> Tensor:
         """Masks that are final by now."""
-        n_new, edge = 2 * magnitudes.shape[-2], self.kernel - 1
-        x = ((magnitudes.to(self.shift.dtype) + self.shift) * self.scale).flatten(-2)
+        matrices = self.matrices
+        width, kernel, edge = matrices.width, matrices.kernel, matrices.kernel - 1
+        x = matrices.normalised(magnitudes)
         if self.tail is None:
             self._begin(x)
         x = torch.cat([cast(Tensor, self.tail), x], dim=-1)
-        self.tail = x[..., 1 - self.width :].clone()
-        x = x.unfold(-1, self.width, self.half)[..., :n_new, :]
-        x = _layer(rearrange(x, "b c f n t -> 1 b n f (t c)"), self.encode_outer, 1, self.kernel)
-        x = rearrange(x.relu_(), "1 b n f (j o) -> j b n f o", j=self.n_sources)
+        self.tail = x[..., 1 - width :].clone()
+        x = matrices.encode_frames(x)
 
         x = torch.cat([self.outer, x], dim=2)
         self.outer = x[:, :, -3:].clone()
-        x = _layer(x, self.encode_inner, 4, self.kernel).relu_()
+        x = layer(x, matrices.encode_inner, 4, kernel).relu_()
 
         x = torch.cat([self.inner, x], dim=2)
         self.inner = x[:, :, -3:].clone()
         x = F.pad(x, (0, 0, edge, edge, 0, 3 if last else 0))
-        x = _layer(x, self.decode_inner, 4, self.kernel).relu_()
+        x = layer(x, matrices.decode_inner, 4, kernel).relu_()
 
         x = torch.cat([self.decoded, x], dim=2)
         self.decoded = x[:, :, -1:].clone()
         x = F.pad(x, (0, 0, edge, edge))
-        x = _layer(x, self.decode_outer, 2, self.kernel).sigmoid_().to(magnitudes.dtype)
-        x = rearrange(x, "j b n f (c h) -> b j c f (n h)", c=self.n_channels)
+        x = layer(x, matrices.decode_outer, 2, kernel).sigmoid_().to(magnitudes.dtype)
+        x = rearrange(x, "j b n f (c h) -> b j c f (n h)", c=matrices.n_channels)
 
         x = torch.cat([self.odd, x], dim=-1)
-        n_slices = x.shape[-1] // self.width
-        self.odd = x[..., n_slices * self.width :].clone()
-        return x[..., : n_slices * self.width].unflatten(-1, (n_slices, self.width))
+        n_slices = x.shape[-1] // width
+        self.odd = x[..., n_slices * width :].clone()
+        return x[..., : n_slices * width].unflatten(-1, (n_slices, width))
 
     def _begin(self, x: Tensor) -> None:
         """Zeros before the first layer and the transposed ones, nothing before the second."""
-        (batch, n_channels, f), (outer, inner) = x.shape[:3], self.widths
-        j, edge = self.n_sources, self.kernel - 1
-        self.tail = x.new_zeros(batch, n_channels, f, self.width - 1)
+        (batch, n_channels, f), (outer, inner) = x.shape[:3], self.matrices.widths
+        j, edge = self.matrices.n_sources, self.matrices.kernel - 1
+        self.tail = x.new_zeros(batch, n_channels, f, self.matrices.width - 1)
         self.outer = x.new_zeros(j, batch, 0, f - edge, outer)
         self.inner = x.new_zeros(j, batch, 3, f - 2 * edge, inner)
         self.decoded = x.new_zeros(j, batch, 1, f - edge, outer)
         self.odd = x.new_zeros(batch, j, n_channels, f, 0)
-
-
-def _layer(x: Tensor, weight_and_bias: tuple[Tensor, Tensor], n_frames: int, n_bins: int) -> Tensor:
-    """A convolution as a product of its windows with a matrix, for each source.
-
-    Shape:
-        - x: ``(source, batch, n, freq, i)``
-        - weight: ``(source, n_frames · n_bins · i, o)``; bias: ``(source, 1, o)``
-        - output: ``(source, batch, n − n_frames + 1, freq − n_bins + 1, o)``, or with n of 0
-    """
-    weight, bias = weight_and_bias
-    if x.shape[2] < n_frames:
-        freq = x.shape[3] - n_bins + 1
-        return x.new_zeros(*x.shape[:2], 0, freq, weight.shape[-1])
-    windows = x.unfold(2, n_frames, 1).unfold(3, n_bins, 1)
-    shape = windows.shape[:4]
-    windows = rearrange(windows, "j b n f i u v -> j (b n f) (u v i)")
-    return torch.baddbmm(bias, windows, weight).view(*shape, -1)
-
-
-def with_norm(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Kernel and bias of a convolution and the batch norm behind it, ``(o, …)`` and ``(o,)``."""
-    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
-    factor = norm.weight / (variance + norm.eps).sqrt()
-    return weight * factor[:, None, None, None], norm.bias - factor * mean
-
-
-def _matrix(weight: Tensor) -> Tensor:
-    """A copy, laid out as it is read."""
-    return weight.clone(memory_format=torch.contiguous_format)

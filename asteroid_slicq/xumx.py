@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from importlib import resources
 from typing import Any, NamedTuple, cast
@@ -17,7 +18,7 @@ from asteroid.models import BaseModel
 from torch import Tensor, nn
 
 from asteroid_slicq import host
-from asteroid_slicq.networks import LOOKAHEAD_SLICES, BlockNetwork, PassThrough
+from asteroid_slicq.networks import LOOKAHEAD_SLICES, BlockNetwork, PassThrough, fixed_weights
 from asteroid_slicq.networks_lstm import RecurrentBlockNetwork
 from asteroid_slicq.networks_v1 import DilatedBlockNetwork
 from asteroid_slicq.postfilter import wiener_on_block, wiener_on_stft
@@ -280,6 +281,18 @@ class XUMXSliCQ(BaseModel):
     def segment_step_samples(self) -> int:
         """Distance of the slices: segments of a long file start on a multiple of it."""
         return self.transform.frame.slice_hop
+
+    def fixed_weights(self) -> AbstractContextManager[None]:
+        """A context in which the weights do not change: they are laid out for inference once.
+
+        :meth:`separate` makes use of it. For calls of the model itself, where they are many and in
+        evaluation mode:
+
+        >>> model = XUMXSliCQ.from_preset("small").eval()
+        >>> with torch.no_grad(), model.fixed_weights():
+        ...     sources = [model(torch.zeros(1, 2, 4410)) for _ in range(2)]
+        """
+        return fixed_weights(self)
 
     def separate(self, wav: Any, *args: Any, **kwargs: Any) -> Any:
         """Separate an array, a tensor or a file; see :func:`asteroid_slicq.separator.separate`."""

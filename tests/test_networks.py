@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from asteroid_slicq.networks import BlockNetwork, frequency_kernel
+from asteroid_slicq import networks
+from asteroid_slicq.networks import BlockNetwork, PassThrough, fixed_weights, frequency_kernel
 
 
 @pytest.mark.parametrize(("n_bins", "kernel"), [(1, 1), (9, 1), (10, 3), (19, 3), (20, 5)])
@@ -24,8 +25,10 @@ def test_equals_strided_convolutions_for_each_target(n_bins, width, n_slices, ca
             norm.running_var.uniform_(0.5, 2)
     network.eval()
     x = torch.rand(2, 2, n_bins, n_slices, width, dtype=torch.float64)
-    masks = network(x)
+    masks = network(x)  # with a gradient: as convolutions
     assert masks.shape == (2, 3, 2, n_bins, n_slices, width)
+    with torch.no_grad():  # as matrices, where the kernel covers one bin
+        torch.testing.assert_close(network(x), masks, rtol=0, atol=1e-10)
 
     def norm(h, layer, j):
         n = layer.num_features // 3
@@ -68,10 +71,38 @@ def test_half_precision_computes_in_the_dtype_of_its_weights():
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("n_slices", [1, 2, 3])
 def test_short_inputs_are_padded(n_slices, causal):
-    network = BlockNetwork(2, 8, causal=causal).eval()
-    masks = network(torch.rand(1, 2, 2, n_slices, 8))
+    network, x = BlockNetwork(2, 8, causal=causal).eval(), torch.rand(1, 2, 2, n_slices, 8)
+    masks = network(x)
     assert masks.shape == (1, 4, 2, 2, n_slices, 8)
     assert ((masks > 0) & (masks < 1)).all()
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), masks)
+
+
+def test_fixed_weights_are_laid_out_once_and_let_go(monkeypatch):
+    laid_out = []
+    matrices = networks.BlockMatrices
+    monkeypatch.setattr(
+        networks, "BlockMatrices", lambda network: laid_out.append(network) or matrices(network)
+    )
+    blocks = [BlockNetwork(2, 8), BlockNetwork(1, 12), BlockNetwork(10, 8), PassThrough(4)]
+    model = torch.nn.ModuleList(blocks).eval()
+    inputs = [torch.rand(1, 2, 2, 3, 8), torch.rand(1, 2, 1, 3, 12)]
+    expected = [block(x) for block, x in zip(blocks[:2], inputs, strict=True)]
+    with torch.no_grad():
+        for _ in range(2):
+            with fixed_weights(model), fixed_weights(model):
+                for _ in range(3):
+                    for block, x, masks in zip(blocks[:2], inputs, expected, strict=True):
+                        torch.testing.assert_close(block(x), masks)
+        assert laid_out == 2 * blocks[:2]
+        with pytest.raises(KeyError), fixed_weights(model):
+            raise KeyError
+        blocks[0].decode_outer.bias.fill_(9.0)
+        assert blocks[0](inputs[0]).min() > 0.9
+        model.train()
+        with fixed_weights(model):  # nothing is laid out for training
+            assert not torch.equal(blocks[0](inputs[0]), blocks[0].eval()(inputs[0]))
 
 
 @pytest.mark.parametrize("n_bins", [1, 12])

@@ -1,5 +1,7 @@
 """Facts about calling a model: channels are served, modes restored, silence costs nothing."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -144,3 +146,20 @@ def test_models_that_break_the_contract_are_named(output, error, words):
 def test_a_model_without_a_sample_rate_is_refused():
     with pytest.raises(ValueError, match="sample_rate"):
         SegmentModel(nn.Identity())
+
+
+def test_the_weights_are_fixed_while_it_evaluates():
+    model, state = Model(), []
+
+    @contextmanager
+    def fixed_weights():
+        state.append(f"fixed, training={model.training}")
+        yield
+        state.append("free")
+
+    model.fixed_weights = fixed_weights
+    segments = SegmentModel(model)
+    with segments.evaluating():
+        assert state == ["fixed, training=False"]
+    assert state[1:] == ["free"]
+    assert model.training
