@@ -73,13 +73,14 @@ def process_in_segments(
         is_last = n_held <= size
         estimate = process(buffer[..., :size])
         if tail is not None:
-            head = tail * (1 - weight) + estimate[..., :overlap] * weight
-            estimate = np.concatenate([head, estimate[..., overlap:]], axis=-1)
+            yield tail * (1 - weight) + estimate[..., :overlap] * weight
+        begin, end = 0 if tail is None else overlap, None if is_last else hop
+        if estimate[..., begin:end].size:
+            yield estimate[..., begin:end]
         if is_last:
-            yield estimate
             return
-        yield estimate[..., :hop]
-        tail = estimate[..., hop:]
+        tail = estimate[..., hop:].copy()
+        del estimate  # before the next one is made
         # Longer than the overlap, so that the next segment covers all of the tail.
         pieces, n_held = [buffer[..., hop:]], n_held - hop
 
