@@ -8,7 +8,8 @@ for the slice after the next. Each layer keeps the few frames that the next half
 again; nothing is computed twice.
 
 A few half-slices at a time are too little work for convolutions: every layer is one matrix product,
-see :mod:`asteroid_slicq.network_matrices`.
+see :mod:`asteroid_slicq.network_matrices`. The inner layers of all blocks with as many bins are one
+product together.
 """
 
 from __future__ import annotations
@@ -39,12 +40,17 @@ class NetworkStream:
 
     @torch.no_grad()
     def __init__(self, networks: Iterable[nn.Module]) -> None:
-        self._blocks = [
-            _PassThroughStream(network)
-            if isinstance(network, PassThrough)
-            else _BlockStream(cast(BlockNetwork, network))
-            for network in networks
-        ]
+        self._groups: list[tuple[list[int], _GroupStream | _PassThroughStream]] = []
+        alike: dict[int, list[int]] = {}
+        networks = list(networks)
+        for i, network in enumerate(networks):
+            if isinstance(network, PassThrough):
+                self._groups.append(([i], _PassThroughStream(network)))
+            else:
+                alike.setdefault(cast(BlockNetwork, network).shift.numel(), []).append(i)
+        for indices in alike.values():
+            of_group = [cast(BlockNetwork, networks[i]) for i in indices]
+            self._groups.append((indices, _GroupStream(of_group)))
 
     @torch.no_grad()
     def push(self, magnitudes: Sequence[Tensor], last: bool = False) -> list[Tensor]:
@@ -59,19 +65,15 @@ class NetworkStream:
             - output: ``(batch, source, channel, freq, slice, time)`` each, with 0 or more slices
         """
         n_slices = magnitudes[0].shape[-2]
-        parts = []
+        parts: list[list[Tensor]] = [[] for _ in magnitudes]
         for start in range(0, n_slices, _MOST_SLICES):
             stop = min(n_slices, start + _MOST_SLICES)
             ends = last and stop == n_slices
-            parts.append(
-                [
-                    block.push(x[..., start:stop, :], ends)
-                    for block, x in zip(self._blocks, magnitudes, strict=True)
-                ]
-            )
-        if len(parts) == 1:
-            return parts[0]
-        return [torch.cat(masks, dim=-2) for masks in zip(*parts, strict=True)]
+            for indices, group in self._groups:
+                new = [magnitudes[i][..., start:stop, :] for i in indices]
+                for i, masks in zip(indices, group.push(new, ends), strict=True):
+                    parts[i].append(masks)
+        return [masks[0] if len(masks) == 1 else torch.cat(masks, dim=-2) for masks in parts]
 
 
 class _PassThroughStream:
@@ -80,65 +82,84 @@ class _PassThroughStream:
     def __init__(self, network: PassThrough) -> None:
         self._network, self._n_waiting = network, 0
 
-    def push(self, magnitudes: Tensor, last: bool) -> Tensor:
-        n_known = self._n_waiting + magnitudes.shape[-2]
+    def push(self, magnitudes: Sequence[Tensor], last: bool) -> list[Tensor]:
+        (x,) = magnitudes
+        n_known = self._n_waiting + x.shape[-2]
         self._n_waiting = 0 if last else min(LOOKAHEAD_SLICES, n_known)
         n_ready = n_known - self._n_waiting
-        batch, n_channels, n_bins, _, width = magnitudes.shape
+        batch, n_channels, n_bins, _, width = x.shape
         shape = (batch, n_channels, n_bins, n_ready, width)
-        return self._network(magnitudes.new_empty(()).expand(shape))
+        return [self._network(x.new_empty(()).expand(shape))]
 
 
-class _BlockStream:
-    """The network of one block.
+class _GroupStream:
+    """The networks of blocks that have as many bins.
 
-    Shape of what it keeps (j source, b batch, n half-slices, f bins, o channels of a layer):
-        - tail: ``(b, channel, f, M − 1)``, the last coefficients, shifted and scaled
-        - outer, inner, decoded: ``(j, b, n, f, o)``, the last 3, 3 and 1 frames of each layer
-        - odd: ``(b, j, channel, f, 0 or M/2)``, masks of half a slice
+    Shape of what it keeps (k block, j source, b batch, n half-slices, f bins, o channels of a
+    layer):
+        - tails: ``(b, channel, f, M − 1)`` each, the last coefficients, shifted and scaled
+        - outer, inner, decoded: ``(k·j, b, n, f, o)``, the last 3, 3 and 1 frames of each layer
+        - odd: ``(b, j, channel, f, 0 or M/2)`` each, masks of half a slice
     """
 
-    def __init__(self, network: BlockNetwork) -> None:
-        self.matrices = BlockMatrices(network)
-        self.tail: Tensor | None = None
+    def __init__(self, networks: Sequence[BlockNetwork]) -> None:
+        self.matrices = [BlockMatrices(network) for network in networks]
+        self.kernel = self.matrices[0].kernel
+        self.encode_inner = _joined([m.encode_inner for m in self.matrices])
+        self.decode_inner = _joined([m.decode_inner for m in self.matrices])
+        for m in self.matrices:  # they stand in the joined ones
+            del m.encode_inner, m.decode_inner
+        self.tails: list[Tensor] | None = None
 
-    def push(self, magnitudes: Tensor, last: bool) -> Tensor:
-        """Masks that are final by now."""
-        matrices = self.matrices
-        width, kernel, edge = matrices.width, matrices.kernel, matrices.kernel - 1
-        x = matrices.normalised(magnitudes)
-        if self.tail is None:
-            self._begin(x)
-        x = torch.cat([cast(Tensor, self.tail), x], dim=-1)
-        self.tail = x[..., 1 - width :].clone()
-        x = matrices.encode_frames(x)
+    def push(self, magnitudes: Sequence[Tensor], last: bool) -> list[Tensor]:
+        """Masks that are final by now, of each block."""
+        kernel, edge = self.kernel, self.kernel - 1
+        normalised = [m.normalised(x) for m, x in zip(self.matrices, magnitudes, strict=True)]
+        if self.tails is None:
+            self._begin(normalised)
+        frames = []
+        for i, (m, x) in enumerate(zip(self.matrices, normalised, strict=True)):
+            x = torch.cat([cast(list[Tensor], self.tails)[i], x], dim=-1)
+            cast(list[Tensor], self.tails)[i] = x[..., 1 - m.width :].clone()
+            frames.append(m.encode_frames(x))
 
-        x = torch.cat([self.outer, x], dim=2)
+        x = torch.cat([self.outer, torch.cat(frames)], dim=2)
         self.outer = x[:, :, -3:].clone()
-        x = layer(x, matrices.encode_inner, 4, kernel).relu_()
+        x = layer(x, self.encode_inner, 4, kernel).relu_()
 
         x = torch.cat([self.inner, x], dim=2)
         self.inner = x[:, :, -3:].clone()
         x = F.pad(x, (0, 0, edge, edge, 0, 3 if last else 0))
-        x = layer(x, matrices.decode_inner, 4, kernel).relu_()
+        x = layer(x, self.decode_inner, 4, kernel).relu_()
 
         x = torch.cat([self.decoded, x], dim=2)
         self.decoded = x[:, :, -1:].clone()
         x = F.pad(x, (0, 0, edge, edge))
-        x = layer(x, matrices.decode_outer, 2, kernel).sigmoid_().to(magnitudes.dtype)
-        x = rearrange(x, "j b n f (c h) -> b j c f (n h)", c=matrices.n_channels)
+        masks = []
+        for i, (m, block) in enumerate(
+            zip(self.matrices, x.chunk(len(self.matrices)), strict=True)
+        ):
+            y = layer(block, m.decode_outer, 2, kernel).sigmoid_().to(magnitudes[i].dtype)
+            y = rearrange(y, "j b n f (c h) -> b j c f (n h)", c=m.n_channels)
+            y = torch.cat([self.odd[i], y], dim=-1)
+            n_slices = y.shape[-1] // m.width
+            self.odd[i] = y[..., n_slices * m.width :].clone()
+            masks.append(y[..., : n_slices * m.width].unflatten(-1, (n_slices, m.width)))
+        return masks
 
-        x = torch.cat([self.odd, x], dim=-1)
-        n_slices = x.shape[-1] // width
-        self.odd = x[..., n_slices * width :].clone()
-        return x[..., : n_slices * width].unflatten(-1, (n_slices, width))
-
-    def _begin(self, x: Tensor) -> None:
+    def _begin(self, normalised: Sequence[Tensor]) -> None:
         """Zeros before the first layer and the transposed ones, nothing before the second."""
-        (batch, n_channels, f), (outer, inner) = x.shape[:3], self.matrices.widths
-        j, edge = self.matrices.n_sources, self.matrices.kernel - 1
-        self.tail = x.new_zeros(batch, n_channels, f, self.matrices.width - 1)
-        self.outer = x.new_zeros(j, batch, 0, f - edge, outer)
-        self.inner = x.new_zeros(j, batch, 3, f - 2 * edge, inner)
-        self.decoded = x.new_zeros(j, batch, 1, f - edge, outer)
-        self.odd = x.new_zeros(batch, j, n_channels, f, 0)
+        x, m = normalised[0], self.matrices[0]
+        (batch, n_channels, f), (outer, inner), edge = x.shape[:3], m.widths, self.kernel - 1
+        kj = len(self.matrices) * m.n_sources
+        self.tails = [x.new_zeros(batch, n_channels, f, m.width - 1) for m in self.matrices]
+        self.outer = x.new_zeros(kj, batch, 0, f - edge, outer)
+        self.inner = x.new_zeros(kj, batch, 3, f - 2 * edge, inner)
+        self.decoded = x.new_zeros(kj, batch, 1, f - edge, outer)
+        self.odd = [x.new_zeros(batch, m.n_sources, n_channels, f, 0) for m in self.matrices]
+
+
+def _joined(layers: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Weights and biases of layers that run together."""
+    weights, biases = zip(*layers, strict=True)
+    return torch.cat(weights), torch.cat(biases)

@@ -230,12 +230,9 @@ def _filter_block(
     for start, stop in ((0, whole), (whole, n_frames)):
         if start == stop:
             continue
-        y_part, x_part, out_part = (
-            part
-            if part is None
-            else part[..., start:stop].unflatten(-1, (-1, min(window, stop - start)))
-            for part in (y, x, out)
-        )
+        size = min(window, stop - start)
+        y_part, x_part = (part[..., start:stop].unflatten(-1, (-1, size)) for part in (y, x))
+        out_part = None if out is None else out[..., start:stop].unflatten(-1, (-1, size))
         parts.append(_filter_windows(y_part, x_part, iterations, eps, out_part).flatten(-2))
     if out is None:
         out = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)

@@ -168,8 +168,8 @@ def test_the_state_stays_as_small(model):
     hop, sizes = model.transform.frame.slice_hop, []
     for seed in range(40):
         separator.push(noise(2, 3 * hop if seed % 2 else hop, seed=seed))
-        blocks = [vars(block) for block in separator._networks._blocks]
-        kept = [value for block in blocks for value in block.values()]
+        groups = [vars(group) for _, group in separator._networks._groups]
+        kept = [value for group in groups for value in group.values()]
         sizes.append(
             stored_bytes([separator._analysis, separator._synthesis, separator._waiting])
             + stored_bytes(kept)
