@@ -1,8 +1,8 @@
 """Separators with random weights beside Open-Unmix, in one run: speed, memory, arithmetic.
 
-``pip install openunmix``, then ``python benchmarks/separator.py`` prints the tables and writes them
-to docs/benchmarks.md. ``--seconds 20`` is quicker and writes nothing. ``--compile`` tells instead
-what ``torch.compile`` makes of the networks.
+``pip install openunmix "asteroid-slicq[onnx]"``, then ``python benchmarks/separator.py`` prints the
+tables and writes them to docs/benchmarks.md, in 15 minutes. ``--seconds 20`` is quicker and writes
+nothing. ``--compile`` tells instead what ``torch.compile`` makes of the networks.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import report
 import soundfile
@@ -20,7 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from asteroid_slicq import XUMXSliCQ
+from asteroid_slicq import MiXiN, SeparatorStream, XUMXSliCQ
+from asteroid_slicq.export import export_onnx
+from asteroid_slicq.onnx_runtime import OnnxSeparator
+from asteroid_slicq.separator import separate as separate_with
 
 SAMPLE_RATE = 44100
 LONG_SONG_S = 300
@@ -39,12 +43,39 @@ def open_unmix(iterations: int) -> nn.Module:
     return Separator(targets, niter=iterations, n_fft=4096, n_hop=1024, nb_channels=2).eval()
 
 
-def ours(preset: str, **overrides: object) -> nn.Module:
+def ours(preset: str, **overrides: object) -> XUMXSliCQ:
     torch.manual_seed(0)
     return XUMXSliCQ.from_preset(preset, **overrides).eval()
 
 
-MODELS: dict[str, Callable[[], nn.Module]] = {
+def mixin() -> nn.Module:
+    torch.manual_seed(0)
+    return MiXiN().eval()
+
+
+def on_onnx_runtime() -> nn.Module:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export_onnx(ours("v2-realtime"), path)
+        return OnnxSeparator(path).eval()
+
+
+class Streamed:
+    """A stream that is fed as a sound card would: 1024 samples at a time."""
+
+    def __init__(self) -> None:
+        self.model = ours("v2-realtime")
+
+    def __call__(self, mix: Tensor) -> None:
+        stream = SeparatorStream(self.model)
+        for block in mix.split(1024, dim=-1):
+            stream.push(block)
+        stream.flush()
+
+
+Model = nn.Module | Streamed
+
+MODELS: dict[str, Callable[[], Model]] = {
     "Open-Unmix": functools.partial(open_unmix, 0),
     "Open-Unmix, one Wiener iteration": functools.partial(open_unmix, 1),
     "V2 realtime": functools.partial(ours, "v2-realtime"),
@@ -52,6 +83,11 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "V1, mix phase": functools.partial(ours, "v1", wiener_iterations=0),
     "V1, Wiener on the STFT": functools.partial(ours, "v1"),
     "small (the default model)": functools.partial(ours, "small"),
+    "V2 realtime, ONNX Runtime": on_onnx_runtime,
+    "V2 realtime, as a stream": Streamed,
+    "V2 of LSTMs, offline": functools.partial(ours, "v2-lstm"),
+    "V1 of LSTMs, Wiener on the STFT": functools.partial(ours, "v1-lstm"),
+    "MiXiN (three sources)": mixin,
 }
 TARGETS = {
     # model: (limit, as a multiple of)
@@ -61,10 +97,12 @@ TARGETS = {
 }
 
 
-def separate(model: nn.Module, mix: Tensor) -> object:
+def separate(model: Model, mix: Tensor) -> object:
     """The whole file in bounded memory where the model can, else in one call."""
-    if isinstance(model, XUMXSliCQ):
-        return model.separate(mix)
+    if isinstance(model, Streamed):
+        return model(mix)
+    if isinstance(model, XUMXSliCQ | OnnxSeparator | MiXiN):
+        return separate_with(model, mix)
     return model(mix[None])
 
 
@@ -73,15 +111,41 @@ def song(seconds: float) -> Tensor:
     return 0.1 * torch.randn(2, int(seconds * SAMPLE_RATE), generator=generator)
 
 
-def giga_multiply_adds(model: nn.Module) -> float:
-    """For a second of audio."""
+def giga_multiply_adds(name: str) -> float:
+    """Of the networks alone, for a second of audio."""
+    if name.startswith("V2 realtime,"):
+        name = "V2 realtime"
+    model = MODELS[name]()
+    if isinstance(model, MiXiN):
+        return counted(lambda: model(song(10)[None])) / 10
     if not isinstance(model, XUMXSliCQ):
         # A recurrent or dense layer uses each of its weights once a frame.
-        return sum(p.numel() for p in model.parameters()) * SAMPLE_RATE / 1024 / 1e9
+        return used_once(cast(nn.Module, model)) * SAMPLE_RATE / 1024 / 1e9
+    if "lstm" in model.get_model_args()["network"]:
+        seen = model.network_input(model.transform(song(10)[None]))
+        pairs = zip(model.blocks, seen, strict=True)
+        return sum(used_once(network) * x[0, 0, 0].numel() for network, x in pairs) / 10 / 1e9
+    model.wiener_iterations = 0
+    coefficients = model.transform(song(10)[None])
+    return counted(lambda: model.estimate_from_coefficients(coefficients)) / 10
+
+
+def used_once(network: nn.Module) -> int:
+    """Weights of matrices."""
+    return sum(p.numel() for p in network.parameters() if p.ndim > 1)
+
+
+def counted(run: Callable[[], object]) -> float:
+    """G multiply-adds of convolutions and matrix products."""
     counter = FlopCounterMode(display=False)
     with torch.inference_mode(), counter:
-        model(song(10)[None])
-    return counter.get_total_flops() / 2e9 / 10
+        run()
+    return counter.get_total_flops() / 2e9
+
+
+def n_parameters(name: str) -> int:
+    model = MODELS["V2 realtime" if name.startswith("V2 realtime") else name]()
+    return sum(p.numel() for p in cast(nn.Module, model).parameters())
 
 
 def machine_giga_multiply_adds() -> float:
@@ -101,12 +165,17 @@ def print_peak(name: str, seconds: float) -> None:
     memory = report.PeakMemory()
     model = MODELS[name]()
     with torch.inference_mode(), tempfile.TemporaryDirectory() as folder:
-        if isinstance(model, XUMXSliCQ):
+        if isinstance(model, Streamed):
+            stream = SeparatorStream(model.model)
+            for _ in range(round(seconds)):
+                for block in song(1).split(1024, dim=-1):
+                    stream.push(block)
+        elif isinstance(model, XUMXSliCQ | OnnxSeparator | MiXiN):
             mix = Path(folder) / "mix.wav"
             with soundfile.SoundFile(mix, "w", SAMPLE_RATE, 2) as file:
                 for _ in range(round(seconds)):
                     file.write(song(1).T.numpy())
-            model.separate(mix)
+            separate_with(model, mix)
         else:
             separate(model, song(seconds))
     above = memory.above_start()
@@ -117,7 +186,7 @@ def time_compiled(repetitions: int) -> None:
     """Seconds for one segment of 10 s with and without ``torch.compile``, of every network."""
     mix = song(10)[None]
     for name in ("V2 realtime", "V2 offline", "V1, mix phase"):
-        model, compiled = MODELS[name](), MODELS[name]()
+        model, compiled = cast(XUMXSliCQ, MODELS[name]()), cast(XUMXSliCQ, MODELS[name]())
         with torch.inference_mode():
             start = time.perf_counter()
             for network in compiled.blocks:
@@ -150,24 +219,23 @@ def main() -> None:
         time_compiled(args.repetitions)
         return
 
-    models = {name: make() for name, make in MODELS.items()}
     mix = song(args.seconds)
     limit = machine_giga_multiply_adds()
+    models = {name: make() for name, make in MODELS.items()}
     with torch.inference_mode():
         runs = {name: (lambda m=model: separate(m, mix)) for name, model in models.items()}
         timed = report.time_side_by_side(runs, args.repetitions, budget_s=240)
+    del models, runs
     seconds = {name: best for name, (best, _) in timed.items()}
     rows = []
-    for name, model in models.items():
-        arithmetic = giga_multiply_adds(model)
+    for name in MODELS:
+        arithmetic = giga_multiply_adds(name)
         of_limit = arithmetic / limit * args.seconds / seconds[name]
-        peaks = [
-            report.numbers(
-                __file__, "--peak", name, "--threads", str(args.threads), "--seconds", str(length)
-            )
-            for length in (args.seconds, LONG_SONG_S)
-            if length == args.seconds or (isinstance(model, XUMXSliCQ) and args.seconds == 60)
-        ]
+        lengths = [args.seconds]
+        if args.seconds == 60 and not name.startswith("Open-Unmix"):
+            lengths.append(LONG_SONG_S)
+        arguments = ("--peak", name, "--threads", str(args.threads), "--seconds")
+        peaks = [report.numbers(__file__, *arguments, str(length)) for length in lengths]
         target = ""
         if name in TARGETS:
             most, of = TARGETS[name]
@@ -175,7 +243,7 @@ def main() -> None:
         rows.append(
             [
                 name,
-                f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M",
+                f"{n_parameters(name) / 1e6:.2f} M",
                 f"{seconds[name] / args.seconds:.4f}",
                 f"{seconds[name] / seconds['Open-Unmix']:.2f} ×",
                 target,
@@ -197,9 +265,9 @@ def main() -> None:
 
 `python benchmarks/separator.py` on {report.machine()}: 60 s of stereo noise, random weights, all in
 one run, taking turns; seconds of work for a second of audio, minima. Ours separate in segments, as
-they do with files; Open-Unmix takes the song in one call. G multiply-adds count convolutions and
-matrix products of the networks for a second of audio; the machine's limit is what a product of
-matrices of 2048 reaches: {limit:.0f} G a second.
+they do with files, the stream gets 1024 samples at a time; Open-Unmix takes the song in one call.
+G multiply-adds count those of the networks for a second of audio, without transforms and Wiener-EM;
+the machine's limit is what a product of matrices of 2048 reaches: {limit:.0f} G a second.
 
 Peak memory is that of a process of its own, resident, above what the imports take and in brackets
 in all: model, input and output are in it. Ours separate a file of 60 s, and one of
