@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+
+from asteroid_slicq.truth import SUMS
 
 
 class Dataset(NamedTuple):
@@ -38,6 +40,46 @@ DATASETS = {
     "procedural": Dataset(None, "procedural stems (`asteroid-slicq synth`)", "mit"),
 }
 """Those with a short name; any other is named by its title."""
+
+
+class Architecture(NamedTuple):
+    """What there is to say of a model by its name alone.
+
+    Attributes:
+        text: what it does, in sentences.
+        papers: where that comes from, in Markdown.
+        channelwise: whether it takes any number of channels and separates each for itself.
+    """
+
+    text: str
+    papers: tuple[str, ...]
+    channelwise: bool = False
+
+
+ARCHITECTURES = {
+    "XUMXSliCQ": Architecture(
+        "A small network on every block of a sliCQ transform makes a mask for each source.",
+        (
+            'Hanssian, "Music demixing with the sliCQ transform", '
+            "[arXiv:2112.05509](https://arxiv.org/abs/2112.05509)",
+        ),
+    ),
+    "MiXiN": Architecture(
+        "A convolutional denoising autoencoder for each source estimates its magnitudes from those "
+        "of the mix, on the matrix of a nonstationary Gabor transform (NSGT).",
+        (
+            'Grais, Plumbley, "Single channel audio source separation using convolutional '
+            'denoising autoencoders", [arXiv:1703.08019](https://arxiv.org/abs/1703.08019), '
+            "for the networks",
+            'FitzGerald, "Harmonic/percussive separation using median filtering" (DAFx 2010), '
+            "for the soft masks",
+            'Hanssian, "MiXiN, music extraction with nonstationary Gabor transforms" '
+            "(2021, software), for the whole",
+        ),
+        channelwise=True,
+    ),
+}
+"""Those of this package, by their names."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +129,19 @@ def find_dataset(name: str | None) -> Dataset | None:
         'my own songs'
     """
     return None if name is None else DATASETS.get(name.lower(), Dataset(None, name))
+
+
+def sums_of_stems(sources: Sequence[str] | None) -> str:
+    """What the sources are that MUSDB18 has no stem of, in words; empty where there are none.
+
+    Example:
+        >>> sums_of_stems(["harmonic", "percussive", "vocals"])
+        'harmonic is bass + other, percussive is drums'
+        >>> sums_of_stems(["vocals"])
+        ''
+    """
+    sums = [f"{name} is {' + '.join(SUMS[name])}" for name in sources or () if name in SUMS]
+    return ", ".join(sums)
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:

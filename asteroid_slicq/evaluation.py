@@ -15,14 +15,15 @@ from asteroid_slicq.evaluation_records import (
     CSDR,
     MIXTURE,
     MODEL,
-    ORACLE,
     USDR,
     Evaluation,
     Frames,
     Scores,
+    oracle_kind,
 )
 from asteroid_slicq.metrics import bsseval_v4, frame_sdr, nan_median, utterance_sdr
-from asteroid_slicq.oracles import mix_phase_oracle
+from asteroid_slicq.mixin import MiXiN
+from asteroid_slicq.oracles import oracle
 from asteroid_slicq.separator import Separator
 from asteroid_slicq.truth import Audio
 
@@ -44,8 +45,9 @@ def estimate(evaluation: Evaluation, model: Any, stems: Audio, mix: Audio) -> tu
         MODEL: fast_scores(evaluation, stems, estimates),
         MIXTURE: fast_scores(evaluation, stems, np.broadcast_to(mix, stems.shape)),
     }
-    if evaluation.oracle:
-        scores[ORACLE] = fast_scores(evaluation, stems, oracle_estimates(model, mix, stems))
+    if evaluation.oracle is not None:
+        bound = oracle_estimates(model, mix, stems, evaluation.oracle)
+        scores[oracle_kind(evaluation.oracle)] = fast_scores(evaluation, stems, bound)
     return scores, estimates
 
 
@@ -109,11 +111,17 @@ def silent(waveforms: Audio) -> NDArray[np.bool_]:
 
 
 @torch.no_grad()
-def oracle_estimates(model: Any, mix: Audio, stems: Audio) -> Audio:
-    """True magnitudes with the phase of the mix, segment by segment to bound the memory.
+def oracle_estimates(model: Any, mix: Audio, stems: Audio, name: str = "mix-phase") -> Audio:
+    """Estimates of an oracle, segment by segment to bound the memory.
 
     In the transform of the model; a model that cuts its own chunks (``analyse``, ``synthesise``)
     does so here.
+
+    Args:
+        model: with a transform.
+        mix: the mix.
+        stems: the true sources.
+        name: one of :data:`asteroid_slicq.oracles.ORACLES`.
 
     Shape:
         - mix: ``(channel, time)``
@@ -124,7 +132,8 @@ def oracle_estimates(model: Any, mix: Audio, stems: Audio) -> Audio:
     device = next(model.parameters()).device
     step = round(_ORACLE_SEGMENT_S * model.sample_rate)
     parts = [
-        mix_phase_oracle(
+        oracle(
+            name,
             transform,
             torch.from_numpy(mix[..., start : start + step]).to(device),
             torch.from_numpy(stems[..., start : start + step]).to(device),
@@ -134,9 +143,15 @@ def oracle_estimates(model: Any, mix: Audio, stems: Audio) -> Audio:
     return torch.cat(parts, -1).numpy()
 
 
-def has_oracle(model: Any) -> bool:
-    """Whether the model has a transform of which there is an oracle."""
-    return hasattr(model, "transform")
+def oracle_of(model: Any) -> str | None:
+    """The oracle that bounds a model of its kind; None for one without a transform.
+
+    That is the soft masks of the true powers for a MiXiN that makes such masks, and the true
+    magnitudes with the phase of the mix for all others.
+    """
+    if isinstance(model, MiXiN) and not model.single_model:
+        return "irm2"
+    return "mix-phase" if hasattr(model, "transform") else None
 
 
 class _Chunks:

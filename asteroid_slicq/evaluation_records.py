@@ -27,10 +27,21 @@ Scores = dict[str, dict[str, dict[str, float]]]
 #: Of museval, ``frames[source][metric]``, a value a frame.
 Frames = dict[str, dict[str, NDArray[np.float64]]]
 
-MODEL, MIXTURE, ORACLE = "model", "mixture", "mix-phase oracle"
+MODEL, MIXTURE = "model", "mixture"
 CSDR, USDR, MUSEVAL = "sdr", "usdr", "museval "
 
+_ORACLE_KINDS = {"irm2": "soft-mask oracle"}
 _VERSION = 1  # of the records: others are computed again
+
+
+def oracle_kind(name: str) -> str:
+    """What the scores of an oracle are called.
+
+    Example:
+        >>> oracle_kind("mix-phase")
+        'mix-phase oracle'
+    """
+    return _ORACLE_KINDS.get(name, f"{name} oracle")
 
 
 def fingerprint(model: Any) -> str:
@@ -56,7 +67,7 @@ class Evaluation:
         sample_rate: in Hz.
         model: its :func:`fingerprint`.
         segment_s: of the separation.
-        oracle: whether the mix-phase oracle is scored too.
+        oracle: a name in :data:`asteroid_slicq.oracles.ORACLES`, of what is scored too; or none.
         museval: whether museval scores the model, besides the fast measures.
         filter_length: of the distortion filters of museval in samples; SIR, ISR and SAR compare
             with published ones for 512 alone.
@@ -68,7 +79,7 @@ class Evaluation:
     sample_rate: float
     model: str
     segment_s: float = 10.0
-    oracle: bool = True
+    oracle: str | None = "mix-phase"
     museval: bool = True
     filter_length: int = 512
 
@@ -92,7 +103,7 @@ class Evaluation:
             record = json.loads(self.record_file(track).read_text(encoding="utf-8"))
             scores = record["scores"]
             if record["identity"] != self._identity(track) or (
-                self.oracle and ORACLE not in scores
+                self.oracle is not None and oracle_kind(self.oracle) not in scores
             ):
                 return None
             if self.museval:

@@ -28,21 +28,22 @@ def em(
     """EM iterations in the precision of ``floor``.
 
     Args:
-        y: estimates of the sources.
+        y: estimates of the sources, or real masks whose products with the mix these are.
         x: the mix.
-        iterations: how many.
+        iterations: how many, at least 1.
         floor: ε, which keeps the spatial covariance of a silent source finite; a constant.
         ridge: √ε, power of the noise in every channel of the mix; a constant.
         out: where no gradient is asked for: what to write to, and to return.
 
     Shape:
-        - y: ``(batch, source, channel, ..., frame)``, complex, with one dimension or more in
-          between
+        - y: ``(batch, source, channel, ..., frame)``, with one dimension or more in between
         - x: ``(batch, channel, ..., frame)``, complex
         - floor, ridge: ``(batch,)``, or ``(batch, ...)`` of as many elements as stand in between
-        - output: as ``y``
+        - output: as ``y``, complex
     """
     constants = iterations, floor, ridge
+    if not y.is_complex() and (x.shape[1] != 2 or out is None):
+        y = y * x.unsqueeze(1)
     if x.shape[1] != 2:
         refined = recomputed(lambda y, x: general_em(y, x, *constants), y, x)
     elif out is not None:
@@ -83,6 +84,22 @@ def _step(y: Tensor, x: Tensor, floor: Tensor, ridge: Tensor) -> Tensor:
         covariance = covariance + ridge[..., None, None] * identity
         whitened = torch.linalg.solve(covariance, x.mT.unsqueeze(-1)).squeeze(-1).mT
     return (spatial @ whitened.unsqueeze(2)) * power.unsqueeze(3)
+
+
+_ONE, _I = torch.eye(2, dtype=torch.float64), torch.tensor([[0.0, -1.0], [1.0, 0.0]]).double()
+# How r, s, re c and im c of [[r, c], [c̄, s]] act on the four rows: the entries of 4 × 4 matrices.
+_ACTION = torch.stack(
+    [
+        torch.kron(part, on_rows).flatten()
+        for part, on_rows in (
+            (torch.diag(_ONE[0]), _ONE),
+            (torch.diag(_ONE[1]), _ONE),
+            (_ONE.flip(0), _ONE),
+            (-_I, _I),
+        )
+    ]
+)
+_SHARE = torch.tensor([[1.0], [1.0], [0.5], [0.5]])  # c stands in these twice
 
 
 class _StereoEM(torch.autograd.Function):
@@ -126,10 +143,14 @@ class _StereoEM(torch.autograd.Function):
 
 def _iterate(y: Tensor, x: Tensor, iterations: int, floor: Tensor, ridge: Tensor) -> Tensor:
     """The refined sources as rows. Shape: ``(batch, freq, source, 4, frame)``."""
-    rows, mix = _source_rows(y, floor.dtype), _mix_rows(x, floor.dtype)
-    for _ in range(iterations):
-        rows = _fit(rows, mix, floor, ridge).sources()
-    return rows
+    mix = _mix_rows(x, floor.dtype)
+    if y.is_complex():
+        moments = _moments(_source_rows(y, floor.dtype))
+    else:
+        moments = _moments_of_masks(_mask_rows(y, floor.dtype), mix)
+    for _ in range(iterations - 1):
+        moments = _moments(_model_of(moments, mix, floor, ridge).sources())
+    return _model_of(moments, mix, floor, ridge).sources()
 
 
 class _Model(NamedTuple):
@@ -159,32 +180,62 @@ class _Model(NamedTuple):
         return self.projected().mul_(self.power.unsqueeze(3))
 
 
-def _fit(y: Tensor, mix: Tensor, floor: Tensor, ridge: Tensor) -> _Model:
-    """Power and covariance of the sources.
+class _Moments(NamedTuple):
+    """Power of the sources, and the sums over frames of y yᴴ = [[r, c], [c̄, s]].
 
     Shape:
-        - y: ``(batch, freq, source, 4, frame)``, the four rows of each source
-        - mix: ``(batch, freq, 4, frame)``
-        - floor, ridge: ``(batch, ...)``
+        - power: ``(batch, freq, source, frame)``
+        - sums: r, s, re c, im c, ``(batch, freq, source, 4)``
     """
-    floor, ridge = (e.reshape(len(e), -1, 1) for e in (floor, ridge))
+
+    power: Tensor
+    sums: Tensor
+
+
+def _moments(y: Tensor) -> _Moments:
+    """Of sources as rows. Shape: ``(batch, freq, source, 4, frame)``."""
     re0, im0, re1, im1 = y.unbind(3)
     power = re0 * re0
     for part in (im0, re1, im1):
         power.addcmul_(part, part)
-    power *= 0.5  # b f j t
+    products = (y @ y.mT).flatten(-2)
+    sums = products @ (_ACTION * _SHARE).to(y).mT
+    return _Moments(power.mul_(0.5), sums)
 
-    # R_j = [[r, c], [c̄, s]], of which C = Σ_j P_j·R_j + √ε·I = [[a, b], [b̄, d]] has the form.
-    products = y @ y.mT  # b f j 4 4
+
+def _moments_of_masks(masks: Tensor, mix: Tensor) -> _Moments:
+    """Of masks times the mix, which need not be computed.
+
+    Shape:
+        - masks: ``(batch, freq, source, 2, frame)``; mix: ``(batch, freq, 4, frame)``
+    """
+    re0, im0, re1, im1 = mix.unbind(2)
+    of_mix = torch.stack([re0 * re0 + im0 * im0, re1 * re1 + im1 * im1], 2)
+    cross = torch.stack([re0 * re1 + im0 * im1, im0 * re1 - re0 * im1], 2)  # x₀·x̄₁
+    powers = (masks * masks).mul_(of_mix.unsqueeze(2))
+    of_pairs = (masks[..., 0, :] * masks[..., 1, :]) @ cross.mT
+    power = (powers[..., 0, :] + powers[..., 1, :]).mul_(0.5)
+    return _Moments(power, torch.cat([powers.sum(-1), of_pairs], -1))
+
+
+def _fit(y: Tensor, mix: Tensor, floor: Tensor, ridge: Tensor) -> _Model:
+    """The model of sources as rows. Shape: ``(batch, freq, source, 4, frame)``."""
+    return _model_of(_moments(y), mix, floor, ridge)
+
+
+def _model_of(moments: _Moments, mix: Tensor, floor: Tensor, ridge: Tensor) -> _Model:
+    """Covariances of the sources, and the mix whitened by them.
+
+    Shape:
+        - mix: ``(batch, freq, 4, frame)``
+        - floor, ridge: ``(batch, ...)``
+    """
+    floor, ridge = (e.reshape(len(e), -1, 1) for e in (floor, ridge))
+    power = moments.power
     weight = floor + power.sum(-1)
-    r = (products[..., 0, 0] + products[..., 1, 1]) / weight
-    s = (products[..., 2, 2] + products[..., 3, 3]) / weight
-    re_c = (products[..., 0, 2] + products[..., 1, 3]) / weight
-    im_c = (products[..., 1, 2] - products[..., 0, 3]) / weight
-    o = torch.zeros_like(r)
-    entries = [r, o, re_c, -im_c, o, r, im_c, re_c, re_c, im_c, s, o, -im_c, re_c, o, s]
-    spatial = torch.stack(entries, -1).unflatten(-1, (4, 4))
-    a, d, re_b, im_b = (torch.stack([r, s, re_c, im_c], 2) @ power).unbind(2)
+    entries = moments.sums / weight.unsqueeze(-1)  # of R_j = [[r, c], [c̄, s]]
+    spatial = (entries @ _ACTION.to(mix)).unflatten(-1, (4, 4))
+    a, d, re_b, im_b = (entries.mT @ power).unbind(2)  # C = Σ_j P_j·R_j + √ε·I = [[a, b], [b̄, d]]
 
     # Without √ε the determinant is not negative, with it it is larger by √ε·(a + d) + ε: a sum of
     # what has one sign.
@@ -225,7 +276,7 @@ def _backward_step(gradient: Tensor, y: Tensor, model: _Model) -> tuple[Tensor, 
     of_weight = -(of_spatial * spatial).sum((-2, -1))
 
     # On the four rows y yᴴ is y yᵀ + Iy (Iy)ᵀ, where I multiplies by the imaginary unit.
-    unit = torch.block_diag(*[torch.tensor([[0.0, -1.0], [1.0, 0.0]])] * 2).to(y)
+    unit = torch.kron(_ONE, _I).to(y)
     symmetric = of_spatial + of_spatial.mT
     of_y = (symmetric + unit.mT @ symmetric @ unit) @ y
     return of_y.addcmul_((of_power + of_weight.unsqueeze(-1)).unsqueeze(3), y), u
@@ -234,13 +285,20 @@ def _backward_step(gradient: Tensor, y: Tensor, model: _Model) -> tuple[Tensor, 
 def _source_rows(y: Tensor, dtype: torch.dtype) -> Tensor:
     """Shape: ``(batch, source, 2, ..., frame)`` → ``(batch, freq, source, 4, frame)``."""
     rows = _in_order_of_rows(torch.view_as_real(y.resolve_conj()))
-    rows = torch.empty(rows.shape, dtype=dtype, device=y.device).copy_(rows)
+    rows = rows.contiguous().to(dtype)  # one by one these are faster than both at once
     return rows.view(y.shape[0], -1, y.shape[1], 4, y.shape[-1])
 
 
 def _mix_rows(x: Tensor, dtype: torch.dtype) -> Tensor:
     """Shape: ``(batch, 2, ..., frame)`` → ``(batch, freq, 4, frame)``."""
     return _source_rows(x.unsqueeze(1), dtype).squeeze(2)
+
+
+def _mask_rows(masks: Tensor, dtype: torch.dtype) -> Tensor:
+    """Shape: ``(batch, source, 2, ..., frame)`` → ``(batch, freq, source, 2, frame)``."""
+    rows = masks.permute(0, *range(3, masks.ndim - 1), 1, 2, masks.ndim - 1)
+    rows = rows.contiguous().to(dtype)
+    return rows.view(masks.shape[0], -1, *masks.shape[1:3], masks.shape[-1])
 
 
 def _as_complex(rows: Tensor, shape: torch.Size) -> Tensor:
@@ -253,7 +311,7 @@ def _as_complex(rows: Tensor, shape: torch.Size) -> Tensor:
 def _write(rows: Tensor, out: Tensor) -> None:
     """Shape: ``(batch, freq, source, 4, frame)`` to ``(batch, source, 2, ..., frame)``."""
     target = _in_order_of_rows(torch.view_as_real(out))
-    target.copy_(rows.view(target.shape))
+    target.copy_(rows.to(target.dtype).view(target.shape))
 
 
 def _in_order_of_rows(parts: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from asteroid_slicq.card_facts import DATASETS, CardFacts
+from asteroid_slicq.card_facts import ARCHITECTURES, DATASETS, CardFacts, sums_of_stems
 
 TAGS = ("asteroid", "audio", "audio-to-audio", "music-source-separation")
 
@@ -21,6 +21,12 @@ _MEASURES = {
     "sdr": ("SDR", "median over frames of 1 s, then over tracks"),
     "usdr": ("uSDR", "over whole tracks, then their mean"),
 }
+
+_MIXIN_MODES = """\
+
+model.instrumental = True  # for music without a voice: leave the network of the vocals out
+model.single_model = True  # the magnitudes of each network as they are, without soft masks
+"""
 
 Scores = dict[str, dict[str, dict[str, float | None]]]
 
@@ -55,9 +61,10 @@ def make_card(
     )
     body = [
         _introduction(config, facts),
+        _model(config),
         _use(config, facts),
         _training(config, facts),
-        _scores(facts, evaluation) if evaluation else "",
+        _scores(config, facts, evaluation) if evaluation else "",
         _license(facts),
         _files(config, evaluation is not None),
     ]
@@ -70,6 +77,9 @@ def _introduction(config: Mapping[str, Any], facts: CardFacts) -> str:
     sources = config.get("sources")
     what = f"a song into {_list(sources)}" if sources else "a mix into its sources"
     rate = f" at {config['sample_rate']:g} Hz" if config.get("sample_rate") else ""
+    architecture = ARCHITECTURES.get(config["model_name"])
+    if architecture and architecture.channelwise:
+        channels = "mono or stereo, channel by channel"
     return (
         f"# {facts.repo_id.split('/')[-1]}\n\n"
         f"Separates {what}{rate}{', ' if rate and channels else ' in ' if channels else ''}"
@@ -79,9 +89,22 @@ def _introduction(config: Mapping[str, Any], facts: CardFacts) -> str:
     )
 
 
+def _model(config: Mapping[str, Any]) -> str:
+    architecture = ARCHITECTURES.get(config["model_name"])
+    if architecture is None:
+        return ""
+    text = architecture.text
+    if config["model_name"] == "MiXiN" and config["model_args"].get("single_model"):
+        text += " Each source has these magnitudes and the phase of the mix (`single_model`)."
+    elif config["model_name"] == "MiXiN":
+        text += " Soft masks of all magnitudes give the sources, which sum to the mix."
+    return "\n".join(["## Model", "", text, "", *(f"- {paper}" for paper in architecture.papers)])
+
+
 def _use(config: Mapping[str, Any], facts: CardFacts) -> str:
     version = config["software_versions"].get("asteroid_slicq_version", "")
     first = (config.get("sources") or ["<source>"])[0]
+    modes = _MIXIN_MODES if config["model_name"] == "MiXiN" else ""
     return f"""\
 ## Use
 
@@ -93,7 +116,7 @@ from asteroid.models import BaseModel
 
 model = BaseModel.from_pretrained("{facts.repo_id}").eval()
 model.separate("song.wav", output_dir="stems")  # stems/song/{first}.wav …
-```
+{modes}```
 
 On the command line:
 
@@ -109,6 +132,9 @@ def _training(config: Mapping[str, Any], facts: CardFacts) -> str:
         lines.append("Its owner has not stated what it was trained on.")
     else:
         lines.append(f"Trained on {data.title}.")
+    # These are the settings of this project's recipes, whose targets are known.
+    if data is not None and facts.training_settings and (sums := sums_of_stems(config["sources"])):
+        lines.append(f"Of its sources {sums}.")
     if data is DATASETS["procedural"]:
         lines.append("It has heard no real music.")
     lines += ["", "Arguments of the model:", "", *_block("json", _compact(config["model_args"]))]
@@ -118,7 +144,7 @@ def _training(config: Mapping[str, Any], facts: CardFacts) -> str:
     return "\n".join(lines)
 
 
-def _scores(facts: CardFacts, evaluation: Mapping[str, Any]) -> str:
+def _scores(config: Mapping[str, Any], facts: CardFacts, evaluation: Mapping[str, Any]) -> str:
     scores: Scores = evaluation["scores"]
     columns = list(dict.fromkeys(c for values in scores["model"].values() for c in values))
     columns.sort(key=lambda column: column != "mean")
@@ -126,10 +152,14 @@ def _scores(facts: CardFacts, evaluation: Mapping[str, Any]) -> str:
     assert data is not None
     split, count = evaluation.get("split"), evaluation.get("n_tracks")
     where = f"the {split} tracks of {data.title}" if split else data.title
+    number = f" ({count} track{'s' if count > 1 else ''})" if count else ""
+    sums = sums_of_stems(config.get("sources"))
     lines = [
         "## Scores",
         "",
-        f"On {where}{f' ({count} tracks)' if count else ''}, in dB.",
+        f"On {where}{number}, in dB.",
+        *([f"The true sources are sums of stems: {sums}."] if sums else []),
+        *(["The mix is the sum of these sources alone."] if evaluation.get("remix") else []),
         *(
             f"{_MEASURES[name][0]}: {_MEASURES[name][1]}."
             for name in scores["model"]
@@ -186,7 +216,8 @@ def _eval_results(facts: CardFacts, evaluation: Mapping[str, Any]) -> list[EvalR
             task_type="audio-to-audio",
             task_name="Music source separation",
             dataset_type=data.id or _slug(data.title),
-            dataset_name=data.title.replace("`", ""),
+            dataset_name=data.title.replace("`", "")
+            + (f" (mix of {_list(evaluation['sources'])})" if evaluation.get("remix") else ""),
             dataset_split=evaluation.get("split"),
             metric_type=_slug(name),
             metric_name=f"{_title(name)} {column} (dB)",

@@ -14,7 +14,6 @@ from asteroid_slicq.export import ARGS_KEY, require
 from asteroid_slicq.networks import LOOKAHEAD_SLICES
 from asteroid_slicq.postfilter import wiener_on_block, wiener_on_stft
 from asteroid_slicq.transform import SliCQT
-from asteroid_slicq.wiener import apply_mix_phase
 
 _PAST_SLICES = 3  # before a slice that its masks depend on
 
@@ -102,7 +101,7 @@ class OnnxSeparator(nn.Module):
         masks = self.masks([block.abs() for block in coefficients])
         wiener, iterations = self._args["wiener"], self._args["wiener_iterations"]
         estimates = [
-            wiener_on_block(apply_mix_phase(mask, x), x, iterations if wiener == "slicqt" else 0)
+            wiener_on_block(mask, x, iterations if wiener == "slicqt" else 0)
             for mask, x in zip(masks, coefficients, strict=True)
         ]
         waveforms = self.transform.inverse(estimates, length=mix.shape[-1])

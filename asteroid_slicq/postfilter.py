@@ -13,27 +13,24 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
-from asteroid_slicq.wiener import wiener_em
+from asteroid_slicq.wiener import apply_mix_phase, filter_masked, wiener_em
 
 _N_FFT, _HOP = 4096, 1024
 _WINDOW_FRAMES = 300
 
 
-def wiener_on_block(estimates: Tensor, mix: Tensor, iterations: int) -> Tensor:
-    """Wiener-EM on a block of a sliCQT, whose slices are laid end to end.
+def wiener_on_block(masks: Tensor, mix: Tensor, iterations: int) -> Tensor:
+    """A masked block of a sliCQT with the phase of the mix, and Wiener-EM on it.
+
+    The slices are laid end to end.
 
     Shape:
-        - estimates: ``(batch, source, channel, freq, slice, time)``, complex
-        - mix: ``(batch, channel, freq, slice, time)``, complex; output: as ``estimates``
+        - masks: ``(batch, source, channel, freq, slice, time)``, real
+        - mix: ``(batch, channel, freq, slice, time)``, complex; output: as ``masks``, complex
     """
     if iterations == 0:
-        return estimates
-    refined = wiener_em(
-        rearrange(estimates, "b j c f s t -> b j c f (s t)"),
-        rearrange(mix, "b c f s t -> b c f (s t)"),
-        iterations,
-    )
-    return rearrange(refined, "b j c f (s t) -> b j c f s t", t=mix.shape[-1])
+        return apply_mix_phase(masks, mix)
+    return filter_masked(masks, mix, iterations)
 
 
 def wiener_on_stft(

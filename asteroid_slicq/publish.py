@@ -18,6 +18,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from asteroid_slicq import host
 from asteroid_slicq.card_facts import CardFacts
+from asteroid_slicq.evaluation_records import fingerprint
 from asteroid_slicq.model_card import make_card
 from asteroid_slicq.pretrained import (
     CONFIG_FILE,
@@ -95,7 +96,8 @@ def write_repository(
         The names of the files.
 
     Raises:
-        PublishError: the folder is not empty, or the model does not come back from its files.
+        PublishError: the folder is not empty, the scores are of another model, or the model does
+            not come back from its files.
         OSError: it cannot be written.
     """
     if folder.exists() and not folder.is_dir():
@@ -103,6 +105,9 @@ def write_repository(
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise PublishError(f"{folder}: is not empty; --overwrite replaces the files in it")
     config = describe(model)
+    scored = evaluation.get("model") if evaluation else None
+    if scored is not None and scored != fingerprint(model):
+        raise PublishError("the scores are of other weights, or of another mode of the model")
     card = make_card(config, facts, evaluation)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:

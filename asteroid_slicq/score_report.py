@@ -32,12 +32,16 @@ class Report:
         split: name of the split.
         sources: of the model.
         tracks: scores of each track by its name.
+        model: fingerprint of what was scored, where it is known.
+        remix: whether the mixes were sums of these sources, and not the mixtures of the tracks.
     """
 
     title: str
     split: str
     sources: tuple[str, ...]
     tracks: Mapping[str, Scores]
+    model: str | None = None
+    remix: bool = False
 
     @property
     def summary(self) -> Scores:
@@ -69,6 +73,8 @@ class Report:
             "split": self.split,
             "n_tracks": len(self.tracks),
             "dataset": "musdb18-hq" if self.is_musdb18_hq_test else None,
+            "remix": self.remix,
+            "model": self.model,
             "sources": list(self.sources),
             "scores": self.summary,
         }
@@ -106,10 +112,14 @@ class Report:
                 yield kind, name, values
 
     def _beside_published(self) -> list[str]:
-        columns = [c for c in self.columns if c == "mean" or c in STEMS]
+        # A mean of other sources is no mean to compare.
+        whole = set(STEMS) == set(self.sources)
+        columns = [c for c in self.columns if c in STEMS or (whole and c == "mean")]
         count = f"{len(self.tracks)} track{'s' if len(self.tracks) > 1 else ''}"
         where = f"{count} of the split `{self.split}`"
-        if len(columns) <= 1:
+        if self.remix:
+            where += f", mixed of {_listed(self.sources)} alone"
+        if self.remix or not columns:
             return [f"Of {where}. Nothing comparable is published for its sources.", ""]
         if self.is_musdb18_hq_test:
             where = "the 50 test tracks of MUSDB18-HQ"
@@ -125,16 +135,15 @@ class Report:
         lines += _table(["model", *columns, "where"])
         lines.append(_row([f"**{self.title}**", *(_cell(ours[c]) for c in columns), where]))
         for other in MUSDB18_HQ_TEST:
-            theirs = ("–" if (v := other.score(c)) is None else f"{v:g}" for c in columns)
-            lines.append(_row([other.model, *theirs, other.where]))
-        oracle = ", ".join(f"{name} {value:.2f}" for name, value in MIX_PHASE_VALIDATION.items())
-        return [
-            *lines,
-            "",
-            f"SDR in dB, median over frames, then over tracks (ours: {title(self.headline)}). "
-            f"Published of the mix-phase oracle, on the 14 validation tracks: {oracle}.",
-            "",
-        ]
+            values = [other.score(column) for column in columns]
+            if any(value is not None for value in values):
+                theirs = ("–" if value is None else f"{value:g}" for value in values)
+                lines.append(_row([other.model, *theirs, other.where]))
+        note = f"SDR in dB, median over frames, then over tracks (ours: {title(self.headline)})."
+        if whole:
+            known = ", ".join(f"{name} {value:.2f}" for name, value in MIX_PHASE_VALIDATION.items())
+            note += f" Published of the mix-phase oracle, on the 14 validation tracks: {known}."
+        return [*lines, "", note, ""]
 
 
 def summarise(tracks: Iterable[Scores], sources: Sequence[str]) -> Scores:
@@ -165,6 +174,10 @@ def title(measure: str) -> str:
 def _nan_mean(values: Sequence[float]) -> float:
     known = [value for value in values if not math.isnan(value)]
     return float(np.mean(known)) if known else math.nan
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _cell(value: float) -> str:

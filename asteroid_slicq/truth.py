@@ -38,12 +38,14 @@ class TrueTrack:
         sources: names of the sources.
         files: names of the files of each source, without ``.wav``; none where it is missing.
         sample_rate: in Hz.
+        remix: whether its mix is the sum of these sources, and not the file of the mixture.
     """
 
     track: Track
     sources: tuple[str, ...]
     files: tuple[tuple[str, ...], ...]
     sample_rate: float
+    remix: bool = False
 
     @property
     def name(self) -> str:
@@ -74,7 +76,7 @@ class TrueTrack:
         for stem, files in zip(stems, self.files, strict=True):
             for file in files:
                 stem += self.track.read(file)
-        return mix, stems
+        return stems.sum(0) if self.remix else mix, stems
 
     def fingerprint(self) -> str:
         """Tells the track from others of its name, by a second from the middle of every file.
@@ -83,14 +85,15 @@ class TrueTrack:
         """
         length = min(self.track.length_samples, round(self.sample_rate))
         start = (self.track.length_samples - length) // 2
-        digest = hashlib.sha256(f"{self.track.length_samples} {self.files}".encode())
+        what = f"{self.track.length_samples} {self.files}{' remix' if self.remix else ''}"
+        digest = hashlib.sha256(what.encode())
         for file in (MIXTURE, *(file for files in self.files for file in files)):
             digest.update(self.track.read_frames(file, start, length).tobytes())
         return digest.hexdigest()
 
 
 def find_true_tracks(
-    root: str | Path, split: str, sources: Sequence[str], sample_rate: float
+    root: str | Path, split: str, sources: Sequence[str], sample_rate: float, remix: bool = False
 ) -> list[TrueTrack]:
     """List the tracks of a split with the files of their true sources, sorted by name.
 
@@ -99,6 +102,7 @@ def find_true_tracks(
         split: name of the folder, such as ``"test"``.
         sources: names of the sources.
         sample_rate: in Hz, what every file must have.
+        remix: take the sum of these sources for the mix: the song without what a model leaves out.
 
     Raises:
         FileNotFoundError: no such folder, or no track in it.
@@ -123,7 +127,7 @@ def find_true_tracks(
             else:
                 length = min(length, facts.length_samples)
         shortened = replace(track, length_samples=length)
-        found.append(TrueTrack(shortened, tuple(sources), files, sample_rate))
+        found.append(TrueTrack(shortened, tuple(sources), files, sample_rate, remix))
     if problems:
         listing = "\n  ".join(problems)
         raise ValueError(f"{len(problems)} unusable file(s) under {root}:\n  {listing}")

@@ -24,7 +24,7 @@ from asteroid_slicq.recompute import needs_gradient
 
 _EPS = float(torch.finfo(torch.float32).eps)
 _SCALE_FACTOR = 10.0
-_CHUNK = {"cpu": 2**14}  # bins × frames at a time, so that what is in between stays in the cache
+_CHUNK = {"cpu": 2**15}  # bins × frames at a time, so that what is in between stays in the cache
 _CHUNK_ELSEWHERE = 2**23
 
 
@@ -186,8 +186,8 @@ def wiener_em(
         - output: as ``estimates``; a tuple where they are a sequence
 
     Raises:
-        ValueError: for shapes that do not fit, a negative number of iterations, an empty window or
-            an ``eps`` that is not positive.
+        ValueError: for shapes that do not fit, estimates that are not complex, a negative number of
+            iterations, an empty window or an ``eps`` that is not positive.
 
     Example:
         >>> mix = torch.randn(1, 2, 3, 40, dtype=torch.complex64)
@@ -195,12 +195,10 @@ def wiener_em(
         >>> bool((sources.sum(1) - mix).abs().max() < 0.01)
         True
     """
-    if iterations < 0:
-        raise ValueError(f"iterations must be at least 0, got {iterations}")
-    if window_frames is not None and window_frames < 1:
-        raise ValueError(f"window_frames must be at least 1 or None, got {window_frames}")
-    if eps is not None and not eps > 0:
-        raise ValueError(f"eps must be above 0 or None, got {eps}")
+    _check_options(iterations, window_frames, eps)
+    for block in [estimates] if isinstance(estimates, Tensor) else estimates:
+        if not block.is_complex():
+            raise ValueError(f"estimates must be complex, got {block.dtype}")
     if isinstance(estimates, Tensor) and isinstance(mix, Tensor):
         return _filter_block(estimates, mix, iterations, window_frames, eps)
     _check_blocks(estimates, mix, "estimates")
@@ -208,6 +206,38 @@ def wiener_em(
         _filter_block(y, x, iterations, window_frames, eps)
         for y, x in zip(estimates, mix, strict=True)
     )
+
+
+def filter_masked(
+    masks: Tensor,
+    mix: Tensor,
+    iterations: int = 1,
+    window_frames: int | None = 5000,
+    eps: float | None = _EPS,
+) -> Tensor:
+    """:func:`wiener_em` of :func:`apply_mix_phase`, cheaper where no gradient is asked for.
+
+    Shape:
+        - masks: ``(batch, source, channel, freq, ...)``, real
+        - mix: ``(batch, channel, freq, ...)``, complex
+        - output: ``(batch, source, channel, freq, ...)``, complex
+
+    Raises:
+        ValueError: as :func:`wiener_em`.
+    """
+    if iterations == 0 or mix.numel() == 0 or needs_gradient(masks, mix):
+        return wiener_em(apply_mix_phase(masks, mix), mix, iterations, window_frames, eps)
+    _check_options(iterations, window_frames, eps)
+    return _filter_block(masks, mix, iterations, window_frames, eps)
+
+
+def _check_options(iterations: int, window_frames: int | None, eps: float | None) -> None:
+    if iterations < 0:
+        raise ValueError(f"iterations must be at least 0, got {iterations}")
+    if window_frames is not None and window_frames < 1:
+        raise ValueError(f"window_frames must be at least 1 or None, got {window_frames}")
+    if eps is not None and not eps > 0:
+        raise ValueError(f"eps must be above 0 or None, got {eps}")
 
 
 def _filter_block(
@@ -224,7 +254,8 @@ def _filter_block(
     n_frames = x.shape[-1]
     window = min(window or n_frames, n_frames)
     eps = _machine_eps(mix) if eps is None else eps
-    out = None if needs_gradient(y, x) else torch.empty_like(y)
+    dtype = torch.promote_types(y.dtype, x.dtype)
+    out = None if needs_gradient(y, x) else torch.empty_like(y, dtype=dtype)
     parts = []
     whole = n_frames // window * window  # windows of one length go together
     for start, stop in ((0, whole), (whole, n_frames)):

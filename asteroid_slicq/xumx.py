@@ -23,7 +23,6 @@ from asteroid_slicq.networks_lstm import RecurrentBlockNetwork
 from asteroid_slicq.networks_v1 import DilatedBlockNetwork
 from asteroid_slicq.postfilter import wiener_on_block, wiener_on_stft
 from asteroid_slicq.transform import SliCQT
-from asteroid_slicq.wiener import apply_mix_phase
 
 _V1 = {"bandwidth_hz": 16000.0, "wiener": "stft"}
 
@@ -215,7 +214,7 @@ class XUMXSliCQ(BaseModel):
         """Coefficients and masks of all sources in one block of the mix."""
         masks = network(block.abs())
         iterations = self.wiener_iterations if self.wiener == "slicqt" else 0
-        return wiener_on_block(apply_mix_phase(masks, block), block, iterations), masks
+        return wiener_on_block(masks, block, iterations), masks
 
     def network_input(self, mix: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Magnitudes as the networks see them, for :meth:`set_input_statistics`.

@@ -6,6 +6,7 @@ import torch
 from asteroid_slicq import SliCQT
 from asteroid_slicq.wiener import (
     apply_mix_phase,
+    filter_masked,
     impose_mix_phase,
     softmask,
     wiener,
@@ -219,6 +220,22 @@ def test_pieces_change_nothing(monkeypatch):
         torch.testing.assert_close(wiener_em(y.clone().requires_grad_(), mix).detach(), whole)
 
 
+@pytest.mark.parametrize("n_channels", [1, 2, 3])
+@pytest.mark.parametrize("iterations", [0, 1, 3])
+@pytest.mark.parametrize("gain", [0.1, 100.0])
+def test_masks_are_filtered_as_what_they_leave_of_the_mix(n_channels, iterations, gain):
+    mix = gain * complex_noise(2, n_channels, 3, 6, 7, dtype=torch.complex128)
+    masks = torch.rand(2, 4, n_channels, 3, 6, 7, dtype=torch.float64)
+    masks[:, 1] = 0.0
+    expected = wiener_em(apply_mix_phase(masks, mix), mix, iterations, window_frames=20)
+    for asks in (False, True):
+        filtered = filter_masked(masks.requires_grad_(asks), mix, iterations, window_frames=20)
+        torch.testing.assert_close(filtered.detach(), expected, rtol=1e-9, atol=1e-9 * gain)
+    assert filter_masked(masks[..., :0], mix[..., :0], iterations).dtype == mix.dtype
+    with pytest.raises(ValueError, match="window_frames"):
+        filter_masked(masks, mix, 1, window_frames=0)
+
+
 def test_sources_sum_to_the_mix():
     mix = complex_noise(2, 2, 4, 50)
     sources = wiener_em(estimates_of(mix), mix)
@@ -292,6 +309,8 @@ def test_wrong_arguments_are_named(named, value):
 def test_shapes_that_do_not_fit_are_named():
     mix = complex_noise(1, 2, 2, 10)
     y = estimates_of(mix)
+    with pytest.raises(ValueError, match=r"estimates must be complex, got torch\.float32"):
+        wiener_em(y.abs(), mix)
     for estimates, x in ((y, mix[..., :9]), (y[0], mix[0]), (y[:, :, :1], mix)):
         with pytest.raises(ValueError, match=r"estimates must be \(batch, source, channel"):
             wiener_em(estimates, x)
