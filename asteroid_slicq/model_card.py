@@ -134,7 +134,7 @@ def _training(config: Mapping[str, Any], facts: CardFacts) -> str:
         lines.append(f"Trained on {data.title}.")
     # These are the settings of this project's recipes, whose targets are known.
     if data is not None and facts.training_settings and (sums := sums_of_stems(config["sources"])):
-        lines.append(f"Of its sources {sums}.")
+        lines.append(f"Of its sources, {sums}.")
     if data is DATASETS["procedural"]:
         lines.append("It has heard no real music.")
     lines += ["", "Arguments of the model:", "", *_block("json", _compact(config["model_args"]))]

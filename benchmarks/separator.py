@@ -1,8 +1,9 @@
 """Separators with random weights beside Open-Unmix, in one run: speed, memory, arithmetic.
 
 ``pip install openunmix "asteroid-slicq[onnx]"``, then ``python benchmarks/separator.py`` prints the
-tables and writes them to docs/benchmarks.md, in 15 minutes. ``--seconds 20`` is quicker and writes
-nothing. ``--compile`` tells instead what ``torch.compile`` makes of the networks.
+table and writes it to docs/benchmarks.md, in ten minutes. ``--seconds 20`` is quicker and writes
+nothing. ``--lstm`` measures the recurrent networks instead, which take long, and ``--compile`` what
+``torch.compile`` makes of the convolutions.
 """
 
 from __future__ import annotations
@@ -230,6 +231,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--lstm", action="store_true")
     parser.add_argument("--peak", metavar="MODEL")
     parser.add_argument("--compile", action="store_true")
     args = parser.parse_args()
@@ -243,16 +245,15 @@ def main() -> None:
 
     mix = song(args.seconds)
     limit = machine_giga_multiply_adds()
-    models = {name: make() for name, make in MODELS.items()}
+    names = [name for name in MODELS if name == "Open-Unmix" or ("LSTM" in name) == args.lstm]
+    models = {name: MODELS[name]() for name in names}
     with torch.inference_mode():
         runs = {name: (lambda m=model: separate(m, mix)) for name, model in models.items()}
-        slow = {name: runs.pop(name) for name in MODELS if "LSTM" in name}
         timed = report.time_side_by_side(runs, args.repetitions, budget_s=180)
-        timed.update(report.time_side_by_side(slow, 2))
-    del models, runs, slow
+    del models, runs
     seconds = {name: best for name, (best, _) in timed.items()}
     rows = []
-    for name in MODELS:
+    for name in names:
         arithmetic = giga_multiply_adds(name)
         of_limit = arithmetic / limit * args.seconds / seconds[name]
         lengths = [args.seconds]
@@ -282,6 +283,18 @@ def main() -> None:
         "G multiply-adds a second", "of the machine's limit", "peak, MiB",
     ]  # fmt: skip
     if args.seconds != 60:
+        return
+    if args.lstm:
+        report.write_section(
+            "recurrent separators",
+            f"""## Recurrent separators
+
+`python benchmarks/separator.py --lstm` on {report.machine()}:
+the same for the presets `v2-lstm` and `v1-lstm`, in a run of their own.
+
+{report.table(header, rows)}
+""",
+        )
         return
     report.write_section(
         "separator",

@@ -98,7 +98,7 @@ def test_fast_scores_without_museval(work, run, capsys, monkeypatch):
     assert len(after) == 5
     assert before.items() <= after.items()
     assert "Not comparable" in out
-    assert "| xumx-sliCQ V2 | 4.4 | 4.791 | 4.69 |" in (work / "exp" / "results.md").read_text()
+    assert "| xumx-sliCQ V2 | 4.791 | 4.69 |" in (work / "exp" / "results.md").read_text()
     if importlib.util.find_spec("matplotlib"):
         assert (work / "exp" / "results.png").read_bytes().startswith(b"\x89PNG")
 
@@ -193,9 +193,9 @@ def is_running(pid):
 
 
 def test_without_museval_a_sentence_says_so(work, run, monkeypatch):
-    import eval as recipe
+    import scoring
 
-    monkeypatch.setattr(recipe, "find_spec", lambda _: None)
+    monkeypatch.setattr(scoring, "find_spec", lambda _: None)
     with pytest.raises(ValueError, match=r"museval is not installed: .* or --fast true"):
         run(*options_of(work))
 

@@ -16,7 +16,13 @@ import soundfile
 import torch
 
 from asteroid_slicq import XUMXSliCQ, evaluation_pool, museval_json
-from asteroid_slicq.evaluation import estimate, fast_scores, museval_frames, oracle_estimates
+from asteroid_slicq.evaluation import (
+    estimate,
+    fast_scores,
+    museval_frames,
+    oracle_estimates,
+    oracle_of,
+)
 from asteroid_slicq.evaluation_pool import (
     EvaluationError,
     _score_in_pool,
@@ -24,7 +30,7 @@ from asteroid_slicq.evaluation_pool import (
     score_tracks,
 )
 from asteroid_slicq.evaluation_records import Evaluation, fingerprint, json_text, write_whole
-from asteroid_slicq.mixin import MiXiN
+from asteroid_slicq.mixin import MiXiN, soft_masks
 from asteroid_slicq.musdb_tree import published_tracks
 from asteroid_slicq.published import MUSDB18_HQ_TEST
 from asteroid_slicq.score_plot import plot_scores
@@ -81,7 +87,7 @@ def model():
 @pytest.fixture
 def evaluation(model, tmp_path):
     return Evaluation(
-        tmp_path / "eval", "test", SOURCES, RATE, fingerprint(model), oracle=False, filter_length=4
+        tmp_path / "eval", "test", SOURCES, RATE, fingerprint(model), oracle=None, filter_length=4
     )
 
 
@@ -215,7 +221,7 @@ def test_a_silent_estimate_leaves_no_frame(evaluation):
 
 
 def test_what_has_a_record_is_not_computed_again(model, evaluation, data):
-    evaluation = replace(evaluation, museval=False, oracle=True)
+    evaluation = replace(evaluation, museval=False, oracle="mix-phase")
     tracks = tracks_of(data)
     first = {s.track.name: s for s in score_tracks(evaluation, model, tracks[:2], 0)}
     again = list(score_tracks(evaluation, model, tracks, 0))
@@ -227,7 +233,8 @@ def test_what_has_a_record_is_not_computed_again(model, evaluation, data):
     assert again[0].scores == first["a"].scores
     assert set(again[0].scores) == {"model", "mixture", "mix-phase oracle"}
     # Fewer things of the same model are in the record, too; more are not.
-    assert replace(evaluation, oracle=False).load(tracks[0]) is not None
+    assert replace(evaluation, oracle=None).load(tracks[0]) is not None
+    assert replace(evaluation, oracle="irm2").load(tracks[0]) is None
     assert replace(evaluation, museval=True).load(tracks[0]) is None
 
 
@@ -346,6 +353,28 @@ def test_mixin_is_scored_with_the_oracle_of_its_chunks(data, tmp_path):
         assert scores["mix-phase oracle"]["sdr"][source] > scores["mixture"]["sdr"][source] + 1
 
 
+def test_the_oracle_of_a_mixin_is_that_of_its_mode(data):
+    model = MiXiN(sample_rate=RATE, transform={"n_bins": 24, "length": 4000}).eval()
+    assert oracle_of(model) == "irm2"
+    _, stems = tracks_of(data, model.sources)[0].read()
+    waveforms = torch.from_numpy(stems)
+    coefficients = model.analyse(waveforms)
+    masked = soft_masks(coefficients.abs(), 0) * coefficients.sum(0)
+    expected = model.synthesise(masked, stems.shape[-1])
+    ours = oracle_estimates(model, stems.sum(0), stems, "irm2")
+    np.testing.assert_allclose(ours, expected.numpy(), atol=1e-4)
+    model.single_model = True
+    assert oracle_of(model) == "mix-phase"
+    assert oracle_of(torch.nn.Identity()) is None
+
+
+def test_a_mix_of_some_sources_is_another_track(data):
+    track, *_ = find_true_tracks(data, "test", ("harmonic", "percussive"), RATE, remix=True)
+    mix, stems = track.read()
+    np.testing.assert_array_equal(mix, stems.sum(0))
+    assert track.fingerprint() != replace(track, remix=False).fingerprint()
+
+
 def test_the_oracle_of_separate_stems_is_perfect(model):
     """With one source alone the mix has the phase of the truth."""
     rng = np.random.default_rng(0)
@@ -411,6 +440,18 @@ def test_scores_of_other_data_are_not_comparable():
     for report in (report_of(names[:-1]), report_of(["a"]), report_of(names, "train")):
         assert "**Not comparable**" in report.as_markdown()
         assert report.as_json()["dataset"] is None
+
+
+def test_a_mean_of_other_sources_is_compared_with_none():
+    scores = {"model": {"sdr": {"harmonic": 3.0, "percussive": 4.0, "vocals": 5.0}}}
+    sources = tuple(scores["model"]["sdr"])
+    text = Report("m", "test", sources, {"a": scores}).as_markdown()
+    assert "| **m** | 5.000 | 1 track of the split `test` |" in text
+    assert "| X-UMX | 6.612 |" in text
+    assert "8.84" not in text
+    remixed = Report("m", "test", sources, {"a": scores}, remix=True).as_markdown()
+    assert "mixed of harmonic, percussive and vocals alone. Nothing comparable" in remixed
+    assert "X-UMX" not in remixed
 
 
 def test_published_means_are_those_of_their_sources():

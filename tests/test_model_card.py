@@ -156,3 +156,47 @@ def test_scores_come_back_as_written(tmp_path: Path):
     path = tmp_path / "metrics.json"
     path.write_text(json.dumps(EVALUATION))
     assert read_evaluation(path) == EVALUATION
+
+
+MIXIN = {
+    **CONFIG,
+    "model_name": "MiXiN",
+    "model_args": {"single_model": False},
+    "n_channels": 1,
+    "sources": ["harmonic", "percussive", "vocals"],
+}
+
+
+def test_the_card_of_a_mixin_says_what_it_is():
+    evaluation = {**EVALUATION, "n_tracks": 1}
+    facts = CardFacts("user/mixin", "musdb18-hq", training_settings={"optim": {"lr": 0.001}})
+    text = str(make_card(MIXIN, facts, evaluation))
+    for words in (
+        "mono or stereo, channel by channel",
+        "convolutional denoising autoencoder",
+        "Soft masks of all magnitudes",
+        "arXiv:1703.08019",
+        "model.instrumental = True",
+        "Of its sources, harmonic is bass + other, percussive is drums.",
+        "(1 track), in dB.\nThe true sources are sums of stems: harmonic is bass + other",
+    ):
+        assert words in text, words
+    assert "sliCQ transform" not in text
+    assert "sum of these sources alone" not in text
+    # Without the settings of a recipe, nobody knows what its sources were.
+    assert "Of its sources" not in str(make_card(MIXIN, CardFacts("user/mixin", "my songs")))
+
+    changed = {**MIXIN, "model_args": {"single_model": True}, "sources": ["harmonic", "percussive"]}
+    remixed = {**evaluation, "remix": True, "sources": changed["sources"]}
+    card = ModelCard(str(make_card(changed, facts, remixed)))
+    assert "`single_model`" in card.text
+    assert "Soft masks" not in card.text
+    assert "The mix is the sum of these sources alone." in card.text
+    names = {result.dataset_name for result in card.data.eval_results}
+    assert names == {"MUSDB18-HQ (mix of harmonic and percussive)"}
+
+
+def test_the_card_of_an_xumx_slicq_names_its_paper():
+    text = card_of().text
+    assert "arXiv:2112.05509" in text
+    assert "instrumental" not in text

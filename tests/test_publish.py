@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.card_facts import CardFacts
 from asteroid_slicq.cli import main
+from asteroid_slicq.evaluation_records import fingerprint
 from asteroid_slicq.pretrained import ModelFileError, load_model
 from asteroid_slicq.publish import PublishError, check_repo_id, write_repository
 from tests.hub_server import HubServer, Repository
@@ -85,6 +86,16 @@ def test_every_file_brings_the_model_back(tmp_path):
         "asteroid_slicq_version",
     }
     assert json.loads((folder / "evaluation.json").read_text()) == SCORES
+
+
+def test_scores_of_another_model_are_not_published(tmp_path):
+    model = tiny_model()
+    scores = {**SCORES, "model": fingerprint(model)}
+    write_repository(model, tmp_path / "out", FACTS, scores)
+    model.wiener_iterations = 0
+    with pytest.raises(PublishError, match="scores are of other weights, or of another mode"):
+        write_repository(model, tmp_path / "other", FACTS, scores)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_asteroids_own_models_are_published_too(tmp_path):

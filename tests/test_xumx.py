@@ -19,8 +19,16 @@ def tiny(**arguments) -> XUMXSliCQ:
     return XUMXSliCQ(**{**TINY, **arguments})
 
 
-def test_default_has_the_published_number_of_parameters():
-    assert sum(p.numel() for p in XUMXSliCQ().parameters()) == 15_010_446
+@pytest.mark.parametrize(
+    ("preset", "n_parameters"),
+    [
+        *(("v1", 6_671_856), ("v2", 15_010_446), ("v2-realtime", 15_010_446)),
+        *(("v1-lstm", 964_466), ("v2-lstm", 976_218), ("small", 1_708_094)),
+    ],
+)
+def test_presets_have_the_sizes_that_are_told(preset, n_parameters):
+    model = XUMXSliCQ.from_preset(preset)
+    assert sum(p.numel() for p in model.parameters()) == n_parameters
 
 
 @pytest.mark.parametrize(("variant", "preset"), [("offline", "v2"), ("realtime", "v2-realtime")])

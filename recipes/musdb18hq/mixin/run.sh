@@ -5,7 +5,7 @@
 #   ./run.sh --quick true --tag try                     all stages in minutes, no download
 #
 # Options, as pairs (booleans are true or false):
-#   --stage N           first stage to run: 0 data, 1 training, 2 evaluation
+#   --stage N           first stage to run: 0 data, 1 training, 2 evaluation, 3 publishing
 #   --stop_stage N      last one
 #   --tag NAME          the experiment is exp/train_mixin_<tag>; the same again continues it
 #   --conf NAME         published, quick (local/<conf>.yml), or a YAML file
@@ -20,18 +20,22 @@
 #   --n_tracks N        how many tracks of them
 #   --seconds S         their length
 #   --seed K            their seed
+#   --fast BOOL         score without museval (BSSEval v4), which takes minutes a track; SDR is the
+#                       same; default: true with --quick, else false
 #   --train_options "…" options of train.py: "--epochs 20 --lr 0.0005"
-#   --eval_options "…"  options of eval.py: "--single_model true"
+#   --eval_options "…"  options of eval.py: "--instrumental true --single_model true"
+#   --repo USER/NAME    repository on the Hugging Face Hub, of stage 3
+#   --publish BOOL      publish there; else stage 3 writes the files to <expdir>/publish (dry run)
+#   --trained_on DATA   for the model card: musdb18-hq with --musdb or --download, else procedural
 #   --python PATH       interpreter
 #   --id IDS            devices that CUDA may see: 0,1
 set -e
 set -o pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-SHARED=$HERE/../xumx_slicq # what all recipes of this data set have in common
 
 stage=0
-stop_stage=2
+stop_stage=3
 tag=default
 conf=published
 quick=false
@@ -44,66 +48,35 @@ data_dir=
 n_tracks=
 seconds=
 seed=42
+fast=
 train_options=
 eval_options=
+repo=
+publish=false
+trained_on=
 python=python
 id=${CUDA_VISIBLE_DEVICES-}
 
-. "$SHARED/utils/parse_options.sh"
+. "$HERE/../xumx_slicq/utils/parse_options.sh"
+. "$HERE/../xumx_slicq/utils/stages.sh"
 
 if [[ $quick == true ]]; then
   conf=quick
   n_tracks=${n_tracks:-6}
   seconds=${seconds:-8}
+  fast=${fast:-true}
 fi
-n_tracks=${n_tracks:-64}
-seconds=${seconds:-40}
-
-# Paths are those of the caller. What the recipe writes lies beside it, unless told otherwise.
-absolute() { if [[ -z $1 || $1 == /* ]]; then echo "$1"; else echo "$PWD/$1"; fi; }
-if [[ -z $musdb && $download == true ]]; then musdb=$HERE/data/musdb18hq; fi
-musdb=$(absolute "$musdb")
-expdir=$(absolute "$expdir")
-data_dir=${musdb:-$(absolute "$data_dir")}
+fast=${fast:-false}
 if [[ $conf == *.y*ml ]]; then conf=$(absolute "$conf"); fi
-if [[ $python == */* ]]; then python=$(absolute "$python"); fi
-cd "$HERE"
-
-data_dir=${data_dir:-data/procedural_${n_tracks}x${seconds}s_seed${seed}}
+resolve_paths
 expdir=${expdir:-exp/train_mixin_${tag}}
-logs=$expdir/logs
-mkdir -p "$logs"
 
-if [[ -n $id ]]; then export CUDA_VISIBLE_DEVICES=$id; fi
-# Threads that wait for work by spinning slow each other down wherever cores are shared.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
-
-if [[ $stage -le 0 && $stop_stage -ge 0 ]]; then
-  echo "Stage 0: data in $data_dir"
-  if [[ -z $musdb ]]; then
-    if [[ -f $data_dir/.complete ]]; then
-      echo "already made"
-    else
-      $python -m asteroid_slicq.cli synth "$data_dir" \
-        --tracks "$n_tracks" --seconds "$seconds" --seed "$seed" 2>&1 | tee "$logs/data.log"
-      touch "$data_dir/.complete"
-    fi
-  fi
-  # Its progress bar needs the terminal, so that only what it found goes to the log.
-  $python "$SHARED/local/prepare_data.py" "$data_dir" --download "$download" \
-    --delete_zip "$delete_zip" --subset "$subset" | tee -a "$logs/data.log"
+name=mixin
+if [[ $conf != published ]]; then
+  name=mixin-$(basename "${conf%.y*ml}")
 fi
 
-if [[ $stage -le 1 && $stop_stage -ge 1 ]]; then
-  echo "Stage 1: training in $expdir"
-  # shellcheck disable=SC2086
-  $python train.py --conf "$conf" --exp_dir "$expdir" --data_dir "$data_dir" $train_options \
-    2>&1 | tee -a "$logs/train.log"
-fi
-
-if [[ $stage -le 2 && $stop_stage -ge 2 ]]; then
-  echo "Stage 2: evaluation of $expdir/best_model.pth"
-  # shellcheck disable=SC2086
-  $python eval.py --exp_dir "$expdir" --data_dir "$data_dir" $eval_options \
-    2>&1 | tee "$logs/eval.log"
-fi
+check_settings conf published "$conf"
+check_musdb
+prepare_machine
+run_stages --conf "$conf" "${name//_/-}"

@@ -5,119 +5,23 @@ plot ``results.png`` and, in ``eval/<model>/``, files for each track. The same c
 stopped goes on with the tracks that are left.
 """
 
+import quiet  # noqa: F401 - first: some of what it leaves out is said by the imports
+
+# isort: split
 import argparse
-import sys
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
-import torch
-from asteroid.utils.parser_utils import str2bool_arg
-
-from asteroid_slicq.evaluation import has_oracle
-from asteroid_slicq.evaluation_pool import EvaluationError, score_tracks
-from asteroid_slicq.evaluation_records import (
-    CSDR,
-    MODEL,
-    Evaluation,
-    fingerprint,
-    json_text,
-    write_whole,
-)
-from asteroid_slicq.pretrained import load_model
-from asteroid_slicq.score_plot import plot_scores
-from asteroid_slicq.score_report import Report
-from asteroid_slicq.truth import find_true_tracks
+from scoring import evaluate, load, make_parser, run
 
 
 def main(args: argparse.Namespace) -> None:
     """Score every track of the split, then all of them together."""
-    if not args.fast and find_spec("museval") is None:
-        raise ValueError("museval is not installed: pip install museval, or --fast true")
-    if args.n_threads:
-        torch.set_num_threads(args.n_threads)
-    exp_dir = Path(args.exp_dir)
-    model: Any = load_model(args.model_path or exp_dir / "best_model.pth").to(args.device)
-    rate = float(model.sample_rate)
-    tracks = find_true_tracks(args.data_dir, args.split, model.sources, rate)[: args.n_tracks]
-    for track in tracks:
-        if track.missing:
-            print(f"{track.name}: no file of {', '.join(track.missing)}, taken as silent")
-    if args.oracle and not has_oracle(model):
-        print(f"no oracle: a {type(model).__name__} has no transform")
-    evaluation = Evaluation(
-        root=exp_dir / "eval",
-        split=args.split,
-        sources=tuple(model.sources),
-        sample_rate=rate,
-        model=fingerprint(model),
-        segment_s=args.segment_s,
-        oracle=args.oracle and has_oracle(model),
-        museval=not args.fast,
-    )
-    print(f"scores of tracks go to {evaluation.folder}", flush=True)
-    scores = {}
-    for scored in score_tracks(evaluation, model, tracks, args.n_workers):
-        scores[scored.track.name] = scored.scores
-        sdr = "  ".join(f"{s} {v:6.2f}" for s, v in scored.scores[MODEL][CSDR].items())
-        took = "done before" if scored.seconds is None else f"{scored.seconds:.1f} s"
-        print(f"{len(scores)}/{len(tracks)} {scored.track.name}: {sdr}  {took}", flush=True)
-
-    in_order = {track.name: scores[track.name] for track in tracks}
-    report = Report(exp_dir.resolve().name, args.split, evaluation.sources, in_order)
-    write_whole(exp_dir / "metrics.json", json_text(report.as_json()))
-    write_whole(exp_dir / "results.md", report.as_markdown())
-    print("\n" + report.as_markdown().partition("## All measures")[0])
-    print(report.as_text())
-    draw(report, exp_dir / "results.png")
-
-
-def draw(report: Report, path: Path) -> None:
-    """The box plot; a sentence where matplotlib is missing."""
-    values = {
-        kind: {
-            source: [
-                track[kind][report.headline if kind == MODEL else CSDR][source]
-                for track in report.tracks.values()
-            ]
-            for source in report.columns[1:]
-        }
-        for kind in report.summary
-    }
-    try:
-        figure = plot_scores(values, title=report.title)
-    except ValueError as error:
-        print(f"no box plot: {error}")
-    else:
-        figure.savefig(path)
+    evaluate(args, load(args))
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Score a trained model on whole tracks.")
-    parser.add_argument("--exp_dir", required=True, help="folder of the experiment")
-    parser.add_argument("--data_dir", required=True, help="holds <split>/<track>/<source>.wav")
-    parser.add_argument("--model_path", help="default: best_model.pth of the experiment")
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--n_tracks", type=int, help="only the first ones")
-    parser.add_argument("--segment_s", type=float, default=10.0, help="of the separation")
-    parser.add_argument("--oracle", type=str2bool_arg, default=True)
-    parser.add_argument(
-        "--fast", type=str2bool_arg, default=False, help="without museval: cSDR and uSDR alone"
-    )
-    parser.add_argument(
-        "--n_workers",
-        type=int,
-        help="tracks scored side by side, in processes of one thread each; 0: in this one; "
-        "default: what processors and memory allow",
-    )
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--n_threads", type=int, help="of torch in this process")
-    return parser.parse_args(arguments)
+    return make_parser("Score a trained model on whole tracks.").parse_args(arguments)
 
 
 if __name__ == "__main__":
-    try:
-        main(parse())
-    except (EvaluationError, ValueError, OSError) as error:
-        sys.exit(f"eval.py: {error}")
+    run(lambda: main(parse()))

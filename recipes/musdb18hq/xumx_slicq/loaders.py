@@ -1,12 +1,12 @@
 """Which segments a training sees, in which order, on how many processes."""
 
+from collections.abc import Sequence
 from typing import Any
 
-import configuration
 import torch
+from configuration import Configuration
 from torch.utils.data import DataLoader, DistributedSampler
 
-from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.data import EpochSampler, TrainingSegments, ValidationSegments
 from asteroid_slicq.tracks import Track
 
@@ -46,32 +46,32 @@ class ResumableLoader(DataLoader):
 
 
 def make_datasets(
-    conf: configuration.Configuration,
-    model: XUMXSliCQ,
+    conf: Configuration,
     train_tracks: list[Track],
     valid_tracks: list[Track],
+    stems: Sequence[str],
+    length_samples: int,
 ) -> tuple[TrainingSegments, ValidationSegments]:
     """Random segments to train on and fixed ones to validate on."""
     data = conf["data"]
-    length_samples = round(data["segment_s"] * model.sample_rate)
     train_set = TrainingSegments(
         train_tracks,
-        model.sources,
+        stems,
         length_samples,
         samples_per_track=data["samples_per_track"],
         random_mix=data["random_mix"],
         gain=(data["gain_min"], data["gain_max"]),
-        swap_channels=data["swap_channels"],
+        swap_channels=data.get("swap_channels", 0.0),  # not where they are mixed down
         seed=conf["training"]["seed"],
     )
     valid_set = ValidationSegments(
-        valid_tracks, model.sources, length_samples, data["validation_segments"] or None
+        valid_tracks, stems, length_samples, data["validation_segments"] or None
     )
     return train_set, valid_set
 
 
 def make_loaders(
-    conf: configuration.Configuration,
+    conf: Configuration,
     train_set: TrainingSegments,
     valid_set: ValidationSegments,
     n_processes: int,

@@ -58,6 +58,7 @@ python=python
 id=${CUDA_VISIBLE_DEVICES-}
 
 . "$HERE/utils/parse_options.sh"
+. "$HERE/utils/stages.sh"
 
 if [[ $quick == true ]]; then
   model=quick
@@ -65,83 +66,13 @@ if [[ $quick == true ]]; then
   seconds=${seconds:-8}
   fast=${fast:-true}
 fi
-n_tracks=${n_tracks:-64}
-seconds=${seconds:-40}
 fast=${fast:-false}
-
-# Paths are those of the caller. What the recipe writes lies beside it, unless told otherwise.
-absolute() { if [[ -z $1 || $1 == /* ]]; then echo "$1"; else echo "$PWD/$1"; fi; }
-if [[ -z $musdb && $download == true ]]; then musdb=$HERE/data/musdb18hq; fi
-musdb=$(absolute "$musdb")
-expdir=$(absolute "$expdir")
-data_dir=${musdb:-$(absolute "$data_dir")}
 if [[ $model == *.y*ml ]]; then model=$(absolute "$model"); fi
-if [[ $python == */* ]]; then python=$(absolute "$python"); fi
-cd "$HERE"
+resolve_paths
+name=$(basename "${model%.y*ml}")
+expdir=${expdir:-exp/train_${name}_${tag}}
 
-data_dir=${data_dir:-data/procedural_${n_tracks}x${seconds}s_seed${seed}}
-expdir=${expdir:-exp/train_$(basename "${model%.y*ml}")_${tag}}
-logs=$expdir/logs
-if [[ $model != v2 && ! -f $model && ! -f local/$model.yml ]]; then
-  echo "--model must be v2, the name of a file in local/, or a YAML file, got $model" >&2
-  exit 1
-fi
-if [[ -n $musdb && $download != true && ! -d $musdb/train ]]; then
-  echo "no folder $musdb/train: --musdb must name the tree of MUSDB18-HQ" >&2
-  exit 1
-fi
-mkdir -p "$logs"
-
-if [[ -n $id ]]; then export CUDA_VISIBLE_DEVICES=$id; fi
-# Threads that wait for work by spinning slow each other down wherever cores are shared.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
-
-if [[ $stage -le 0 && $stop_stage -ge 0 ]]; then
-  echo "Stage 0: data in $data_dir"
-  if [[ -z $musdb ]]; then
-    if [[ -f $data_dir/.complete ]]; then
-      echo "already made"
-    else
-      $python -m asteroid_slicq.cli synth "$data_dir" \
-        --tracks "$n_tracks" --seconds "$seconds" --seed "$seed" 2>&1 | tee "$logs/data.log"
-      touch "$data_dir/.complete"
-    fi
-  fi
-  # Its progress bar needs the terminal, so that only what it found goes to the log.
-  $python local/prepare_data.py "$data_dir" --download "$download" --delete_zip "$delete_zip" \
-    --subset "$subset" | tee -a "$logs/data.log"
-fi
-
-if [[ $stage -le 1 && $stop_stage -ge 1 ]]; then
-  echo "Stage 1: training in $expdir"
-  errors=/dev/stdout
-  if [[ -t 2 ]]; then errors=/dev/tty; fi # the progress bar; a log gets lines of text
-  # shellcheck disable=SC2086
-  $python train.py --model "$model" --exp_dir "$expdir" --data_dir "$data_dir" $train_options \
-    2>"$errors" | tee -a "$logs/train.log"
-fi
-
-if [[ $stage -le 2 && $stop_stage -ge 2 ]]; then
-  echo "Stage 2: evaluation of $expdir/best_model.pth"
-  # shellcheck disable=SC2086
-  $python eval.py --exp_dir "$expdir" --data_dir "$data_dir" --fast "$fast" $eval_options \
-    2>&1 | tee "$logs/eval.log"
-fi
-
-if [[ $stage -le 3 && $stop_stage -ge 3 ]]; then
-  if [[ -z $trained_on ]]; then
-    if [[ -n $musdb ]]; then trained_on=musdb18-hq; else trained_on=procedural; fi
-  fi
-  name=$(basename "${model%.y*ml}")
-  options=(--repo "${repo:-user/xumx-slicq-${name//_/-}}" --trained-on "$trained_on"
-    --metrics "$expdir/metrics.json")
-  if [[ $publish == true ]]; then
-    [[ -n $repo ]] || { echo "--publish true needs --repo USER/NAME" >&2; exit 1; }
-    echo "Stage 3: publishing as $repo"
-  else
-    echo "Stage 3: the files to publish, in $expdir/publish"
-    options+=(--dry-run -o "$expdir/publish" --overwrite)
-  fi
-  $python -m asteroid_slicq.cli publish "$expdir/best_model.pth" "${options[@]}" \
-    2>&1 | tee "$logs/publish.log"
-fi
+check_settings model v2 "$model"
+check_musdb
+prepare_machine
+run_stages --model "$model" "xumx-slicq-${name//_/-}"

@@ -3,22 +3,20 @@
 The same command again continues a run that was interrupted.
 """
 
-import json
+import quiet  # noqa: F401 - first: some of what it leaves out is said by the imports
+
+# isort: split
 import logging
-import os
-import sys
 from pathlib import Path
+from typing import Any
 
 import configuration
-import pytorch_lightning as pl
-import torch
-import yaml
+import experiment
 from asteroid.engine.optimizers import make_optimizer
-from checkpoints import LAST, BestAndLast, write_whole
 from loaders import make_datasets, make_loaders
 from system import XUMXSystem
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from trainer import make_trainer
+from trainer import choose_strategy, choose_sync_batchnorm, make_trainer
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.data import TrainingSegments, ValidationSegments
@@ -31,26 +29,22 @@ log = logging.getLogger("train")
 
 def main(conf: configuration.Configuration) -> None:
     """Train, resume or, if nothing is left to do, only write the results again."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    exp_dir = Path(conf["main_args"]["exp_dir"])
-    exp_dir.mkdir(parents=True, exist_ok=True)
-    write_text(exp_dir / "conf.yml", yaml.safe_dump(conf, sort_keys=False))
-    pl.seed_everything(conf["training"]["seed"], workers=True)
-    if conf["run"]["n_threads"]:
-        torch.set_num_threads(conf["run"]["n_threads"])
-
+    exp_dir = experiment.begin(conf)
     model = make_model(conf)
     if not conf["training"]["wiener_in_training"]:
         model.wiener_iterations = 0
     train_tracks, valid_tracks = read_tracks(conf, model)
-    train_set, valid_set = make_datasets(conf, model, train_tracks, valid_tracks)
-    resumed = exp_dir / "checkpoints" / LAST
+    length_samples = round(conf["data"]["segment_s"] * model.sample_rate)
+    train_set, valid_set = make_datasets(
+        conf, train_tracks, valid_tracks, model.sources, length_samples
+    )
     statistics = read_statistics(conf, model, train_set, exp_dir)
-    if statistics is not None and not resumed.is_file():
+    if statistics is not None and experiment.last_checkpoint(exp_dir) is None:
         model.set_input_statistics(statistics.mean, statistics.std)
 
     loss = make_loss(conf, model, statistics)
-    trainer = make_trainer(conf, exp_dir, model, loss)
+    strategy, sync_batchnorm = choose_strategy(conf, model, loss), choose_sync_batchnorm(conf)
+    trainer = make_trainer(conf, exp_dir, strategy, sync_batchnorm)
     n_processes = trainer.num_devices * trainer.num_nodes
     system = make_system(conf, model, loss, train_set, valid_set, n_processes)
     log.info(
@@ -59,11 +53,11 @@ def main(conf: configuration.Configuration) -> None:
         len(valid_tracks),
         sum(p.numel() for p in model.parameters() if p.requires_grad),
     )
-    if resumed.is_file():
-        log.info("continuing from %s", resumed)
-    trainer.fit(system, ckpt_path=resumed if resumed.is_file() else None, weights_only=True)
+    experiment.fit(trainer, system, exp_dir)
     if trainer.is_global_zero:
-        write_results(conf, trainer, system, exp_dir)
+        best: Any = experiment.read_best(trainer, system, exp_dir)
+        best.wiener_iterations = make_model(conf).wiener_iterations
+        experiment.write_model(best, exp_dir)
 
 
 def make_model(conf: configuration.Configuration) -> XUMXSliCQ:
@@ -135,31 +129,6 @@ def make_system(
         scheduler=scheduler,
         config=conf,
     )
-
-
-def write_results(
-    conf: configuration.Configuration, trainer: pl.Trainer, system: XUMXSystem, exp_dir: Path
-) -> None:
-    """Write the list of the best checkpoints and, as a model of Asteroid, the very best."""
-    checkpoint = trainer.checkpoint_callback
-    assert isinstance(checkpoint, BestAndLast)
-    if not checkpoint.best_model_path:
-        raise SystemExit("the training ended before its first step: there is no model to write")
-    scores = {path: score.item() for path, score in checkpoint.best_k_models.items()}
-    write_text(exp_dir / "best_k_models.json", json.dumps(scores, indent=0))
-    best = exp_dir / "checkpoints" / Path(checkpoint.best_model_path).name
-    system.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
-    system.cpu()
-    system.model.wiener_iterations = make_model(conf).wiener_iterations
-    write_whole(system.model.serialize(), exp_dir / "best_model.pth")
-    log.info("best model: %s (val_loss %.5f)", best.name, checkpoint.best_model_score)
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a text file as a whole or not at all; several processes may be at it."""
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    partial.replace(file)
 
 
 if __name__ == "__main__":

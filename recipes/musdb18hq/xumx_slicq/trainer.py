@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import configuration
 import pytorch_lightning as pl
 import torch
 from callbacks import (
@@ -16,6 +15,7 @@ from callbacks import (
     ProgressBar,
 )
 from checkpoints import LAST, BestAndLast, WholeFiles, WithinEpochs, steps_done
+from configuration import Configuration
 from previews import Previews
 from pytorch_lightning.callbacks import Callback, Timer
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -26,9 +26,16 @@ from asteroid_slicq.losses import XUMXLoss
 
 
 def make_trainer(
-    conf: configuration.Configuration, exp_dir: Path, model: XUMXSliCQ, loss: XUMXLoss
+    conf: Configuration, exp_dir: Path, strategy: str, sync_batchnorm: bool = False
 ) -> pl.Trainer:
-    """The trainer with everything a run keeps: checkpoints, logs, budget, averages."""
+    """The trainer with everything a run keeps: checkpoints, logs, budget, averages.
+
+    Args:
+        conf: its settings; a recipe without schedules, averages or previews has none of these.
+        exp_dir: folder of the experiment.
+        strategy: how processes work together, as Lightning names it.
+        sync_batchnorm: whether batch statistics are those of all of them.
+    """
     training, run = conf["training"], conf["run"]
     plugins: list[Any] = [WholeFiles()]
     if SLURMEnvironment.detect():
@@ -43,8 +50,8 @@ def make_trainer(
         accelerator=run["accelerator"],
         devices=run["devices"],
         num_nodes=run["num_nodes"],
-        strategy=choose_strategy(conf, model, loss),
-        sync_batchnorm=choose_sync_batchnorm(conf),
+        strategy=strategy,
+        sync_batchnorm=sync_batchnorm,
         deterministic="warn" if run["deterministic"] else None,
         precision=run["precision"],
         accumulate_grad_batches=training["accumulate"],
@@ -61,17 +68,17 @@ def make_trainer(
     )
 
 
-def make_callbacks(conf: configuration.Configuration, exp_dir: Path, bar: bool) -> list[Callback]:
+def make_callbacks(conf: Configuration, exp_dir: Path, bar: bool) -> list[Callback]:
     """Callbacks in the order they act in: what keeps checkpoints comes after what it keeps."""
     training, run = conf["training"], conf["run"]
     budget = training["max_time_s"]
     timer = Timer(timedelta(seconds=budget) if budget else None)
     callbacks: list[Callback] = [timer]
-    if training["schedule"] == "cosine":
+    if training.get("schedule") == "cosine":
         callbacks.append(CosineSchedule(training["warmup_steps"], timer))
-    if training["ema_decay"]:
+    if training.get("ema_decay"):
         callbacks.append(AveragedWeights(training["ema_decay"]))
-    if run["preview_epochs"]:
+    if run.get("preview_epochs"):
         callbacks.append(Previews(run["preview_epochs"]))
     callbacks.append(PlainProgress(run["log_every_s"]))
     if bar:
@@ -82,7 +89,7 @@ def make_callbacks(conf: configuration.Configuration, exp_dir: Path, bar: bool) 
     return [*callbacks, BestAndLast(exp_dir / "checkpoints")]
 
 
-def choose_strategy(conf: configuration.Configuration, model: XUMXSliCQ, loss: XUMXLoss) -> str:
+def choose_strategy(conf: Configuration, model: XUMXSliCQ, loss: XUMXLoss) -> str:
     """Lightning's own choice, unless several processes train a model of idle parameters."""
     run = conf["run"]
     if run["strategy"] != "auto" or (str(run["devices"]) == "1" and run["num_nodes"] == 1):
@@ -90,7 +97,7 @@ def choose_strategy(conf: configuration.Configuration, model: XUMXSliCQ, loss: X
     return "ddp_find_unused_parameters_true" if idle_parameters(model, loss) else "auto"
 
 
-def choose_sync_batchnorm(conf: configuration.Configuration) -> bool:
+def choose_sync_batchnorm(conf: Configuration) -> bool:
     """Whether batch statistics are those of all processes, which only GPUs can do."""
     run = conf["run"]
     if run["sync_batchnorm"] and (run["accelerator"] == "cpu" or not torch.cuda.is_available()):
