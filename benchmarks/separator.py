@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -187,6 +188,7 @@ def time_compiled(repetitions: int) -> None:
     """Seconds for one segment of 10 s with and without ``torch.compile``, of every network."""
     # Every block is a shape of its own; by default, torch.compile gives up after 8 of them.
     torch._dynamo.config.recompile_limit = 128
+    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # what an earlier run compiled
     mix = song(10)[None]
     rows = []
     for name in ("V2 realtime", "V1, mix phase"):

@@ -141,7 +141,8 @@ def main() -> None:
 
 `python benchmarks/together.py` on {report.machine()}:
 the two inner layers of V2, whose weights have one shape in all blocks with as many bins, block by
-block and as one layer. Minima.
+block and as one layer. Minima. The package runs songs and training block by block, streams
+together.
 
 {report.table(header, rows)}
 """,
