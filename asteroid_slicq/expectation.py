@@ -99,7 +99,25 @@ _ACTION = torch.stack(
         )
     ]
 )
-_SHARE = torch.tensor([[1.0], [1.0], [0.5], [0.5]])  # c stands in these twice
+_CONSTANTS = {
+    "action": _ACTION,
+    "shared": _ACTION * torch.tensor([[1.0], [1.0], [0.5], [0.5]]),  # c stands in these twice
+    "unit": torch.kron(_ONE, _I),
+}
+
+
+def _constant(name: str, like: Tensor) -> Tensor:
+    """One of them where it is needed; a copy each time would wait for a GPU."""
+    if like.device.type == "cpu" or torch.compiler.is_compiling():
+        return _CONSTANTS[name].to(like)
+    key = name, like.device, like.dtype
+    if key not in _ELSEWHERE:
+        with torch.inference_mode(False):
+            _ELSEWHERE[key] = _CONSTANTS[name].to(like)
+    return _ELSEWHERE[key]
+
+
+_ELSEWHERE: dict[tuple[str, torch.device, torch.dtype], Tensor] = {}
 
 
 class _StereoEM(torch.autograd.Function):
@@ -199,7 +217,7 @@ def _moments(y: Tensor) -> _Moments:
     for part in (im0, re1, im1):
         power.addcmul_(part, part)
     products = (y @ y.mT).flatten(-2)
-    sums = products @ (_ACTION * _SHARE).to(y).mT
+    sums = products @ _constant("shared", y).mT
     return _Moments(power.mul_(0.5), sums)
 
 
@@ -234,7 +252,7 @@ def _model_of(moments: _Moments, mix: Tensor, floor: Tensor, ridge: Tensor) -> _
     power = moments.power
     weight = floor + power.sum(-1)
     entries = moments.sums / weight.unsqueeze(-1)  # of R_j = [[r, c], [c̄, s]]
-    spatial = (entries @ _ACTION.to(mix)).unflatten(-1, (4, 4))
+    spatial = (entries @ _constant("action", mix)).unflatten(-1, (4, 4))
     a, d, re_b, im_b = (entries.mT @ power).unbind(2)  # C = Σ_j P_j·R_j + √ε·I = [[a, b], [b̄, d]]
 
     # Without √ε the determinant is not negative, with it it is larger by √ε·(a + d) + ε: a sum of
@@ -276,7 +294,7 @@ def _backward_step(gradient: Tensor, y: Tensor, model: _Model) -> tuple[Tensor, 
     of_weight = -(of_spatial * spatial).sum((-2, -1))
 
     # On the four rows y yᴴ is y yᵀ + Iy (Iy)ᵀ, where I multiplies by the imaginary unit.
-    unit = torch.kron(_ONE, _I).to(y)
+    unit = _constant("unit", y)
     symmetric = of_spatial + of_spatial.mT
     of_y = (symmetric + unit.mT @ symmetric @ unit) @ y
     return of_y.addcmul_((of_power + of_weight.unsqueeze(-1)).unsqueeze(3), y), u
@@ -303,9 +321,10 @@ def _mask_rows(masks: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _as_complex(rows: Tensor, shape: torch.Size) -> Tensor:
     """Shape: ``(batch, freq, source, 4, frame)`` → ``(batch, source, 2, ..., frame)``."""
-    out = torch.empty(shape, dtype=rows.dtype.to_complex(), device=rows.device)
-    _write(rows, out)
-    return out
+    real, imaginary = rows.unflatten(3, (2, 2)).unbind(4)
+    parts = torch.complex(real, imaginary).view(shape[0], *shape[3:-1], *shape[1:3], shape[-1])
+    n = parts.ndim
+    return parts.permute(0, n - 3, n - 2, *range(1, n - 3), n - 1)
 
 
 def _write(rows: Tensor, out: Tensor) -> None:

@@ -99,8 +99,7 @@ class BlockMatrices:
         x = layer(F.pad(x, (0, 0, 0, 0, 1, 1)), self.decode_outer, 2, 1)
         x = x[:, :, : 2 * n_slices].unflatten(-1, (self.n_channels, self.half))
         x = rearrange(x, "j (b f) (s n) 1 c h -> b j c f s n h", b=batch, n=2)
-        masks = torch.sigmoid(x, out=x.new_empty(x.shape)).flatten(-2)
-        return masks.to(magnitudes.dtype)
+        return x.contiguous().sigmoid_().flatten(-2).to(magnitudes.dtype)
 
 
 def layer(x: Tensor, weight_and_bias: tuple[Tensor, Tensor], n_frames: int, n_bins: int) -> Tensor:

@@ -9,7 +9,7 @@ dense convolution. A kernel of M coefficients that hops by M/2 is a kernel of 2 
 of M/2 coefficients seen as channels, which turns 70 thin strided convolutions into matrix products.
 Processors compute these convolutions, the transposed above all, up to twice as fast when the
 channels are last in memory; the backward pass gains nothing by it. Where a kernel covers one bin,
-as in all but three blocks, and no gradient is asked for, they multiply matrices faster still.
+as in all but three blocks, they multiply matrices faster still, once these are laid out.
 """
 
 from __future__ import annotations
@@ -116,18 +116,24 @@ class BlockNetwork(nn.Module):
         return magnitudes
 
     def runs_as_matrices(self, device: torch.device) -> bool:
-        """Whether products of matrices are faster than the convolutions, without a gradient."""
+        """Whether products of matrices are the same as the convolutions, and faster."""
         one_bin = self.encode_outer.kernel_size[0] == 1
-        return one_bin and device.type == "cpu" and not self.training
+        return one_bin and device.type == "cpu" and not any(m.training for m in self.modules())
+
+    def __getstate__(self) -> dict[str, object]:
+        """All but what :func:`fixed_weights` laid out, which a copy would keep for ever."""
+        return {**self.__dict__, "matrices": None}
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """Masks of all targets, see the class."""
+        matrices = self.matrices
         if (
-            self.runs_as_matrices(magnitudes.device)
+            matrices is not None
+            and self.runs_as_matrices(magnitudes.device)
             and not torch.compiler.is_compiling()
             and not needs_gradient(magnitudes, *self.parameters())
         ):
-            return (self.matrices or BlockMatrices(self)).masks(magnitudes)
+            return matrices.masks(magnitudes)
         # b batch, j source, c channel, f freq, s slice, t time, n half-slices, h half of a slice
         n_slices, width = magnitudes.shape[-2:]
         half, last = width // 2, runs_channels_last(self, magnitudes)

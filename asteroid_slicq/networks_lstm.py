@@ -32,7 +32,7 @@ class RecurrentBlockNetwork(nn.Module):
     convolutions and the LSTMs of all targets are one, see :class:`GroupedLSTM`.
 
     Steps follow one another by the thousand, which leaves little to do side by side: on a CPU
-    version 2 takes some ten times as long with them as with convolutions.
+    version 2 takes some fifteen times as long with them as with convolutions.
 
     Args:
         n_bins: bins of the block.

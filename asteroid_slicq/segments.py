@@ -72,7 +72,7 @@ def process_in_segments(
         buffer = np.concatenate(pieces, axis=-1)
         is_last = n_held <= size
         estimate = process(buffer[..., :size])
-        if tail is not None:
+        if tail is not None and overlap:
             yield tail * (1 - weight) + estimate[..., :overlap] * weight
         begin, end = 0 if tail is None else overlap, None if is_last else hop
         if estimate[..., begin:end].size:
@@ -80,7 +80,6 @@ def process_in_segments(
         if is_last:
             return
         tail = estimate[..., hop:].copy()
-        del estimate  # before the next one is made
         # Longer than the overlap, so that the next segment covers all of the tail.
         pieces, n_held = [buffer[..., hop:]], n_held - hop
 

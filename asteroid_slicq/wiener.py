@@ -25,7 +25,7 @@ from asteroid_slicq.recompute import needs_gradient
 _EPS = float(torch.finfo(torch.float32).eps)
 _SCALE_FACTOR = 10.0
 _CHUNK = {"cpu": 2**15}  # bins × frames at a time, so that what is in between stays in the cache
-_CHUNK_ELSEWHERE = 2**23
+_CHUNK_ELSEWHERE = 2**21
 
 
 def apply_mix_phase(masks: Tensor, mix: Tensor) -> Tensor:
@@ -223,8 +223,15 @@ def filter_masked(
         - output: ``(batch, source, channel, freq, ...)``, complex
 
     Raises:
-        ValueError: as :func:`wiener_em`.
+        ValueError: as :func:`wiener_em`; for masks that are complex.
     """
+    if masks.is_complex():
+        raise ValueError(f"masks must be real, got {masks.dtype}")
+    if masks[:, 0].shape != mix.shape:
+        raise ValueError(
+            "masks must be (batch, source, channel, freq, ...) and mix the same without source, "
+            f"got {tuple(masks.shape)} and {tuple(mix.shape)}"
+        )
     if iterations == 0 or mix.numel() == 0 or needs_gradient(masks, mix):
         return wiener_em(apply_mix_phase(masks, mix), mix, iterations, window_frames, eps)
     _check_options(iterations, window_frames, eps)
@@ -254,7 +261,7 @@ def _filter_block(
     n_frames = x.shape[-1]
     window = min(window or n_frames, n_frames)
     eps = _machine_eps(mix) if eps is None else eps
-    dtype = torch.promote_types(y.dtype, x.dtype)
+    dtype = y.dtype if y.is_complex() else torch.promote_types(y.dtype, x.dtype)
     out = None if needs_gradient(y, x) else torch.empty_like(y, dtype=dtype)
     parts = []
     whole = n_frames // window * window  # windows of one length go together

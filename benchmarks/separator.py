@@ -3,7 +3,8 @@
 ``pip install openunmix "asteroid-slicq[onnx]"``, then ``python benchmarks/separator.py`` prints the
 table and writes it to docs/benchmarks.md, in ten minutes. ``--seconds 20`` is quicker and writes
 nothing. ``--lstm`` measures the recurrent networks instead, which take long, and ``--compile`` what
-``torch.compile`` makes of the convolutions, which takes longer still.
+``torch.compile`` makes of the convolutions, which takes longer still; ``--stages`` where V2 spends
+its time.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from asteroid_slicq import MiXiN, SeparatorStream, XUMXSliCQ
 from asteroid_slicq.export import export_onnx
 from asteroid_slicq.onnx_runtime import OnnxSeparator
+from asteroid_slicq.postfilter import wiener_on_block
 from asteroid_slicq.separator import separate as separate_with
 
 SAMPLE_RATE = 44100
@@ -228,6 +230,52 @@ model as it is, whose weights are laid out beforehand as for a song. Minima.
     )
 
 
+def time_stages(repetitions: int) -> None:
+    """Milliseconds for a second of audio that V2 spends in each stage of a segment of 15 s."""
+    seconds, rows = 15, []
+    for name in ("V2 realtime", "V2 offline"):
+        model, mix = cast(XUMXSliCQ, MODELS[name]()), song(15)[None]
+        n_iterations = model.wiener_iterations
+        with torch.inference_mode(), model.fixed_weights():
+            blocks = model.transform(mix)
+            magnitudes = [block.abs() for block in blocks]
+            masks = [network(x) for network, x in zip(model.blocks, magnitudes, strict=True)]
+            sources = model.estimate_from_coefficients(blocks).coefficients
+
+            def networks(model=model, magnitudes=magnitudes) -> None:
+                for network, x in zip(model.blocks, magnitudes, strict=True):
+                    network(x)
+
+            def filtered(masks=masks, blocks=blocks, n=n_iterations) -> None:
+                for mask, block in zip(masks, blocks, strict=True):
+                    wiener_on_block(mask, block, n)
+
+            def inverse(model=model, sources=sources) -> object:
+                return model.transform.inverse(sources, length=seconds * SAMPLE_RATE)
+
+            runs = {
+                "all": lambda m=model, x=mix: m(x),
+                "transform": lambda m=model, x=mix: m.transform(x),
+                "magnitudes": lambda b=blocks: [block.abs() for block in b],
+                "networks": networks,
+                "phase of the mix, Wiener-EM": filtered,
+                "inverse": inverse,
+            }
+            timed = report.time_side_by_side(runs, repetitions)
+        rows.append([name, *(f"{1e3 * best / seconds:.1f}" for best, _ in timed.values())])
+        print(*rows[-1], sep="\t", flush=True)
+    report.write_section(
+        "stages",
+        f"""## Where V2 spends its time
+
+`python benchmarks/separator.py --stages` on {report.machine()}:
+milliseconds for a second of stereo, in a segment of {seconds} s. Minima.
+
+{report.table(["model", *runs], rows)}
+""",
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
@@ -236,10 +284,14 @@ def main() -> None:
     parser.add_argument("--lstm", action="store_true")
     parser.add_argument("--peak", metavar="MODEL")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--stages", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.peak:
         print_peak(args.peak, args.seconds)
+        return
+    if args.stages:
+        time_stages(args.repetitions)
         return
     if args.compile:
         time_compiled(args.repetitions)

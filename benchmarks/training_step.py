@@ -202,6 +202,9 @@ def main() -> None:
         "V2", "device", "straightforward, s", "ours, s", "faster", "straightforward, MiB",
         "ours, MiB",
     ]  # fmt: skip
+    gpu = (
+        "" if torch.cuda.is_available() else "No GPU was at hand; where one is, it has rows, too.\n"
+    )
     report.write_section(
         "training step",
         f"""## A training step
@@ -210,7 +213,7 @@ def main() -> None:
 of xumx-sliCQ V2 for 4 × 2 s of stereo stems, beside the same network with one plain `Sequential` a
 block and target, complex-matrix Wiener-EM and a loop over combinations; taking turns, minima. Both
 use this package's transform and reach the same loss. Peak memory is that above the model's.
-
+{gpu}
 {report.table(header, rows)}
 """,
     )

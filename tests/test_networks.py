@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -25,9 +27,9 @@ def test_equals_strided_convolutions_for_each_target(n_bins, width, n_slices, ca
             norm.running_var.uniform_(0.5, 2)
     network.eval()
     x = torch.rand(2, 2, n_bins, n_slices, width, dtype=torch.float64)
-    masks = network(x)  # with a gradient: as convolutions
+    masks = network(x)
     assert masks.shape == (2, 3, 2, n_bins, n_slices, width)
-    with torch.no_grad():  # as matrices, where the kernel covers one bin
+    with torch.no_grad(), fixed_weights(network):  # as matrices, where the kernel covers one bin
         torch.testing.assert_close(network(x), masks, rtol=0, atol=1e-10)
 
     def norm(h, layer, j):
@@ -75,7 +77,7 @@ def test_short_inputs_are_padded(n_slices, causal):
     masks = network(x)
     assert masks.shape == (1, 4, 2, 2, n_slices, 8)
     assert ((masks > 0) & (masks < 1)).all()
-    with torch.no_grad():
+    with torch.no_grad(), fixed_weights(network):
         torch.testing.assert_close(network(x), masks)
 
 
@@ -100,11 +102,40 @@ def test_fixed_weights_are_laid_out_once_and_let_go(monkeypatch):
             raise KeyError
         blocks[0].decode_outer.bias.fill_(9.0)
         assert blocks[0](inputs[0]).min() > 0.9
-        model.train()
+        n_before = len(laid_out)
+        blocks[1].norm_encode_inner.train()
+        blocks[0].train()
         with fixed_weights(model):  # nothing is laid out for training
-            assert not torch.equal(blocks[0](inputs[0]), blocks[0].eval()(inputs[0]))
+            assert len(laid_out) == n_before
 
 
+def test_a_copy_of_fixed_weights_may_change():
+    network, x = BlockNetwork(2, 8).eval(), torch.rand(1, 2, 2, 3, 8)
+    with fixed_weights(network):
+        copied = copy.deepcopy(network)
+    with torch.no_grad():
+        copied.decode_outer.bias.fill_(9.0)
+        assert copied(x).min() > 0.9
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:FutureWarning")  # what torch itself calls
+def test_fixed_weights_know_gradients_vmap_and_jvp():
+    torch.manual_seed(0)
+    network, x = BlockNetwork(2, 8).eval().requires_grad_(False), torch.rand(3, 2, 2, 4, 8)
+    expected, tangent = network(x), torch.rand(3, 2, 2, 4, 8)
+    _, derivative = torch.func.jvp(network, (x,), (tangent,))
+    with fixed_weights(network):
+        mapped = torch.func.vmap(lambda x: network(x[None])[0])(x)
+        masks, same = torch.func.jvp(network, (x,), (tangent,))
+        leaf = x.clone().requires_grad_()
+        assert network(leaf).sum().backward() is None
+    torch.testing.assert_close(mapped, expected)
+    torch.testing.assert_close(masks, expected)
+    torch.testing.assert_close(same, derivative)
+    assert leaf.grad.abs().max() > 0
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:FutureWarning")  # what torch itself calls
 @pytest.mark.parametrize("n_bins", [1, 12])
 def test_compiled_network_computes_the_same(n_bins):
     torch.manual_seed(0)

@@ -134,9 +134,10 @@ def test_silence_and_training_mode_stay():
 
 @pytest.mark.parametrize("rate", [8000, 22050, 32000, 48000, 96000])
 @pytest.mark.parametrize("n_frames", [1, 2, 4999, 30_001])
-def test_other_rates_come_back_in_time_and_length(rate, n_frames):
+@pytest.mark.parametrize("overlap_s", [None, 0.0])
+def test_other_rates_come_back_in_time_and_length(rate, n_frames, overlap_s):
     wave = tones(n_frames, 2, rate)
-    out = separate(Split(), wave, sample_rate=rate, segment_s=0.2)
+    out = separate(Split(), wave, sample_rate=rate, segment_s=0.2, overlap_s=overlap_s)
     assert out.shape == (4, 2, n_frames)
     inner = slice(400, -400)  # the ends of a tone are steps, which no band-limited signal has
     np.testing.assert_allclose(out.sum(0)[:, inner], wave[:, inner], atol=2e-3)

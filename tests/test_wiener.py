@@ -234,6 +234,18 @@ def test_masks_are_filtered_as_what_they_leave_of_the_mix(n_channels, iterations
     assert filter_masked(masks[..., :0], mix[..., :0], iterations).dtype == mix.dtype
     with pytest.raises(ValueError, match="window_frames"):
         filter_masked(masks, mix, 1, window_frames=0)
+    with pytest.raises(ValueError, match="masks must be real, got"):
+        filter_masked(masks + 0j, mix)
+    with pytest.raises(ValueError, match=r"masks must be \(batch, source, channel"):
+        filter_masked(masks[..., :5], mix)
+
+
+def test_the_result_has_the_precision_of_the_estimates():
+    mix = complex_noise(1, 2, 2, 10)
+    y = estimates_of(mix)
+    for asks in (False, True):
+        refined = wiener_em(y.clone().requires_grad_(asks), mix.to(torch.complex128))
+        assert refined.dtype == torch.complex64
 
 
 def test_sources_sum_to_the_mix():

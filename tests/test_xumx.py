@@ -203,3 +203,24 @@ def test_wrong_preset_and_wrong_mix_are_named():
 
 def test_package_exports_exist():
     assert all(hasattr(asteroid_slicq, name) for name in asteroid_slicq.__all__)
+
+
+@pytest.mark.filterwarnings(  # what torch says of itself while it compiles
+    "ignore:.*torch.jit.script.*:FutureWarning",
+    "ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning",
+)
+@pytest.mark.parametrize("arguments", [{}, {"causal": True, "wiener_iterations": 0}])
+def test_compiled_equals_eager_with_its_gradient(arguments):
+    """By the eager backend of AOTAutograd: inductor needs a compiler, and a minute."""
+    mix = 0.1 * torch.randn(1, 2, 9000, generator=torch.Generator().manual_seed(0))
+    results = []
+    torch.compiler.reset()
+    for compiled in (False, True):
+        model = tiny(**arguments).eval()
+        run = torch.compile(model, backend="aot_eager") if compiled else model
+        sources = run(mix)
+        sources.square().sum().backward()
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        results.append([sources.detach(), *gradients])
+    torch.compiler.reset()
+    torch.testing.assert_close(*results)
