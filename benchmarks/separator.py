@@ -361,7 +361,8 @@ G multiply-adds count those of the networks for a second of audio, without trans
 the machine's limit is what a product of matrices of 2048 reaches: {limit:.0f} G a second.
 
 Peak memory is that of a process of its own, resident, above what the imports take and in brackets
-in all: model, input and output are in it. Ours separate a file of 60 s, and one of
+in all: model, input and output are in it; imports are not, since most of what they take is
+the build of PyTorch, which differs. Ours separate a file of 60 s, and one of
 {LONG_SONG_S} s: it does not grow with the song. To be reached: {MOST_MEMORY_MIB} MiB.
 
 {report.table(header, rows)}
