@@ -7,7 +7,7 @@ processors do best. All that is kept for the gradient is the input.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from einops import rearrange
@@ -50,8 +50,7 @@ def em(
         _write(_iterate(y, x, *constants), out)
         return out
     else:
-        refined = _StereoEM.apply(y, x, *constants)
-    assert isinstance(refined, Tensor)
+        refined = cast(Tensor, _StereoEM.apply(y, x, *constants))
     return refined if out is None else out.copy_(refined)
 
 

@@ -2,9 +2,11 @@
 
 A convolution is the product of its windows over frames and bins with one matrix for each source.
 Where a kernel covers a single bin, as in nearly all blocks, the windows are few times larger than
-what they look at, and a processor multiplies matrices faster than it convolves. The weights are
-joined with the batch norms, and laid out, once: they hold 60 MB, as much as a second of audio
-has to do with.
+what they look at, and a processor multiplies matrices faster than it convolves. The weights, 60 MB
+in all blocks, are joined with the batch norms and laid out once for many calls.
+
+Source: Hanssian, "Music demixing with the sliCQ transform" (arXiv:2112.05509), for the network,
+which is told in :mod:`asteroid_slicq.networks`.
 """
 
 from __future__ import annotations
