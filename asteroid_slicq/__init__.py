@@ -4,20 +4,28 @@ Importing the package registers its models and its filterbank with Asteroid, so 
 ``asteroid.models.BaseModel.from_pretrained`` and ``asteroid_filterbanks.make_enc_dec`` find them.
 """
 
-from asteroid_slicq import host
+from asteroid_slicq import registration
 
-host.heal()
+registration.heal()
 
 from asteroid_slicq import losses, wiener  # noqa: E402
 from asteroid_slicq.filterbank import SliCQTFB  # noqa: E402
-from asteroid_slicq.frame import Frame, design_frame  # noqa: E402
-from asteroid_slicq.mixin import MiXiN  # noqa: E402
-from asteroid_slicq.nsgt import NSGT  # noqa: E402
-from asteroid_slicq.pretrained import load_model  # noqa: E402
-from asteroid_slicq.stream_separator import SeparatorStream  # noqa: E402
-from asteroid_slicq.streaming import SliCQTInverseStream, SliCQTStream  # noqa: E402
-from asteroid_slicq.transform import SliCQT  # noqa: E402
-from asteroid_slicq.xumx import Estimate, XUMXSliCQ, load_default_model  # noqa: E402
+from asteroid_slicq.hub import load_model  # noqa: E402
+from asteroid_slicq.models.mixin import MiXiN  # noqa: E402
+from asteroid_slicq.models.xumx_slicq import (  # noqa: E402
+    Estimate,
+    SeparatorStream,
+    XUMXSliCQ,
+    load_default_model,
+)
+from asteroid_slicq.transform import (  # noqa: E402  # noqa: E402
+    NSGT,
+    Frame,
+    SliCQT,
+    SliCQTInverseStream,
+    SliCQTStream,
+    design_frame,
+)
 
 __version__ = "0.1.0"
 

@@ -24,8 +24,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.data import EpochSampler, TrainingSegments
-from asteroid_slicq.tracks import Track, find_tracks
+from asteroid_slicq.data import Track, find_tracks
+from asteroid_slicq.data.datasets import EpochSampler, TrainingSegments
 
 RATE = 44100
 SOURCES = ["bass", "vocals", "other", "drums"]

@@ -16,13 +16,18 @@ import report
 import soundfile
 
 from asteroid_slicq import SliCQT
-from asteroid_slicq.metrics import summarise_tracks
-from asteroid_slicq.oracle_scores import Excerpt, middle_of, oracle_sdr, source_sparsity
-from asteroid_slicq.oracles import ORACLES
-from asteroid_slicq.sparsity import MEASURES
-from asteroid_slicq.stft import STFT
-from asteroid_slicq.synth.dataset import write_dataset
-from asteroid_slicq.tracks import Track, find_tracks
+from asteroid_slicq.data import Track, find_tracks
+from asteroid_slicq.data.procedural import write_dataset
+from asteroid_slicq.evaluation import (
+    MEASURES,
+    ORACLES,
+    Excerpt,
+    middle_of,
+    oracle_sdr,
+    source_sparsity,
+    summarise_tracks,
+)
+from asteroid_slicq.transform import STFT
 
 PAGE = report.PAGE.parent / "oracles.md"
 SOURCES = ("vocals", "drums", "bass", "other")

@@ -11,7 +11,7 @@ import report
 import torch
 
 from asteroid_slicq import SliCQT
-from asteroid_slicq.convergence import contraction, passes_needed
+from asteroid_slicq.transform import contraction, passes_needed
 
 PAGE = report.PAGE.parent / "overlap_add.md"
 HANN = {"window": "hann", "min_width": 32}

@@ -15,7 +15,7 @@ import report
 import stempeg
 
 from asteroid_slicq import load_default_model
-from asteroid_slicq.metrics import utterance_sdr
+from asteroid_slicq.evaluation import utterance_sdr
 
 STEMS = ("drums", "bass", "other", "vocals")  # after the mixture, in this order
 

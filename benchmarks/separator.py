@@ -25,10 +25,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from asteroid_slicq import MiXiN, SeparatorStream, XUMXSliCQ
-from asteroid_slicq.export import export_onnx
-from asteroid_slicq.onnx_runtime import OnnxSeparator
-from asteroid_slicq.postfilter import wiener_on_block
-from asteroid_slicq.separator import separate as separate_with
+from asteroid_slicq.models.xumx_slicq import OnnxSeparator, export_onnx
+from asteroid_slicq.separation import separate as separate_with
+from asteroid_slicq.wiener import wiener_on_block
 
 SAMPLE_RATE = 44100
 LONG_SONG_S = 300

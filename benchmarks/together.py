@@ -19,9 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.network_matrices import BlockMatrices, layer
-from asteroid_slicq.network_stream import NetworkStream
-from asteroid_slicq.networks import BlockNetwork
+from asteroid_slicq.models.xumx_slicq import BlockMatrices, BlockNetwork, NetworkStream, layer
 
 SLICES_A_SECOND = 4.88
 Layer = tuple[Tensor, Tensor]

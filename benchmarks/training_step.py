@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.losses import XUMXLoss
-from asteroid_slicq.networks import BlockNetwork
+from asteroid_slicq.models.xumx_slicq import BlockNetwork
 
 SHAPE = (4, 4, 2, 2 * 44100)  # batch, source, channel, time
 VARIANTS = {"offline": "v2", "realtime": "v2-realtime"}

@@ -20,7 +20,7 @@ from asteroid.models import ConvTasNet
 from torch import Tensor
 
 import asteroid_slicq  # noqa: F401  (registers "slicqt" with Asteroid)
-from asteroid_slicq.synth import synthesize_track
+from asteroid_slicq.data.procedural import synthesize_track
 
 SAMPLE_RATE = 8000
 SEGMENT_S = 4.0

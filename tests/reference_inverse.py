@@ -9,7 +9,7 @@ package are exact. The default frame has none: see ``test_published_frame_is_not
 
 import numpy as np
 
-from asteroid_slicq.frame import Frame
+from asteroid_slicq.transform import Frame
 
 
 def reference_inverse(frame: Frame, coefficients, length: int, mirror: str) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.networks import fixed_weights
+from asteroid_slicq.models.xumx_slicq.networks import fixed_weights
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 SAMPLE_RATE = 44100

@@ -14,7 +14,7 @@ import argparse
 from asteroid.utils.parser_utils import str2bool_arg
 from scoring import evaluate, load, make_parser, run
 
-from asteroid_slicq.mixin import MiXiN
+from asteroid_slicq.models.mixin import MiXiN
 
 MODES = ("instrumental", "single_model")
 

@@ -19,8 +19,8 @@ from targets import STEMS, STEMS_OF
 from torch import nn
 from trainer import make_trainer
 
-from asteroid_slicq.mixin import MiXiN
-from asteroid_slicq.tracks import find_tracks, split_validation
+from asteroid_slicq.data import find_tracks, split_validation
+from asteroid_slicq.models.mixin import MiXiN
 
 MIXIN = Variants(Path(__file__).resolve().parent / "local", base="published", option="conf")
 

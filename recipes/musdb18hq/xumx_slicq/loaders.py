@@ -7,8 +7,8 @@ import torch
 from configuration import Configuration
 from torch.utils.data import DataLoader, DistributedSampler
 
-from asteroid_slicq.data import EpochSampler, TrainingSegments, ValidationSegments
-from asteroid_slicq.tracks import Track
+from asteroid_slicq.data import Track
+from asteroid_slicq.data.datasets import EpochSampler, TrainingSegments, ValidationSegments
 
 
 class ResumableLoader(DataLoader):

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.plot import plot_spectrogram
+from asteroid_slicq.plotting import plot_spectrogram
 
 
 class Previews(pl.Callback):

@@ -10,20 +10,21 @@ from typing import Any
 import torch
 from asteroid.utils.parser_utils import str2bool_arg
 
-from asteroid_slicq.evaluation import oracle_of
-from asteroid_slicq.evaluation_pool import EvaluationError, score_tracks
-from asteroid_slicq.evaluation_records import (
+from asteroid_slicq.evaluation import (
     CSDR,
     MODEL,
     Evaluation,
+    EvaluationError,
+    Report,
+    find_true_tracks,
     fingerprint,
     json_text,
+    oracle_of,
+    score_tracks,
     write_whole,
 )
-from asteroid_slicq.pretrained import load_model
-from asteroid_slicq.score_plot import plot_scores
-from asteroid_slicq.score_report import Report
-from asteroid_slicq.truth import find_true_tracks
+from asteroid_slicq.hub import load_model
+from asteroid_slicq.plotting import plot_scores
 
 
 def load(args: argparse.Namespace) -> Any:

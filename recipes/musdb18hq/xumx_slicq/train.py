@@ -19,10 +19,10 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from trainer import choose_strategy, choose_sync_batchnorm, make_trainer
 
 from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.data import TrainingSegments, ValidationSegments
-from asteroid_slicq.input_statistics import InputStatistics, input_statistics
+from asteroid_slicq.data import Track, find_tracks, split_validation
+from asteroid_slicq.data.datasets import TrainingSegments, ValidationSegments
 from asteroid_slicq.losses import XUMXLoss
-from asteroid_slicq.tracks import Track, find_tracks, split_validation
+from asteroid_slicq.models.xumx_slicq import InputStatistics, input_statistics
 
 log = logging.getLogger("train")
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from asteroid_slicq.download import ZENODO
-from asteroid_slicq.musdb_tree import TreeReport, download_musdb, inspect_tree
+from asteroid_slicq.data.musdb import ZENODO, TreeReport, download_musdb, inspect_tree
 
 
 def main() -> int:

@@ -50,7 +50,7 @@ stage_0() {
     if [[ -f $data_dir/.complete ]]; then
       echo "already made"
     else
-      $python -m asteroid_slicq.cli synth "$data_dir" \
+      $python -m asteroid_slicq synth "$data_dir" \
         --tracks "$n_tracks" --seconds "$seconds" --seed "$seed" 2>&1 | tee "$logs/data.log"
       touch "$data_dir/.complete"
     fi
@@ -96,7 +96,7 @@ stage_3() {
     echo "Stage 3: the files to publish, in $expdir/publish"
     options+=(--dry-run -o "$expdir/publish" --overwrite)
   fi
-  $python -m asteroid_slicq.cli publish "$expdir/best_model.pth" "${options[@]}" \
+  $python -m asteroid_slicq publish "$expdir/best_model.pth" "${options[@]}" \
     2>&1 | tee "$logs/publish.log"
 }
 

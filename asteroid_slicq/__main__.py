@@ -1,0 +1,7 @@
+"""``python -m asteroid_slicq``: the command line."""
+
+import sys
+
+from asteroid_slicq.cli.program import main
+
+sys.exit(main())

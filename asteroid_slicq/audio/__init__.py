@@ -1,0 +1,14 @@
+"""Audio files, read and written block by block."""
+
+from asteroid_slicq.audio.reading import AUDIO_SUFFIXES, AudioError, AudioReader, AudioWarning
+from asteroid_slicq.audio.writing import StemWriter, check_format, track_name
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "AudioError",
+    "AudioReader",
+    "AudioWarning",
+    "StemWriter",
+    "check_format",
+    "track_name",
+]

@@ -1,0 +1,301 @@
+"""How are stems written block by block, without ever leaving half a file behind?
+
+WAV or FLAC is written under a temporary name beside the target and renamed once it is whole.
+Integer samples are rounded here, by ``2**(bits - 1)`` as in reading, so that what was read from a
+PCM file is written back exactly.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+import shutil
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import soundfile as sf
+
+from asteroid_slicq.audio.reading import AudioError, AudioWarning
+
+FORMATS = ("wav", "flac")
+BIT_DEPTHS = ("16", "24", "32f")
+
+_SUBTYPES = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}
+_MAX_WAV_BYTES = 2**32 - 2**16
+
+
+def track_name(path: str | os.PathLike[str]) -> str:
+    """Name of the folder for a file's stems: that of the file without suffix, where it has one."""
+    return Path(path).stem.strip(". ") or Path(path).name.strip(". ") or "track"
+
+
+def check_format(audio_format: str, bit_depth: str | None) -> None:
+    """Refuses output formats that do not exist.
+
+    Raises:
+        ValueError: an unknown format or bit depth, or a depth that the format cannot hold.
+    """
+    if audio_format not in FORMATS:
+        raise ValueError(f"audio_format must be one of {', '.join(FORMATS)}, got {audio_format!r}")
+    if bit_depth is not None and bit_depth not in BIT_DEPTHS:
+        raise ValueError(f"bit_depth must be one of {', '.join(BIT_DEPTHS)}, got {bit_depth!r}")
+    if audio_format == "flac" and bit_depth == "32f":
+        raise ValueError("bit_depth must be 16 or 24 for FLAC, got '32f' (WAV holds 32f)")
+
+
+class AudioWriter:
+    """Writes one WAV or FLAC file as a stream, under a temporary name until `publish`.
+
+    Args:
+        path: target; its suffix, ``.wav`` or ``.flac``, selects the format. The folder must exist.
+        sample_rate: in Hz.
+        n_channels: number of channels.
+        bit_depth: ``"16"``, ``"24"``, or ``"32f"`` (WAV only).
+        n_frames: expected length. WAV files that would pass 4 GiB are written as RF64.
+
+    Raises:
+        ValueError: a format or depth that does not exist.
+        AudioError: the target cannot be created, or (later) the disk is full.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        sample_rate: int,
+        n_channels: int,
+        bit_depth: str = "16",
+        n_frames: int | None = None,
+    ):
+        self.path = Path(path)
+        audio_format = self.path.suffix.lower().lstrip(".")
+        check_format(audio_format, bit_depth)
+        self._bits = 0 if bit_depth == "32f" else int(bit_depth)
+        self._n_written = self._n_clipped = 0
+        self._peak = 0.0
+        self._file: sf.SoundFile | None = None
+        n_bytes = (n_frames or 0) * n_channels * (self._bits or 32) // 8
+        if audio_format == "wav" and n_bytes > _MAX_WAV_BYTES:
+            audio_format = "rf64"
+        if self.path.is_dir():
+            raise AudioError(f"{self.path}: cannot be written, a folder has that name")
+        self._temp = self.path.with_name(f".{self.path.stem}-{secrets.token_hex(4)}.part")
+        try:
+            # libsndfile does not say why a file cannot be created; the operating system does.
+            os.close(os.open(self._temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            self._file = sf.SoundFile(
+                os.fspath(self._temp),
+                "w",
+                sample_rate,
+                n_channels,
+                _SUBTYPES[bit_depth],
+                format=audio_format.upper(),
+            )
+        except OSError as error:
+            raise AudioError(f"{self.path}: cannot be written ({error.strerror})") from error
+        except sf.LibsndfileError as error:
+            self.discard()
+            raise AudioError(
+                f"{self.path}: cannot be written: {audio_format.upper()} does not hold "
+                f"{n_channels} channels at {sample_rate} Hz"
+            ) from error
+        except BaseException:
+            self.discard()
+            raise
+
+    def write(self, block: np.ndarray) -> None:
+        """Appends a block; integer formats limit it to full scale and remember that they did.
+
+        Args:
+            block: float samples. Shape: ``(channel, time)``.
+
+        Raises:
+            AudioError: NaN or infinite samples, or no space left.
+        """
+        if self._file is None:
+            raise ValueError(f"{self.path} is closed already")
+        if block.size == 0:
+            return
+        peak = float(np.abs(block).max())
+        if not math.isfinite(peak):
+            raise AudioError(
+                f"{self.path}: the model made NaN or infinite samples; nothing is kept"
+            )
+        self._peak = max(self._peak, peak)
+        if self._bits:
+            if peak > 1.0:
+                self._n_clipped += int(np.count_nonzero(np.abs(block) > 1.0))
+            samples = _quantise(block, self._bits)
+        else:
+            samples = block.astype(np.float32, copy=False)
+        try:
+            self._file.write(np.ascontiguousarray(samples.T))
+        except sf.LibsndfileError as error:
+            raise AudioError(self._write_error(samples.nbytes)) from error
+        self._n_written += block.shape[-1]
+
+    def _write_error(self, n_bytes: int) -> str:
+        full = shutil.disk_usage(self.path.parent).free < 2 * n_bytes + 2**16
+        reason = "no space is left on the disk" if full else "writing failed"
+        return f"{self.path}: {reason}; nothing is kept"
+
+    def finish(self) -> None:
+        """Closes the temporary file and checks that all of it reached the disk."""
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        try:
+            file.close()
+            n_held = sf.info(os.fspath(self._temp)).frames
+        except sf.LibsndfileError:
+            n_held = -1
+        if n_held != self._n_written:
+            raise AudioError(self._write_error(0))
+
+    def publish(self) -> None:
+        """Gives the file its name."""
+        self.finish()
+        try:
+            os.replace(self._temp, self.path)
+        except OSError as error:
+            raise AudioError(f"{self.path}: cannot be written ({error.strerror})") from error
+
+    def warn_if_clipped(self) -> None:
+        """Warns, once and naming the file, if samples were limited to full scale."""
+        if self._n_clipped:
+            warnings.warn(
+                f"{self.path}: {self._n_clipped} samples were limited to full scale (the peak is "
+                f"{20 * math.log10(self._peak):.1f} dB above it); 32-bit float keeps them "
+                "(--bit-depth 32f, bit_depth='32f')",
+                AudioWarning,
+                stacklevel=2,
+            )
+
+    def discard(self) -> None:
+        """Removes the temporary file, if there still is one."""
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+        except sf.LibsndfileError:
+            pass  # a full disk, reported already
+        self._temp.unlink(missing_ok=True)
+
+
+def _quantise(block: np.ndarray, bits: int) -> np.ndarray:
+    """Rounds to integers of that many bits, left-aligned in int16 or int32."""
+    scale = 2.0 ** (bits - 1)
+    levels = np.clip(np.rint(block * np.float32(scale)), -scale, scale - 1)
+    return levels.astype(np.int16) if bits == 16 else levels.astype(np.int32) << (32 - bits)
+
+
+class StemWriter:
+    """Writes a folder with one file per stem: all of them or, on any exception, none.
+
+    Use it as a context manager. Folders are created when needed, and removed again when nothing
+    was written into them.
+
+    Args:
+        folder: where the files go.
+        names: stems; a file is named ``<name>.<audio_format>``.
+        sample_rate: in Hz.
+        n_channels: number of channels of each.
+        audio_format: ``"wav"`` or ``"flac"``.
+        bit_depth: see `AudioWriter`.
+        n_frames: see `AudioWriter`.
+        overwrite: whether files that exist may be replaced.
+
+    Raises:
+        AudioError: a file exists and may not be replaced, or cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        names: Sequence[str],
+        sample_rate: int,
+        n_channels: int,
+        audio_format: str = "wav",
+        bit_depth: str = "16",
+        n_frames: int | None = None,
+        overwrite: bool = False,
+    ):
+        check_format(audio_format, bit_depth)
+        self.folder = Path(folder)
+        self.paths = {name: self.folder / f"{name}.{audio_format}" for name in names}
+        self._settings = (sample_rate, n_channels, bit_depth, n_frames)
+        self._writers: dict[str, AudioWriter] = {}
+        self._created: list[Path] = []
+        self._present = {path for path in self.paths.values() if os.path.lexists(path)}
+        if self._present and not overwrite:
+            raise AudioError(
+                f"{self.folder}: already holds {', '.join(sorted(p.name for p in self._present))}; "
+                "replacing must be asked for (--overwrite, force_overwrite=True)"
+            )
+
+    def write(self, name: str, block: np.ndarray) -> None:
+        """Appends a block of shape ``(channel, time)`` to the stem of that name."""
+        self._writers[name].write(block)
+
+    def __enter__(self) -> StemWriter:
+        try:
+            self._create_folder()
+            for name, path in self.paths.items():
+                self._writers[name] = AudioWriter(path, *self._settings)
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._publish()
+        finally:
+            self._discard()
+        if kind is None:
+            for writer in self._writers.values():
+                writer.warn_if_clipped()
+
+    def _publish(self) -> None:
+        for writer in self._writers.values():
+            writer.finish()
+        published: list[Path] = []
+        try:
+            for writer in self._writers.values():
+                writer.publish()
+                published.append(writer.path)
+        except BaseException:
+            for path in published:
+                if path not in self._present:
+                    path.unlink(missing_ok=True)
+            raise
+
+    def _create_folder(self) -> None:
+        missing = [p for p in (self.folder, *self.folder.parents) if not os.path.lexists(p)]
+        try:
+            for path in reversed(missing):
+                path.mkdir(exist_ok=True)
+                self._created.append(path)
+            if not self.folder.is_dir():
+                raise AudioError(f"{self.folder}: is a file, a folder is needed there")
+        except OSError as error:
+            raise AudioError(f"{self.folder}: cannot be created ({error.strerror})") from error
+
+    def _discard(self) -> None:
+        """Removes what has not got its name, and the folders made for nothing."""
+        for writer in self._writers.values():
+            writer.discard()
+        for path in reversed(self._created):
+            try:
+                path.rmdir()
+            except OSError:  # it holds stems
+                break

@@ -1,0 +1,99 @@
+"""Which files does a command line mean, and in which folder do the stems of each go?"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asteroid_slicq.audio import AUDIO_SUFFIXES, track_name
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to separate.
+
+    Attributes:
+        path: the mix.
+        track: folder of its stems, relative to the output folder.
+    """
+
+    path: Path
+    track: str
+
+
+def collect_jobs(inputs: Sequence[str], output: Path) -> tuple[list[Job], list[str]]:
+    """Finds the files to separate.
+
+    A folder stands for every audio file in it and below, hidden files and earlier results apart;
+    the tree is mirrored in the output. A file named twice is one job. Where two files would share a
+    folder of stems, such as ``a/song.wav`` and ``b/song.flac``, the later one gets ``song-2``.
+
+    Args:
+        inputs: files, folders and patterns such as ``*.wav``.
+        output: folder under which the stems go.
+
+    Returns:
+        The jobs, in order, and a sentence for each input that gave none.
+    """
+    found: list[tuple[Path, Path, bool]] = []  # file, folder relative to the output, from a folder
+    problems = []
+    for text in inputs:
+        files = list(_expand(Path(text), output))
+        if not files:
+            problems.append(_nothing(text))
+        found.extend(files)
+    jobs: dict[Path, Job] = {}
+    taken: set[str] = set()
+    named: set[Path] = set()  # by the user, not found in a folder
+    for path, folder, is_searched in found:
+        real = path.resolve()
+        if not is_searched:
+            named.add(real)
+        if real in jobs:
+            continue
+        base = track = str(folder / track_name(path))
+        number = 1
+        while track.casefold() in taken:
+            number += 1
+            track = f"{base}-{number}"
+        taken.add(track.casefold())
+        jobs[real] = Job(path, track)
+    results = {(output / job.track).resolve() for job in jobs.values()}
+    kept = [job for real, job in jobs.items() if real in named or real.parent not in results]
+    return kept, problems
+
+
+def _expand(path: Path, output: Path) -> Iterator[tuple[Path, Path, bool]]:
+    if os.path.isdir(path):
+        for file in _audio_files(path, output):
+            yield file, file.parent.relative_to(path), True
+    elif os.path.lexists(path):
+        yield path, Path(), False
+    else:
+        for match in sorted(glob.glob(str(path))) if glob.has_magic(str(path)) else ():
+            yield from _expand(Path(match), output)
+
+
+def _audio_files(folder: Path, output: Path) -> Iterator[Path]:
+    real_output = output.resolve()
+    skips_output = real_output != folder.resolve()
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and not (skips_output and Path(root, name).resolve() == real_output)
+        )
+        for name in sorted(files):
+            # "._song.wav" is what macOS leaves beside song.wav.
+            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
+                yield Path(root, name)
+
+
+def _nothing(text: str) -> str:
+    if os.path.isdir(text):
+        return f"{text}: holds no audio files"
+    return f"{text}: no such file or folder"

@@ -1,0 +1,189 @@
+"""``asteroid-slicq separate --stream``: raw audio in, raw audio of the stems out, as it comes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from asteroid_slicq.cli.arguments import count
+from asteroid_slicq.cli.messages import CommandError, complain
+
+if TYPE_CHECKING:
+    from asteroid_slicq.models.xumx_slicq import SeparatorStream
+
+SAMPLE_FORMATS = {"f32le": "<f4", "s16le": "<i2"}
+"""Raw samples by name: 32-bit floats in −1 … 1, or 16-bit integers; both little-endian."""
+
+STREAM_HELP = """\
+With --stream, raw interleaved PCM is read from standard input and the stems go to standard output,
+as soon as they are known, in the same sample format and at the rate of the model. A frame of the
+output holds the channels of the first stem, then those of the second and so on; as many frames come
+out as went in. It needs a causal model, such as one of the preset v2-realtime.
+"""
+_MOST_BYTES = 2**20  # read at a time
+_OTHER_OPTIONS = ("output", "format", "bit_depth", "segment_seconds", "overlap_seconds")
+
+
+def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of a stream to those of ``separate``."""
+    group = parser.add_argument_group("options of a stream")
+    group.add_argument(
+        "--stream",
+        action="store_true",
+        help="read raw PCM from standard input, write raw PCM of the stems to standard output; "
+        "needs --model, a causal one",
+    )
+    group.add_argument(
+        "--sample-format",
+        choices=tuple(SAMPLE_FORMATS),
+        help="of both; s16le is clipped (default: f32le)",
+    )
+    group.add_argument(
+        "--channels",
+        metavar="N",
+        type=count,
+        help="of the input and of each stem (default: as the model's)",
+    )
+
+
+def check_stream_options(args: argparse.Namespace) -> None:
+    """Ends with a usage error when options of a stream and of files are mixed."""
+    parser: argparse.ArgumentParser = args.parser
+    if not args.stream:
+        for name in ("sample_format", "channels"):
+            if getattr(args, name) is not None:
+                parser.error(f"argument --{name.replace('_', '-')}: is for --stream alone")
+        return
+    if args.inputs:
+        parser.error(f"argument --stream: reads standard input, so no INPUT, got {args.inputs[0]}")
+    others = [name for name in _OTHER_OPTIONS if getattr(args, name) != parser.get_default(name)]
+    if others or args.overwrite:
+        name = (others or ["overwrite"])[0].replace("_", "-")
+        parser.error(f"argument --{name}: is for files, not for --stream")
+
+
+def run_stream(args: argparse.Namespace) -> int:
+    """Separates standard input into standard output; returns the exit code.
+
+    Raises:
+        CommandError: a model or a number of channels that cannot be served, in one sentence.
+    """
+    if args.model is None:
+        raise CommandError(
+            "--stream needs --model, a causal one such as of the preset v2-realtime; the model "
+            "that ships with the package is an offline one"
+        )
+    if sys.stdin is None or sys.stdout is None:  # closed by whoever started this
+        raise CommandError("--stream needs standard input and output, but one of them is closed")
+    source, sink = sys.stdin.fileno(), sys.stdout.fileno()
+    for descriptor, name in ((source, "input"), (sink, "output")):
+        if os.isatty(descriptor):
+            raise CommandError(f"--stream is for raw PCM, but standard {name} is a terminal")
+    import torch
+
+    from asteroid_slicq.cli.runtime import load_model
+    from asteroid_slicq.models.xumx_slicq import SeparatorStream
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    model, device = load_model(args)
+    try:
+        separator = SeparatorStream(model.to(device), args.stems)  # pyright: ignore
+    except (TypeError, ValueError) as error:
+        raise CommandError(f"model {args.model}: cannot run on a stream: {error}") from error
+    sample_format = args.sample_format or "f32le"
+    n_channels = args.channels or separator.model.n_channels
+    pcm = PCMSeparator(separator, n_channels, SAMPLE_FORMATS[sample_format])
+    if not args.quiet:
+        order = ", ".join(
+            f"{name} {channel + 1}" for name in separator.sources for channel in range(n_channels)
+        )
+        complain(
+            f"{sample_format}, {separator.model.sample_rate:g} Hz, {n_channels} in, "
+            f"{len(separator.sources) * n_channels} out: {order}; "
+            f"{separator.latency_s * 1000:.0f} ms behind"
+        )
+    try:
+        for block in pcm.stream(lambda: os.read(source, _MOST_BYTES)):
+            _write(sink, block)
+    except BrokenPipeError:  # who listened has left
+        return 0
+    if pcm.n_odd_bytes:
+        complain(f"warning: the last {pcm.n_odd_bytes} bytes are no whole frame, left out")
+    return 0
+
+
+class PCMSeparator:
+    """Raw samples of a mix to raw samples of its stems.
+
+    A mono mix is duplicated for a model with more channels, and the stems are averaged to mono
+    again; a mono model separates each channel on its own.
+
+    Args:
+        separator: of the model.
+        n_channels: of the mix and of each stem.
+        dtype: of a sample, in NumPy's letters.
+
+    Attributes:
+        n_odd_bytes: bytes at the end of the stream that made no whole frame.
+
+    Raises:
+        CommandError: when the model cannot serve that many channels.
+    """
+
+    def __init__(self, separator: SeparatorStream, n_channels: int, dtype: str) -> None:
+        from asteroid_slicq.separation import SegmentModel
+
+        if error := SegmentModel(separator.model).channel_error(n_channels):
+            raise CommandError(f"standard input {error}")
+        self._separator, self._n_channels, self._dtype = separator, n_channels, np.dtype(dtype)
+        self.n_odd_bytes = 0
+
+    def stream(self, read: Callable[[], bytes]) -> Iterator[bytes]:
+        """Reads until there is nothing more, and yields what is ready after each time."""
+        rest, frame_bytes = b"", self._n_channels * self._dtype.itemsize
+        while data := read():
+            data = rest + data
+            whole = len(data) // frame_bytes * frame_bytes
+            data, rest = data[:whole], data[whole:]
+            if data and (ready := self._push(data)):
+                yield ready
+        self.n_odd_bytes = len(rest)
+        if ready := self._to_bytes(self._separator.flush()):
+            yield ready
+
+    def _push(self, data: bytes) -> bytes:
+        import torch
+
+        model = self._separator.model
+        samples = np.frombuffer(data, self._dtype).reshape(-1, self._n_channels).T
+        samples = samples.astype(np.float32) / (2**15 if self._dtype.kind == "i" else 1)
+        mix = torch.from_numpy(np.ascontiguousarray(samples)).to(model.transform.index.device)
+        if model.n_channels == 1:
+            mix = mix[:, None]  # a batch of channels
+        elif self._n_channels == 1:
+            mix = mix.expand(model.n_channels, -1)
+        return self._to_bytes(self._separator.push(mix))
+
+    def _to_bytes(self, stems) -> bytes:
+        """Shape: of the model's ``push``, with channels as the batch of a mono model."""
+        if stems.ndim == 4:  # (channel, source, 1, time)
+            stems = stems[:, :, 0].transpose(0, 1)
+        elif self._n_channels < stems.shape[1]:
+            stems = stems.mean(1, keepdim=True)
+        samples = stems.flatten(0, 1).T.cpu().numpy()
+        if self._dtype.kind == "i":
+            samples = np.clip(np.rint(samples * 2**15), -(2**15), 2**15 - 1)
+        return samples.astype(self._dtype).tobytes()
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """All of it, at once: nothing waits in a buffer."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]

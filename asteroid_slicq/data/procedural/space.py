@@ -1,0 +1,142 @@
+"""Where a sound stands: pan, width, chorus, echo and reverberation."""
+
+import numpy as np
+from scipy.signal import oaconvolve
+
+from asteroid_slicq.data.procedural.seeds import log_uniform
+from asteroid_slicq.data.procedural.signal import Array, bandpass, highpass, lowpass, smooth_noise
+
+
+def pan(x: Array, position: float) -> Array:
+    """Place a mono sound between left (-1) and right (1) at constant power.
+
+    Shape:
+        - Input: ``(time,)``
+        - Output: ``(2, time)``
+    """
+    angle = (np.clip(position, -1.0, 1.0) + 1.0) * np.pi / 4.0
+    return np.stack([np.cos(angle) * x, np.sin(angle) * x]) * np.sqrt(2.0)
+
+
+def balance(x: Array, position: float) -> Array:
+    """Turn a stereo sound towards one side by lowering the other."""
+    left, right = min(1.0 - position, 1.0), min(1.0 + position, 1.0)
+    return x * np.array([[left], [right]])
+
+
+def widen(x: Array, width: float) -> Array:
+    """Scale the side signal of a stereo sound; 0 is mono and 1 changes nothing."""
+    mid, side = 0.5 * (x[0] + x[1]), 0.5 * (x[0] - x[1]) * width
+    return np.stack([mid + side, mid - side])
+
+
+def modulated_delay(x: Array, delay: Array) -> Array:
+    """Read a mono sound `delay` samples ago, with linear interpolation."""
+    at = np.arange(x.shape[-1]) - delay
+    return np.interp(at, np.arange(x.shape[-1]), x, left=0.0)
+
+
+def chorus(
+    x: Array, sample_rate: int, rng: np.random.Generator, depth_s: float = 0.003, mix: float = 0.5
+) -> Array:
+    """Spread a sound over the stereo field with two slowly moving copies of it.
+
+    Shape:
+        - Input: ``(time,)`` or ``(2, time)``
+        - Output: ``(2, time)``
+    """
+    x = np.stack([x, x]) if x.ndim == 1 else x
+    t = np.arange(x.shape[-1]) / sample_rate
+    rate, phase = log_uniform(rng, 0.15, 2.5), rng.uniform(0, 2 * np.pi)
+    out = []
+    for side, channel in enumerate(x):
+        swing = 0.5 + 0.5 * np.sin(2 * np.pi * rate * t + phase + side * np.pi * 0.6)
+        wet = modulated_delay(channel, (0.006 + depth_s * swing) * sample_rate)
+        out.append((1.0 - 0.5 * mix) * channel + mix * wet)
+    return np.stack(out)
+
+
+def echo(
+    x: Array,
+    sample_rate: int,
+    delay_s: float,
+    feedback: float,
+    ping_pong: bool = False,
+    tone_hz: float = 4000.0,
+) -> Array:
+    """Repeat a stereo sound, each repetition darker and weaker; the dry sound is not included.
+
+    Shape:
+        - Input and output: ``(2, time)``
+    """
+    out = np.zeros_like(x)
+    step = max(int(delay_s * sample_rate), 1)
+    tap, gain = x, 1.0
+    for n in range(1, 12):
+        if n * step >= x.shape[-1] or gain < 0.03:
+            break
+        if n < 4:
+            tap = lowpass(tap, tone_hz, sample_rate, 1)
+        if ping_pong:
+            tap = tap[::-1]
+        out[:, n * step :] += gain * tap[:, : x.shape[-1] - n * step]
+        gain *= feedback
+    return out
+
+
+def room_response(rng: np.random.Generator, rt60_s: float, sample_rate: int) -> Array:
+    """Draw the impulse response of a room: early reflections, then decaying noise.
+
+    Three bands decay at their own rates, high ones faster, as air and walls make them.
+
+    Args:
+        rng: Random stream.
+        rt60_s: Time in which the middle band falls by 60 dB.
+        sample_rate: In Hz.
+
+    Shape:
+        - Output: ``(2, time)``, of unit energy a channel.
+    """
+    length = max(int(0.9 * rt60_s * sample_rate), 256)
+    t = np.arange(length) / sample_rate
+    noise = rng.standard_normal((2, length))
+    split_low, split_high = rng.uniform(250, 500), rng.uniform(2500, 6000)
+    bands = (
+        (lowpass(noise, split_low, sample_rate), rng.uniform(0.8, 1.3), rng.uniform(0.4, 1.2)),
+        (bandpass(noise, split_low, split_high, sample_rate, 1), 1.0, 1.0),
+        (highpass(noise, split_high, sample_rate), rng.uniform(0.3, 0.75), rng.uniform(0.3, 1.0)),
+    )
+    build_s = rng.uniform(0.0, 0.02) * min(rt60_s, 1.0)
+    tail = sum(g * b * np.exp(-6.91 * t / (rt60_s * f)) for b, f, g in bands)
+    tail = tail * (1.0 - np.exp(-t / max(build_s, 1e-4)))
+    tail /= np.sqrt(np.sum(tail**2, axis=-1, keepdims=True)) + 1e-12
+    early = np.zeros((2, length))
+    n_early = int(rng.integers(4, 14))
+    when = np.sort(rng.uniform(0.002, 0.01 + 0.06 * min(rt60_s, 1.0), n_early))
+    at = np.minimum((when * sample_rate).astype(int), length - 1)
+    for side in range(2):
+        jitter = np.minimum(at + rng.integers(0, 40, n_early), length - 1)
+        early[side, jitter] += rng.choice([-1.0, 1.0], n_early) * np.exp(-when / 0.04)
+    early /= np.sqrt(np.sum(early**2, axis=-1, keepdims=True)) + 1e-12
+    out = tail + rng.uniform(0.1, 0.6) * lowpass(early, rng.uniform(4000, 12000), sample_rate)
+    predelay = int(rng.uniform(0.0, 0.04) * min(rt60_s, 1.0) * sample_rate)
+    out = np.pad(highpass(out, rng.uniform(80, 300), sample_rate, 1), ((0, 0), (predelay, 0)))
+    return out / (np.sqrt(np.sum(out**2, axis=-1, keepdims=True)) + 1e-12)
+
+
+def reverberate(x: Array, response: Array) -> Array:
+    """Convolve a stereo sound with a room response, cut to the length of the sound.
+
+    Shape:
+        - Input: ``(2, time)`` both
+        - Output: ``(2, time)``, wet only.
+    """
+    wet = oaconvolve(x.astype(np.float32), response.astype(np.float32), axes=-1)
+    return wet[:, : x.shape[-1]].astype(np.float64)
+
+
+def wander(
+    rng: np.random.Generator, length: int, sample_rate: int, cents: float, rate_hz: float
+) -> Array:
+    """Draw a pitch drift as a factor on frequency, `cents` its standard deviation."""
+    return 2.0 ** (smooth_noise(rng, length, sample_rate, rate_hz) * cents / 1200.0)

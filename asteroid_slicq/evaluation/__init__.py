@@ -1,0 +1,64 @@
+"""Scores of models and transforms: metrics, oracles, frame search, reports."""
+
+from asteroid_slicq.evaluation.frame_search import (
+    METHODS,
+    SPACE,
+    Config,
+    InvalidFrameError,
+    Journal,
+    Trial,
+    best,
+    search_frames,
+    without,
+)
+from asteroid_slicq.evaluation.metrics import nan_median, summarise_tracks, utterance_sdr
+from asteroid_slicq.evaluation.oracle_scores import Excerpt, middle_of, oracle_sdr, source_sparsity
+from asteroid_slicq.evaluation.oracles import ORACLES, oracle
+from asteroid_slicq.evaluation.pool import EvaluationError, score_tracks
+from asteroid_slicq.evaluation.records import (
+    CSDR,
+    MODEL,
+    Evaluation,
+    fingerprint,
+    json_text,
+    write_whole,
+)
+from asteroid_slicq.evaluation.references import SUMS, find_true_tracks
+from asteroid_slicq.evaluation.report import Report
+from asteroid_slicq.evaluation.scoring import oracle_of
+from asteroid_slicq.evaluation.sparsity import MEASURES, SPARSER_IS_LESS
+
+__all__ = [
+    "CSDR",
+    "MEASURES",
+    "METHODS",
+    "MODEL",
+    "ORACLES",
+    "SPACE",
+    "SPARSER_IS_LESS",
+    "SUMS",
+    "Config",
+    "Evaluation",
+    "EvaluationError",
+    "Excerpt",
+    "InvalidFrameError",
+    "Journal",
+    "Report",
+    "Trial",
+    "best",
+    "find_true_tracks",
+    "fingerprint",
+    "json_text",
+    "middle_of",
+    "nan_median",
+    "oracle",
+    "oracle_of",
+    "oracle_sdr",
+    "score_tracks",
+    "search_frames",
+    "source_sparsity",
+    "summarise_tracks",
+    "utterance_sdr",
+    "without",
+    "write_whole",
+]

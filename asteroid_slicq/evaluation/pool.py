@@ -1,0 +1,255 @@
+"""How are many tracks scored side by side, each one once, whatever is killed in between?
+
+On the CPU a process scores a track from start to end. With an accelerator the main process
+separates, and the processes run museval, which needs most of the time and knows no accelerator.
+Every process has one thread: museval and small models gain nothing from more.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection, get_context, parent_process
+from typing import Any, NamedTuple
+
+import torch
+from asteroid.models import BaseModel
+
+from asteroid_slicq.evaluation.records import Evaluation, Scores
+from asteroid_slicq.evaluation.references import Audio, TrueTrack
+from asteroid_slicq.evaluation.scoring import estimate, museval_frames
+
+# Of museval, measured: 1.1 GB and 25 MB a second of four sources in stereo.
+_BYTES, _BYTES_PER_S = 1.5e9, 25e6
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class EvaluationError(RuntimeError):
+    """Tracks that could not be scored; those that could are kept."""
+
+
+class Scored(NamedTuple):
+    """A track that is done.
+
+    Attributes:
+        track: which.
+        scores: see :data:`asteroid_slicq.evaluation.records.Scores`.
+        seconds: that it took; None where it had been done before.
+    """
+
+    track: TrueTrack
+    scores: Scores
+    seconds: float | None
+
+
+def default_workers(tracks: Sequence[TrueTrack]) -> int:
+    """As many processes as there are tracks, processors, and memory for museval; 0 for one."""
+    longest_s = max((track.duration_s for track in tracks), default=0.0)
+    fitting = int(_memory_bytes() / (_BYTES + _BYTES_PER_S * longest_s))
+    n_workers = min(len(tracks), _n_processors(), fitting)
+    return n_workers if n_workers > 1 else 0
+
+
+def score_tracks(
+    evaluation: Evaluation, model: Any, tracks: Sequence[TrueTrack], n_workers: int | None = None
+) -> Iterator[Scored]:
+    """Score every track that has no record yet; those that have come first.
+
+    A track that fails does not stop the others.
+
+    Args:
+        evaluation: what to measure.
+        model: in evaluation mode, on its device.
+        tracks: of which the longest are scored first.
+        n_workers: number of processes; 0 scores in this one; None decides by
+            :func:`default_workers`.
+
+    Yields:
+        Tracks as they are done.
+
+    Raises:
+        ValueError: a negative number of processes.
+        EvaluationError: at the end, with what went wrong; or when a process dies.
+    """
+    if n_workers is not None and n_workers < 0:
+        raise ValueError(f"n_workers must be 0 or more, got {n_workers}")
+    left = []
+    for track in tracks:
+        scores = evaluation.load(track)
+        if scores is None:
+            left.append(track)
+        else:
+            yield Scored(track, scores, None)
+    left.sort(key=lambda track: track.duration_s, reverse=True)
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    n_workers = default_workers(left) if n_workers is None else min(n_workers, len(left))
+    failed: list[str] = []
+    if n_workers == 0 or not (on_cpu or evaluation.museval):
+        yield from _score_here(evaluation, model, left, failed)
+    else:
+        yield from _score_in_pool(evaluation, model, left, n_workers, on_cpu, failed)
+    if failed:
+        listing = "\n  ".join(failed)
+        raise EvaluationError(f"{len(failed)} track(s) could not be scored:\n  {listing}")
+
+
+def _score_here(
+    evaluation: Evaluation, model: Any, tracks: Sequence[TrueTrack], failed: list[str]
+) -> Iterator[Scored]:
+    for track in tracks:
+        try:
+            scored = _score(evaluation, model, track)
+        except Exception as error:  # whatever it is, the other tracks are not to suffer
+            failed.append(_why(track, error))
+        else:
+            yield scored
+
+
+def _score_in_pool(
+    evaluation: Evaluation,
+    model: Any,
+    tracks: Sequence[TrueTrack],
+    n_workers: int,
+    on_cpu: bool,
+    failed: list[str],
+) -> Iterator[Scored]:
+    pending: dict[Future[Scored], TrueTrack] = {}
+    with (
+        _one_thread_for_children(),
+        ProcessPoolExecutor(
+            n_workers,
+            mp_context=get_context("spawn"),  # threads and accelerators do not survive a fork
+            initializer=_start,
+            initargs=(evaluation, _pack(model) if on_cpu else None),
+        ) as pool,
+    ):
+        try:
+            for track in tracks:
+                # One track waits, so that no process has to; more would hold their audio.
+                while len(pending) > n_workers:
+                    yield from _collect(pending, failed)
+                try:
+                    if on_cpu:
+                        future = pool.submit(_score_whole, track)
+                    else:
+                        started = time.monotonic()
+                        mix, stems = track.read()
+                        scores, estimates = estimate(evaluation, model, stems, mix)
+                        spent = time.monotonic() - started
+                        future = pool.submit(_score_rest, track, scores, estimates, spent)
+                except BrokenProcessPool:
+                    raise
+                except Exception as error:
+                    failed.append(_why(track, error))
+                else:
+                    pending[future] = track
+            while pending:
+                yield from _collect(pending, failed)
+        except BrokenProcessPool as error:
+            raise EvaluationError(
+                "a process died, most likely of too little memory: the same again with fewer "
+                f"n_workers than {n_workers} goes on with the tracks that are left"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _collect(pending: dict[Future[Scored], TrueTrack], failed: list[str]) -> Iterator[Scored]:
+    for future in wait(pending, return_when=FIRST_COMPLETED).done:
+        track = pending.pop(future)
+        try:
+            scored = future.result()
+        except BrokenProcessPool:
+            raise
+        except Exception as error:
+            failed.append(_why(track, error))
+        else:
+            yield scored
+
+
+def _score(evaluation: Evaluation, model: Any, track: TrueTrack) -> Scored:
+    started = time.monotonic()
+    mix, stems = track.read()
+    scores, estimates = estimate(evaluation, model, stems, mix)
+    frames = museval_frames(evaluation, stems, estimates) if evaluation.museval else None
+    scores = evaluation.save(track, scores, frames)
+    return Scored(track, scores, time.monotonic() - started)
+
+
+# In the processes.
+
+_state: dict[str, Any] = {}
+
+
+def _start(evaluation: Evaluation, packed: bytes | None) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    _state["evaluation"] = evaluation
+    if packed is not None:
+        conf = torch.load(io.BytesIO(packed), weights_only=True)
+        _state["model"] = BaseModel.from_pretrained(conf).eval()
+
+
+def _score_whole(track: TrueTrack) -> Scored:
+    return _score(_state["evaluation"], _state["model"], track)
+
+
+def _score_rest(track: TrueTrack, scores: Scores, estimates: Audio, spent: float) -> Scored:
+    started = time.monotonic()
+    evaluation: Evaluation = _state["evaluation"]
+    _, stems = track.read()
+    scores = evaluation.save(track, scores, museval_frames(evaluation, stems, estimates))
+    return Scored(track, scores, spent + time.monotonic() - started)
+
+
+def _end_with_parent() -> None:
+    """Processes of a pool wait for ever where their parent was killed."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _pack(model: BaseModel) -> bytes:
+    file = io.BytesIO()
+    torch.save(model.serialize(), file)
+    return file.getvalue()
+
+
+@contextmanager
+def _one_thread_for_children() -> Iterator[None]:
+    """Libraries read these once, when they are loaded: those of this process stay as they are."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _why(track: TrueTrack, error: Exception) -> str:
+    return f"{track.name}: {' '.join(str(error).split()) or type(error).__name__}"
+
+
+def _n_processors() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
+
+
+def _memory_bytes() -> float:
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):  # Windows
+        return 16e9

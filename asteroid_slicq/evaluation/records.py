@@ -1,0 +1,185 @@
+"""What is kept of the scores of a track, so that nothing is computed twice, and by what file?
+
+A track's scores are a record, a file that says which model and which audio it is of. The files of
+museval lie beside. Records of another model or other settings lie in a folder of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from asteroid_slicq.evaluation import museval_format as museval_json
+from asteroid_slicq.evaluation.references import TrueTrack
+
+#: Scores of a track, ``scores[kind][measure][source]``, NaN where there is none.
+Scores = dict[str, dict[str, dict[str, float]]]
+#: Of museval, ``frames[source][metric]``, a value a frame.
+Frames = dict[str, dict[str, NDArray[np.float64]]]
+
+MODEL, MIXTURE = "model", "mixture"
+CSDR, USDR, MUSEVAL = "sdr", "usdr", "museval "
+
+_ORACLE_KINDS = {"irm2": "soft-mask oracle"}
+_VERSION = 1  # of the records: others are computed again
+
+
+def oracle_kind(name: str) -> str:
+    """What the scores of an oracle are called.
+
+    Example:
+        >>> oracle_kind("mix-phase")
+        'mix-phase oracle'
+    """
+    return _ORACLE_KINDS.get(name, f"{name} oracle")
+
+
+def fingerprint(model: Any) -> str:
+    """Tells a model from others by its name, arguments and weights, wherever it was loaded from."""
+    conf = model.serialize()
+    head = json.dumps([conf["model_name"], conf["model_args"]], sort_keys=True, default=str)
+    digest = hashlib.sha256(head.encode())
+    for name, tensor in sorted(conf["state_dict"].items()):
+        values = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {tuple(values.shape)} {values.dtype}".encode())
+        digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is measured and where it is kept.
+
+    Args:
+        root: holds a folder for each model and settings.
+        split: name of the split.
+        sources: of the model.
+        sample_rate: in Hz.
+        model: its :func:`fingerprint`.
+        segment_s: of the separation.
+        oracle: a name in :data:`~asteroid_slicq.evaluation.ORACLES`, of what is scored too;
+            or none.
+        museval: whether museval scores the model, besides the fast measures.
+        filter_length: of the distortion filters of museval in samples; SIR, ISR and SAR compare
+            with published ones for 512 alone.
+    """
+
+    root: Path
+    split: str
+    sources: tuple[str, ...]
+    sample_rate: float
+    model: str
+    segment_s: float = 10.0
+    oracle: str | None = "mix-phase"
+    museval: bool = True
+    filter_length: int = 512
+
+    @property
+    def folder(self) -> Path:
+        """For ``museval.EvalStore.add_eval_dir``; it also holds the records, in ``scores``."""
+        settings = f"{self.model} {self.segment_s} {self.filter_length}"
+        return self.root / hashlib.sha256(settings.encode()).hexdigest()[:8]
+
+    def record_file(self, track: TrueTrack) -> Path:
+        """Where the record of a track is."""
+        return self.folder / "scores" / self.split / f"{track.name}.json"
+
+    def museval_file(self, track: TrueTrack) -> Path:
+        """Where the file of a track in museval's format is."""
+        return self.folder / self.split / f"{track.name}.json"
+
+    def load(self, track: TrueTrack) -> Scores | None:
+        """Scores of a track from its record; None where they are missing or of other audio."""
+        try:
+            record = json.loads(self.record_file(track).read_text(encoding="utf-8"))
+            scores = record["scores"]
+            if record["identity"] != self._identity(track) or (
+                self.oracle is not None and oracle_kind(self.oracle) not in scores
+            ):
+                return None
+            if self.museval:
+                text = self.museval_file(track).read_bytes()
+                if record["museval"] != _digest(text):
+                    return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return _from_plain(scores)
+
+    def save(self, track: TrueTrack, scores: Scores, frames: Frames | None = None) -> Scores:
+        """Keep the scores of a track: the record comes last, and whole or not at all.
+
+        Returns:
+            The scores with those of museval, if there are any, among them.
+        """
+        museval_file, digest = self.museval_file(track), None
+        # Until the record is there again, nothing vouches for it.
+        museval_file.unlink(missing_ok=True)
+        if frames is not None:
+            document = museval_json.track_document(frames)
+            text = museval_json.dumps(document)
+            digest = _digest(text.encode())
+            write_whole(museval_file, text)
+            medians = museval_json.track_scores(document, self.sources)
+            named = {MUSEVAL + metric: values for metric, values in medians.items()}
+            scores = {**scores, MODEL: {**scores[MODEL], **named}}
+        record = {"identity": self._identity(track), "museval": digest, "scores": scores}
+        write_whole(self.record_file(track), json_text(record))
+        return scores
+
+    def _identity(self, track: TrueTrack) -> dict[str, Any]:
+        return {
+            "version": _VERSION,
+            "model": self.model,
+            "segment_s": self.segment_s,
+            "filter_length": self.filter_length,
+            "sources": list(self.sources),
+            "audio": track.fingerprint(),
+        }
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is whole or not there, whenever the process is killed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def json_text(value: Any) -> str:
+    """JSON that every reader takes: what is no finite number becomes null."""
+    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _from_plain(scores: Mapping[str, Any]) -> Scores:
+    return {
+        kind: {
+            measure: {s: math.nan if v is None else float(v) for s, v in values.items()}
+            for measure, values in measures.items()
+        }
+        for kind, measures in scores.items()
+    }
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

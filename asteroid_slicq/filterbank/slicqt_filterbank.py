@@ -1,0 +1,338 @@
+"""The sliCQT as a filterbank of Asteroid: the matrix layout behind the host's own hooks.
+
+The host's ``Encoder`` always runs a strided convolution and its ``Decoder`` a transposed one. Here
+the filters are an identity as long as the stride, so that the first cuts the waveform into steps
+and the second lays steps end to end; paddings that a model asks for act on the waveform, as they
+would with any filterbank. The transform stands between the convolutions and the coefficients.
+
+Design: Holighaus, Dörfler, Velasco, Grill (2013), arXiv:1210.0084, for the transform; Schörkhuber,
+Klapuri, Holighaus, Dörfler (2014) for its full rasterisation. How the host's numbers map, and which
+models use it how, stands in docs/filterbank.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from asteroid_filterbanks import Filterbank
+from asteroid_filterbanks.scripting import is_tracing
+from torch import Tensor
+
+from asteroid_slicq import registration
+from asteroid_slicq.filterbank.tracing import (
+    traced_analysis,
+    traced_synthesis,
+    whole_halves,
+    whole_steps,
+)
+from asteroid_slicq.transform import Scale, SliCQT, contraction, design_frame
+
+ROUND_TRIP_DB = 100.0
+"""What the default number of passes guarantees of a spectrum that nothing has changed."""
+
+_FROM_HOST = {"encoder_activation"}  # which some models of the host pass on when they are reloaded
+_log = logging.getLogger(__name__)
+
+
+class SliCQTFB(Filterbank):
+    """Constant-Q (Bark, mel, ERB, …) filterbank with an exact inverse, without parameters.
+
+    Real parts of all bins come first, then imaginary parts. A sine of amplitude a at the centre of
+    a bin has a coefficient of magnitude a·stride/2 there. The first half of a slice lies before the
+    first sample; the decoder leaves it out and returns whole half-slices, the input's length at
+    least.
+
+    Args:
+        n_filters: rows of the matrix: twice the number of bins, DC and Nyquist counted. Even.
+        kernel_size: kept for the configuration. Lengths of windows follow from the scale.
+        stride: hop of the matrix in samples, at most ``slice_length`` over the width of the widest
+            bin; None is half the kernel size.
+        sample_rate: in Hz; None is the host's default, 8000.
+        scale: frequency scale, or a pair ``(f_hz, q)``, see :class:`asteroid_slicq.SliCQT`;
+            ``octave``, whose bins are counted otherwise, is ``log`` here.
+        f_min_hz: lowest centre frequency of the scale.
+        f_max_hz: highest; None, or half the sample rate, makes Nyquist the scale's end.
+        slice_length: in samples; rounded up to a multiple of 4·stride. None is what the scale
+            suggests.
+        transition_length: rise of the slicing window in samples; None is an eighth of the slice,
+            which one pass of synthesis restores better than a quarter.
+        window: analysis window; see :class:`asteroid_slicq.SliCQT`, as for all down to ``phase``.
+        min_width: least width of a bin in DFT bins of the slice.
+        min_bandwidth_hz: least width of a bin in Hz.
+        bandwidth_factor: how much wider every bin is than the scale makes it.
+        gamma_hz: bandwidth that the scale ``vqlog`` adds.
+        phase: ``global``, with which a delayed waveform has delayed coefficients, as the host's
+            other filterbanks give them, or ``local``.
+        passes: of synthesis in the decoder. None is what brings a spectrum that nothing has changed
+            back to within 100 dB of the waveform in float32, for most frames 2; 1 costs a third of
+            2 and comes to about 80 dB.
+        **kwargs: ignored, as by the host's filterbanks, but logged.
+
+    Attributes:
+        slicqt: the transform, with its ``frame``.
+        passes: of synthesis in the decoder.
+        stride: of the convolutions, equal to the hop of the matrix; 2 where that is 1.
+        kernel_size: of the convolutions, equal to their stride. ``get_config`` has both as given.
+
+    Shape:
+        - waveform: ``(time,)``, ``(batch, 1, time)``, ``(batch, channel, time)``, …
+        - coefficients: ``(n_filters, frames)``, ``(batch, n_filters, frames)``, ``(batch, channel,
+          n_filters, frames)``, …
+
+    Raises:
+        TypeError: when a size is no integer.
+        ValueError: when an argument lies outside its range; the nearest that works is named.
+
+    Example:
+        >>> from asteroid_filterbanks import make_enc_dec
+        >>> encoder, decoder = make_enc_dec("slicqt", n_filters=64, kernel_size=16, stride=8)
+        >>> waveform = torch.randn(3, 1, 8000, generator=torch.Generator().manual_seed(0))
+        >>> coefficients = encoder(waveform)
+        >>> tuple(coefficients.shape)
+        (3, 64, 1080)
+        >>> error = decoder(coefficients, length=8000) - waveform
+        >>> bool(error.square().mean() < 1e-10 * waveform.square().mean())
+        True
+    """
+
+    _identity: Tensor
+
+    def __init__(
+        self,
+        n_filters: int,
+        kernel_size: int,
+        stride: int | None = None,
+        sample_rate: float | None = 8000.0,
+        scale: Scale = "bark",
+        f_min_hz: float = 32.9,
+        f_max_hz: float | None = None,
+        slice_length: int | None = None,
+        transition_length: int | None = None,
+        window: str = "hann",
+        min_width: int = 32,
+        min_bandwidth_hz: float = 0.0,
+        bandwidth_factor: float = 1.0,
+        gamma_hz: float = 0.0,
+        phase: str = "global",
+        passes: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if ignored := sorted(kwargs.keys() - _FROM_HOST):
+            _log.warning("SliCQTFB ignores %s", ", ".join(ignored))
+        n_filters = _whole("n_filters", n_filters)
+        hop = _whole("stride", stride or kernel_size // 2, least=1)
+        rate = 8000.0 if sample_rate is None else _plain(sample_rate)
+        design: dict[str, Any] = {
+            "f_min_hz": _plain(f_min_hz),
+            "f_max_hz": _plain(f_max_hz),
+            "window": window,
+            "min_width": _plain(min_width),
+            "min_bandwidth_hz": _plain(min_bandwidth_hz),
+            "bandwidth_factor": _plain(bandwidth_factor),
+            "gamma_hz": _plain(gamma_hz),
+            "phase": phase,
+        }
+        limits = design["f_min_hz"], design["f_max_hz"]
+        scale, n_bins = _scale_of(scale, n_filters, rate, *limits)
+        frame = {**design, "scale": scale, "n_bins": n_bins, "sample_rate": rate}
+        try:
+            n = _slice_length(hop, _plain(slice_length), frame)
+        except ValueError as error:
+            # The frame tells the nearest number of bins: here they are counted by filters.
+            more = n_filters - 2 * n_bins
+            told = re.sub(
+                r"n_bins = (\d+)", lambda m: f"n_filters = {2 * int(m[1]) + more}", f"{error}"
+            )
+            raise ValueError(told) from None
+        rise = 2 * math.ceil(n / 16) if transition_length is None else _plain(transition_length)
+        frame |= {"slice_length": n, "transition_length": rise}
+
+        step = max(2, hop)  # The host cannot invert filters of size one.
+        super().__init__(n_filters, step, stride=step, sample_rate=rate)
+        self.register_buffer("_identity", torch.eye(step), persistent=False)
+        matrix = {"rasterize": "full", "overlap_added": True, "n_coefficients": n // hop}
+        self.slicqt = SliCQT(**frame, **matrix)
+        if self.slicqt.frame.n_bins != n_filters // 2:
+            raise ValueError(
+                f"n_filters must be twice the bins of the scale, DC and Nyquist counted, "
+                f"{2 * self.slicqt.frame.n_bins} here, got {n_filters}"
+            )
+        if passes is None:
+            norm = _contraction(**frame, overlap_added=True)
+            self.passes = max(1, math.ceil(ROUND_TRIP_DB / (-20 * math.log10(norm))))
+        else:
+            self.passes = _whole("passes", passes, least=1)
+        self._config = {
+            "n_filters": self.n_filters,
+            "kernel_size": _plain(kernel_size),
+            "stride": _plain(stride) or hop,
+            "sample_rate": rate,
+            "scale": self.slicqt.config["scale"],
+            "slice_length": _plain(slice_length),
+            "transition_length": _plain(transition_length),
+            **design,
+            "passes": None if passes is None else self.passes,
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """What this filterbank was built with, in plain Python types; the host's own keys first."""
+        return {"fb_name": self.__class__.__name__, **self._config}
+
+    def filters(self) -> Tensor:
+        """Filters that cut a waveform into steps.
+
+        In double precision, where the device has it: single precision convolutions are rounded to
+        ten bits on many GPUs, and by autocast.
+
+        Shape:
+            - output: ``(stride, 1, stride)``
+        """
+        return self._identity.unsqueeze(1).to(self._conv_dtype())
+
+    def pre_analysis(self, wav: Tensor) -> Tensor:
+        """Pad a waveform to whole steps."""
+        return whole_steps(wav.to(self._conv_dtype()), self.stride)
+
+    def post_analysis(self, spec: Tensor) -> Tensor:
+        """Coefficients of a waveform in steps.
+
+        Shape:
+            - spec: ``(..., stride, steps)``; output: ``(..., n_filters, frames)``
+        """
+        waveform = spec.transpose(-1, -2).flatten(-2).to(self._dtype())
+        if is_tracing():
+            c = traced_analysis(waveform, *self._traced_buffers())
+        else:
+            c = self.slicqt(waveform)
+        return torch.cat([c.real, c.imag], dim=-2).to(self._identity.dtype)
+
+    def pre_synthesis(self, spec: Tensor) -> Tensor:
+        """Waveform in steps of coefficients, by ``passes`` passes.
+
+        Frames that fill no half slice are filled up with zeros.
+
+        Shape:
+            - spec: ``(..., n_filters, frames)``; output: ``(..., stride, steps)``
+        """
+        if spec.ndim < 2 or spec.shape[-2] != self.n_filters:
+            raise ValueError(
+                f"coefficients must be (..., n_filters = {self.n_filters}, frames), "
+                f"got {tuple(spec.shape)}"
+            )
+        frame = self.slicqt.frame
+        c = torch.complex(*spec.to(self._dtype()).chunk(2, dim=-2))
+        c = whole_halves(c, frame.blocks[0][1] // 2)
+        if is_tracing():
+            waveform = traced_synthesis(self.passes, c, *self._traced_buffers())
+        else:
+            length = c.shape[-1] * frame.slice_length // frame.blocks[0][1] - frame.slice_length
+            waveform = self.slicqt.inverse(c, length, self.passes)
+        return waveform.unflatten(-1, (-1, self.stride)).transpose(-1, -2).to(self._conv_dtype())
+
+    def post_synthesis(self, wav: Tensor) -> Tensor:
+        """Back to the precision of the module."""
+        return wav.to(self._identity.dtype)
+
+    def _dtype(self) -> torch.dtype:
+        return torch.promote_types(self._identity.dtype, torch.float32)
+
+    def _conv_dtype(self) -> torch.dtype:
+        return torch.float32 if self._identity.device.type == "mps" else torch.float64
+
+    def _traced_buffers(self) -> tuple[Tensor, ...]:
+        """What the traced maps take: two slicing windows, where coefficients lie, two factors."""
+        layout = self.slicqt._slicing().layout
+        there = self.slicqt._analysis_windows(self._dtype())
+        back = self.slicqt._synthesis_windows(self._dtype())
+        assert there.slicing is not None
+        assert back.stream is not None
+        analysis = layout.analysis_factors(there.forward)[0].reshape(-1, 2)
+        synthesis = layout.synthesis_factors(back.forward).reshape(-1, 2)
+        return there.slicing, back.stream[0], layout.index, analysis, synthesis
+
+
+def _plain(value: Any) -> Any:
+    """A number as Python's own type, which a checkpoint may hold."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _whole(name: str, value: Any, least: int | None = None) -> int:
+    value = _plain(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if least is not None and value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+    return value
+
+
+def _scale_of(
+    scale: Scale, n_filters: int, sample_rate: float, f_min_hz: float, f_max_hz: float | None
+) -> tuple[Any, int]:
+    """The scale, hashable, and the bins to ask it for.
+
+    The frame drops a scale's bins at Nyquist, where scales end by default, and at DC, and adds its
+    own: one more for each.
+    """
+    if n_filters % 2:
+        raise ValueError(
+            f"n_filters must be even, twice the number of bins, got {n_filters}; "
+            f"the nearest is {n_filters + 1}"
+        )
+    if isinstance(scale, str):
+        to_nyquist = f_max_hz is None or f_max_hz >= sample_rate / 2 * (1 - 1e-12)
+        if scale == "octave":
+            raise ValueError(
+                "scale must be one whose bins n_filters can count, got 'octave', whose bins are "
+                "counted by octaves; 'log' is the same scale"
+            )
+        return scale, n_filters // 2 - 2 + to_nyquist + (f_min_hz == 0)
+    pair = scale() if callable(scale) else scale
+    f_hz, q = (tuple(np.asarray(values).tolist()) for values in pair)
+    return (f_hz, q), len(f_hz)
+
+
+def _slice_length(hop: int, given: int | None, frame: dict[str, Any]) -> int:
+    """Slice length whose bins all have ``slice_length / hop`` coefficients.
+
+    Raises:
+        ValueError: when that is less than the widest bin needs.
+    """
+    n, widest = _fit(hop, given, frame)
+    if n // hop >= widest:
+        return n
+    shorter = min(hop, math.ceil(1.25 * n / widest))  # widths are rounded, so not quite n / widest
+    while n // shorter < widest:
+        shorter -= 1
+        n, widest = _fit(shorter, given, frame)
+    raise ValueError(
+        f"stride = {hop} is too long for the widest bin; the nearest that works is {shorter}, or "
+        "use more filters, which makes bins narrower"
+    )
+
+
+def _fit(hop: int, given: int | None, frame: dict[str, Any]) -> tuple[int, int]:
+    """A slice length of whole hops and the width of the widest bin there."""
+    if given is None:
+        # A longer slice gives a bin more DFT bins, except where it has the fewest allowed.
+        given = max(design_frame(**frame).slice_length, frame["min_width"] * hop)
+    n = 4 * hop * math.ceil(given / (4 * hop))
+    return n, int(design_frame(**frame, slice_length=n).widths.max())
+
+
+@lru_cache(maxsize=64)
+def _contraction(**config: Any) -> float:
+    """How far a pass shrinks the error.
+
+    That of the ragged frame, a fraction of the work and the same to a few dB, is told by
+    tests/test_filterbank.py.
+    """
+    return contraction(SliCQT(**config))
+
+
+registration.register_filterbank(SliCQTFB, "slicqt")

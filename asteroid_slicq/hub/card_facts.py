@@ -1,0 +1,197 @@
+"""What does a model card need to know that the files of the model do not say?"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from asteroid_slicq.evaluation import SUMS
+
+
+class Dataset(NamedTuple):
+    """A data set to train or evaluate on.
+
+    Attributes:
+        id: as the Hub spells it; ``None`` where the Hub has none.
+        title: for people.
+        license: of the weights that come of it, unless their owner says otherwise.
+        is_academic: whether it was published for non-commercial use alone.
+    """
+
+    id: str | None
+    title: str
+    license: str | None = None
+    is_academic: bool = False
+
+
+# The strictest licence among MUSDB18's tracks is CC BY-NC-SA 4.0.
+_MUSDB = {"license": "cc-by-nc-sa-4.0", "is_academic": True}
+_MUSDB18_HQ = Dataset("musdb18-hq", "MUSDB18-HQ", **_MUSDB)
+DATASETS = {
+    "musdb18-hq": _MUSDB18_HQ,
+    "musdb18hq": _MUSDB18_HQ,
+    "musdb18": Dataset("musdb18", "MUSDB18", **_MUSDB),
+    "procedural": Dataset(None, "procedural stems (`asteroid-slicq synth`)", "mit"),
+}
+"""Those with a short name; any other is named by its title."""
+
+
+class Architecture(NamedTuple):
+    """What there is to say of a model by its name alone.
+
+    Attributes:
+        text: what it does, in sentences.
+        papers: where that comes from, in Markdown.
+        channelwise: whether it takes any number of channels and separates each for itself.
+    """
+
+    text: str
+    papers: tuple[str, ...]
+    channelwise: bool = False
+
+
+ARCHITECTURES = {
+    "XUMXSliCQ": Architecture(
+        "A small network on every block of a sliCQ transform makes a mask for each source.",
+        (
+            'Hanssian, "Music demixing with the sliCQ transform", '
+            "[arXiv:2112.05509](https://arxiv.org/abs/2112.05509)",
+        ),
+    ),
+    "MiXiN": Architecture(
+        "A convolutional denoising autoencoder for each source estimates its magnitudes from those "
+        "of the mix, on the matrix of a nonstationary Gabor transform (NSGT).",
+        (
+            'Grais, Plumbley, "Single channel audio source separation using convolutional '
+            'denoising autoencoders", [arXiv:1703.08019](https://arxiv.org/abs/1703.08019), '
+            "for the networks",
+            'FitzGerald, "Harmonic/percussive separation using median filtering" (DAFx 2010), '
+            "for the soft masks",
+            'Hanssian, "MiXiN, music extraction with nonstationary Gabor transforms" '
+            "(2021, software), for the whole",
+        ),
+        channelwise=True,
+    ),
+}
+"""Those of this package, by their names."""
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What the files of a model do not say.
+
+    Attributes:
+        repo_id: ``user/name`` on the Hub.
+        trained_on: a key of :data:`DATASETS`, or a title; ``None``: not stated.
+        evaluated_on: the same, of the scores; ``None``: that of the training.
+        license: an identifier of the Hub's list; ``None``: what the data set asks for, if anything.
+        language: an ISO code; ``None`` for music without.
+        training_settings: by section, see :func:`read_training_settings`.
+    """
+
+    repo_id: str
+    trained_on: str | None = None
+    evaluated_on: str | None = None
+    license: str | None = None
+    language: str | None = None
+    training_settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def training_data(self) -> Dataset | None:
+        """What it was trained on."""
+        return find_dataset(self.trained_on)
+
+    @property
+    def evaluation_data(self) -> Dataset | None:
+        """What it was evaluated on."""
+        return find_dataset(self.evaluated_on) or self.training_data
+
+    @property
+    def stated_license(self) -> str | None:
+        """The licence of the weights."""
+        data = self.training_data
+        return self.license or (data.license if data else None)
+
+
+def find_dataset(name: str | None) -> Dataset | None:
+    """The data set of that short name, or one with that title.
+
+    Example:
+        >>> find_dataset("musdb18-hq").license
+        'cc-by-nc-sa-4.0'
+        >>> find_dataset("my own songs").title
+        'my own songs'
+    """
+    return None if name is None else DATASETS.get(name.lower(), Dataset(None, name))
+
+
+def sums_of_stems(sources: Sequence[str] | None) -> str:
+    """What the sources are that MUSDB18 has no stem of, in words; empty where there are none.
+
+    Example:
+        >>> sums_of_stems(["harmonic", "percussive", "vocals"])
+        'harmonic is bass + other, percussive is drums'
+        >>> sums_of_stems(["vocals"])
+        ''
+    """
+    sums = [f"{name} is {' + '.join(SUMS[name])}" for name in sources or () if name in SUMS]
+    return ", ".join(sums)
+
+
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """Reads what the recipe's ``eval.py`` wrote: ``scores[kind][measure][source or "mean"]``.
+
+    The kind ``model`` is that of the model; others, such as an oracle, are there to compare with.
+
+    Raises:
+        ValueError: it holds anything else.
+        OSError: it cannot be read.
+    """
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: is no JSON ({error})") from error
+    scores = report.get("scores") if isinstance(report, dict) else None
+    if not isinstance(scores, dict) or not isinstance(scores.get("model"), dict):
+        raise ValueError(f'{path}: must hold scores["model"], as eval.py of the recipe writes it')
+    for kind, measures in scores.items():
+        for values in measures.values() if isinstance(measures, dict) else [None]:
+            if not isinstance(values, dict) or not all(map(_is_score, values.values())):
+                raise ValueError(f'{path}: scores["{kind}"] must hold numbers by measure, source')
+    return report
+
+
+def read_training_settings(path: Path) -> dict[str, Any]:
+    """Reads the ``conf.yml`` of a run, without what tells about its machine and folders.
+
+    Raises:
+        ValueError: it holds no sections.
+        OSError: it cannot be read.
+    """
+    try:
+        conf = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: is no YAML") from error
+    if not isinstance(conf, dict) or not all(isinstance(part, dict) for part in conf.values()):
+        raise ValueError(f"{path}: must hold sections of settings, as train.py of the recipe does")
+    return {
+        section: {key: value for key, value in part.items() if not _is_private(key, value)}
+        for section, part in conf.items()
+        if section not in ("main_args", "run")
+    }
+
+
+def _is_score(value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value is None or (is_number and math.isfinite(value))
+
+
+def _is_private(key: str, value: Any) -> bool:
+    is_path = isinstance(value, str) and ("/" in value or "\\" in value)
+    return is_path or key.endswith(("_dir", "_path"))

@@ -1,0 +1,6 @@
+"""Separators as Asteroid models."""
+
+from asteroid_slicq.models.mixin import MiXiN
+from asteroid_slicq.models.xumx_slicq import XUMXSliCQ, load_default_model
+
+__all__ = ["MiXiN", "XUMXSliCQ", "load_default_model"]

@@ -1,0 +1,165 @@
+"""What do the networks of a model see in a data set, in the mean, so that it can be scaled?
+
+Computing it takes minutes on MUSDB18-HQ and happens once: the result is kept in a file that is
+named after everything it depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import pickle
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from asteroid_slicq.data import Track
+from asteroid_slicq.data.datasets import ValidationSegments
+from asteroid_slicq.models.xumx_slicq.model import XUMXSliCQ
+
+log = logging.getLogger(__name__)
+
+_VERSION = 1  # of what is computed
+
+
+class InputStatistics(NamedTuple):
+    """Averages over the mixes of a data set for each bin, low frequencies first.
+
+    Args:
+        mean: of the magnitudes, as the networks see them.
+        std: their standard deviation.
+        power: mean squared magnitude of the coefficients, whatever the networks make of them.
+
+    Shape:
+        - mean, std, power: ``(n_bins,)``
+    """
+
+    mean: Tensor
+    std: Tensor
+    power: Tensor
+
+
+def input_statistics(
+    model: XUMXSliCQ,
+    tracks: Sequence[Track],
+    length_samples: int,
+    n_segments: int | None = None,
+    cache_dir: Path | None = None,
+) -> InputStatistics:
+    """Statistics of segments spread over the tracks, as they are, without augmentation.
+
+    Args:
+        model: whose networks are to see them; unchanged. Its device does the work.
+        tracks: of the training set.
+        length_samples: of a segment.
+        n_segments: how many; ``None`` for all there are.
+        cache_dir: folder of results that are kept; ``None`` keeps none. The file of a result is
+            named by the transform, the network, the segments, and names, sizes and times of
+            change of the tracks' files. Nothing is drawn at random: a seed acts through
+            the choice of the tracks.
+
+    Raises:
+        ValueError: if there are no tracks or a number is out of range.
+        OSError: if a file cannot be read.
+    """
+    segments = ValidationSegments(tracks, sorted(model.sources), length_samples, n_segments)
+    file = None if cache_dir is None else cache_dir / f"{_key(model, segments)}.pth"
+    if file is not None and (kept := _load(file)) is not None:
+        return kept
+    log.info("statistics of the input: %d segments", len(segments))
+    mixes = (batch.sum(1) for batch in DataLoader(segments, batch_size=8))
+    statistics = average(model, mixes)
+    if file is not None:
+        _save(statistics, file)
+    return statistics
+
+
+@torch.no_grad()
+def average(model: XUMXSliCQ, mixes: Iterable[Tensor]) -> InputStatistics:
+    """The statistics of mixes that are at hand.
+
+    Args:
+        model: whose networks are to see them.
+        mixes: batches of equal length in time.
+
+    Shape:
+        - mixes: each ``(batch, channel, time)``
+
+    Raises:
+        ValueError: if there are none.
+    """
+    device = next(model.parameters()).device
+    total, n_mixes = torch.zeros(3, model.transform.frame.n_bins, dtype=torch.float64), 0
+    for mix in mixes:
+        coefficients = model.transform(mix.to(device))
+        seen = model.network_input(coefficients)
+        # All bins count the same slices, so that averages over a batch may be averaged.
+        total[0] += len(mix) * _mean_of_bins(seen)
+        total[1] += len(mix) * _mean_of_bins([block.square() for block in seen])
+        total[2] += len(mix) * _mean_of_bins([block.abs().square() for block in coefficients])
+        n_mixes += len(mix)
+    if n_mixes == 0:
+        raise ValueError("mixes must hold at least one batch, got none")
+    mean, square, power = total / n_mixes
+    std = (square - mean.square()).clamp(min=0).sqrt()
+    return InputStatistics(mean.float(), std.float(), power.float())
+
+
+def _mean_of_bins(blocks: Sequence[Tensor]) -> Tensor:
+    # Blocks are (batch, channel, freq, …).
+    means = [block.transpose(0, 2).flatten(1).mean(1) for block in blocks]
+    return torch.cat(means).cpu().double()
+
+
+def _key(model: XUMXSliCQ, segments: ValidationSegments) -> str:
+    """Digits that are others if the result may be another."""
+    arguments = model.get_model_args()
+    facts = {
+        "version": _VERSION,
+        "transform": model.transform.config,
+        # What a network sees of the magnitudes, and of which blocks nothing.
+        "network": {name: arguments[name] for name in ("network", "bandwidth_hz", "n_channels")},
+        "length_samples": segments.length_samples,
+        "segments": segments.segments,
+        "tracks": [
+            (track.name, track.length_samples, [_listing(track, s) for s in segments.sources])
+            for track in segments.tracks
+        ],
+    }
+    text = json.dumps(facts, sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _listing(track: Track, source: str) -> tuple[str, int, int]:
+    status = (track.path / f"{source}.wav").stat()
+    return source, status.st_size, status.st_mtime_ns
+
+
+def _load(file: Path) -> InputStatistics | None:
+    if not file.is_file():
+        return None
+    try:
+        return InputStatistics(**torch.load(file, weights_only=True))
+    except (RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
+        log.warning("%s cannot be read (%s) and is made anew", file, type(error).__name__)
+        return None
+
+
+def _save(statistics: InputStatistics, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # Several processes, on several machines, may be at it; each result is right.
+    handle, partial = tempfile.mkstemp(prefix=f".{file.stem}-", dir=file.parent)
+    try:
+        with os.fdopen(handle, "wb") as opened:
+            torch.save(statistics._asdict(), opened)
+        os.replace(partial, file)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,134 @@
+"""The network of a block of xumx-sliCQ V2 as four products of matrices, laid out for inference.
+
+A convolution is the product of its windows over frames and bins with one matrix for each source.
+Where a kernel covers a single bin, as in nearly all blocks, the windows are few times larger than
+what they look at, and a processor multiplies matrices faster than it convolves. The weights, 60 MB
+in all blocks, are joined with the batch norms and laid out once for many calls.
+
+Source: Hanssian, "Music demixing with the sliCQ transform" (arXiv:2112.05509), for the network,
+which is told in :mod:`asteroid_slicq.models.xumx_slicq.networks`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from asteroid_slicq.models.xumx_slicq.networks import BlockNetwork
+
+
+class BlockMatrices:
+    """A ``BlockNetwork`` in evaluation mode, with its weights of now.
+
+    Attributes:
+        encode_outer, encode_inner, decode_inner, decode_outer: weight and bias of each layer.
+
+    Shape:
+        - weights: ``(source, frames · bins · channels of a window, output channels)``, with a
+          source of 1 for the first layer, which all share
+        - biases: ``(source, 1, output channels)``
+    """
+
+    @torch.no_grad()
+    def __init__(self, network: BlockNetwork) -> None:
+        j = network.n_sources
+        self.shift, self.scale = (x[:, None, None].clone() for x in (network.shift, network.scale))
+        outer, inner = network.encode_outer, network.encode_inner
+        self.n_sources, self.n_channels, self.causal = j, network.n_channels, network.causal
+        self.kernel, self.width = cast(tuple[int, int], outer.kernel_size)
+        self.widths = outer.out_channels // j, inner.out_channels // j
+        # o channels of the result, i channels of what is seen, k bins and n frames of a window
+        weight, bias = with_norm(outer.weight, network.norm_encode_outer)
+        weight = rearrange(weight, "o i k t -> 1 (k i t) o")
+        self.encode_outer = _matrix(weight), bias[None, None]
+        weight, bias = with_norm(inner.weight, network.norm_encode_inner)
+        weight = rearrange(weight, "(j o) i k n -> j (n k i) o", j=j)
+        self.encode_inner = _matrix(weight), rearrange(bias, "(j o) -> j 1 o", j=j)
+        # A transposed convolution is a convolution whose kernel is turned round.
+        weight = rearrange(network.decode_inner.weight, "(j i) o k n -> (j o) i k n", j=j)
+        weight, bias = with_norm(weight.flip(2, 3), network.norm_decode_inner)
+        weight = rearrange(weight, "(j o) i k n -> j (n k i) o", j=j)
+        self.decode_inner = _matrix(weight), rearrange(bias, "(j o) -> j 1 o", j=j)
+        weight = rearrange(network.decode_outer.weight, "(j i) c k (n h) -> j i c k n h", j=j, n=2)
+        weight = rearrange(weight.flip(3, 4), "j i c k n h -> j (n k i) (c h)")
+        bias = repeat(
+            cast(Tensor, network.decode_outer.bias), "(j c) -> j 1 (c h)", j=j, h=self.half
+        )
+        self.decode_outer = _matrix(weight), bias
+
+    @property
+    def half(self) -> int:
+        """Coefficients of half a slice."""
+        return self.width // 2
+
+    def normalised(self, magnitudes: Tensor) -> Tensor:
+        """Shifted and scaled, slices end to end: ``(..., slice, time)`` → ``(..., time)``."""
+        x = (magnitudes.to(self.shift.dtype) + self.shift).mul_(self.scale)
+        return x.flatten(-2)
+
+    def encode_frames(self, x: Tensor) -> Tensor:
+        """The first layer, on windows of M coefficients that hop by half of it.
+
+        Shape:
+            - x: ``(b, c, f, time)``; output: ``(source, b, n, f − kernel + 1, o)``
+        """
+        x = x.unfold(-1, self.width, self.half)
+        x = layer(rearrange(x, "b c f n t -> 1 b n f (c t)"), self.encode_outer, 1, self.kernel)
+        return rearrange(x.relu_(), "1 b n f (j o) -> j b n f o", j=self.n_sources)
+
+    def masks(self, magnitudes: Tensor) -> Tensor:
+        """Masks of a whole input, for a network whose kernel covers one bin.
+
+        Shape:
+            - magnitudes: ``(batch, channel, freq, slice, time)``
+            - output: ``(batch, source, channel, freq, slice, time)``
+        """
+        batch, _, _, n_slices, width = magnitudes.shape
+        x = self.normalised(magnitudes)
+        # The inner kernel needs its 4 frames in a short input, too.
+        before = width - 1 if self.causal else 0
+        n_frames = (x.shape[-1] + before) // self.half - 1
+        after = max(0, 4 - n_frames) * self.half
+        x = self.encode_frames(F.pad(x, (before, after)) if before or after else x)
+        x = rearrange(x, "j b n f o -> j (b f) n 1 o")  # bins do not look at each other
+        x = layer(x, self.encode_inner, 4, 1).relu_()
+        x = layer(F.pad(x, (0, 0, 0, 0, 3, 3)), self.decode_inner, 4, 1).relu_()
+        x = layer(F.pad(x, (0, 0, 0, 0, 1, 1)), self.decode_outer, 2, 1)
+        x = x[:, :, : 2 * n_slices].unflatten(-1, (self.n_channels, self.half))
+        x = rearrange(x, "j (b f) (s n) 1 c h -> b j c f s n h", b=batch, n=2)
+        return x.contiguous().sigmoid_().flatten(-2).to(magnitudes.dtype)
+
+
+def layer(x: Tensor, weight_and_bias: tuple[Tensor, Tensor], n_frames: int, n_bins: int) -> Tensor:
+    """A convolution as a product of its windows with a matrix, for each source.
+
+    Shape:
+        - x: ``(source, batch, n, freq, i)``
+        - weight: ``(source, n_frames · n_bins · i, o)``; bias: ``(source, 1, o)``
+        - output: ``(source, batch, n − n_frames + 1, freq − n_bins + 1, o)``, or with n of 0
+    """
+    weight, bias = weight_and_bias
+    if x.shape[2] < n_frames:
+        freq = x.shape[3] - n_bins + 1
+        return x.new_zeros(*x.shape[:2], 0, freq, weight.shape[-1])
+    windows = x.unfold(2, n_frames, 1).unfold(3, n_bins, 1)
+    shape = windows.shape[:4]
+    windows = rearrange(windows, "j b n f i u v -> j (b n f) (u v i)")
+    return torch.baddbmm(bias, windows, weight).view(*shape, -1)
+
+
+def with_norm(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Kernel and bias of a convolution and the batch norm behind it, ``(o, …)`` and ``(o,)``."""
+    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    factor = norm.weight / (variance + norm.eps).sqrt()
+    return weight * factor[:, None, None, None], norm.bias - factor * mean
+
+
+def _matrix(weight: Tensor) -> Tensor:
+    """A copy, laid out as it is read."""
+    return weight.clone(memory_format=torch.contiguous_format)

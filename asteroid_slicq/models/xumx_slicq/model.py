@@ -1,0 +1,341 @@
+"""xumx-sliCQ: music demixing by a small network on every block of a sliCQT.
+
+Source: Hanssian, "Music demixing with the sliCQ transform" (arXiv:2112.05509), and its second
+version.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from importlib import resources
+from typing import Any, NamedTuple, cast
+
+import torch
+from asteroid.models import BaseModel
+from torch import Tensor, nn
+
+from asteroid_slicq import registration, separation
+from asteroid_slicq.models.xumx_slicq.lstm import RecurrentBlockNetwork
+from asteroid_slicq.models.xumx_slicq.networks import (
+    LOOKAHEAD_SLICES,
+    BlockNetwork,
+    PassThrough,
+    fixed_weights,
+)
+from asteroid_slicq.models.xumx_slicq.v1 import DilatedBlockNetwork
+from asteroid_slicq.transform import SliCQT
+from asteroid_slicq.wiener import wiener_on_block, wiener_on_stft
+
+_V1 = {"bandwidth_hz": 16000.0, "wiener": "stft"}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "v2": {},
+    "v2-realtime": {"causal": True, "wiener_iterations": 0},
+    "v2-lstm": {"network": "v2-lstm"},
+    "v1": {"network": "v1", **_V1},
+    "v1-lstm": {"network": "v1-lstm", **_V1},
+    "small": {"hidden_channels": (8, 16)},
+}
+"""Arguments of :class:`XUMXSliCQ` that differ from its defaults, by name."""
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "v1": DilatedBlockNetwork,
+    "v2": BlockNetwork,
+    "v1-lstm": partial(RecurrentBlockNetwork, overlap_added=True),
+    "v2-lstm": RecurrentBlockNetwork,
+}
+"""The network of a block by name."""
+
+
+class Estimate(NamedTuple):
+    """What a loss needs: one tensor a block, low frequencies first.
+
+    Shape:
+        - coefficients: ``(batch, source, channel, freq, slice, time)``, complex
+        - masks: the same, real, in 0 … 1
+    """
+
+    coefficients: tuple[Tensor, ...]
+    masks: tuple[Tensor, ...]
+
+
+class XUMXSliCQ(BaseModel):
+    """xumx-sliCQ, version 1 or 2, offline or realtime.
+
+    The magnitudes of the mix in each block of the sliCQT go through a small network of their own,
+    which gives one mask for each source. The masked magnitudes get the phase of the mix and are
+    transformed back. Wiener-EM refines the coefficients before, or the STFT of the waveforms after.
+
+    Args:
+        sources: names of the sources, in the order of the output.
+        n_channels: audio channels of the mix.
+        hidden_channels: channels of the outer and the inner layers of a network, for each source;
+            None is what was published.
+        causal: pad the first convolution on the left (realtime; network ``v2`` alone); the masks
+            then look ahead by at most 1.5 slices, see
+            :class:`asteroid_slicq.models.xumx_slicq.networks.BlockNetwork`.
+        wiener_iterations: EM iterations; 0 leaves the phase of the mix.
+        sample_rate: in Hz.
+        transform: arguments of :class:`asteroid_slicq.SliCQT`, where they differ from its defaults.
+        network: ``v1``: dilated convolutions over overlap-added magnitudes; ``v2``: convolutions
+            that hop by half a slice; ``v1-lstm``, ``v2-lstm``: recurrent networks that see the
+            same, see :class:`asteroid_slicq.models.xumx_slicq.lstm.RecurrentBlockNetwork`.
+        bandwidth_hz: blocks whose lowest bin lies above pass through: every source gets all of the
+            mix there, which Wiener-EM then shares out evenly. None: there are none such.
+        wiener: where Wiener-EM runs: ``slicqt``: on each block of coefficients; ``stft``: on the
+            STFT (4096/1024) of the waveforms; None: nowhere, as for 0 iterations.
+
+    Shape:
+        - mix: ``(batch, channel, time)``; ``(channel, time)`` and, of one channel, ``(time,)`` too
+        - output: ``(batch, source, channel, time)``, without ``batch`` where the mix had none
+
+    Raises:
+        ValueError: when an argument lies outside its range.
+
+    Example:
+        >>> model = XUMXSliCQ.from_preset("small").eval()
+        >>> model.sources
+        ['bass', 'vocals', 'other', 'drums']
+        >>> model(torch.zeros(1, 2, 44100)).shape
+        torch.Size([1, 4, 2, 44100])
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str] = ("bass", "vocals", "other", "drums"),
+        n_channels: int = 2,
+        hidden_channels: Sequence[int] | None = None,
+        causal: bool = False,
+        wiener_iterations: int = 1,
+        sample_rate: float = 44100,
+        transform: dict[str, Any] | None = None,
+        network: str = "v2",
+        bandwidth_hz: float | None = None,
+        wiener: str | None = "slicqt",
+    ) -> None:
+        super().__init__(sample_rate=sample_rate, in_channels=n_channels)
+        if isinstance(sources, str) or not sources or len(set(sources)) != len(sources):
+            raise ValueError(f"sources must be distinct names, at least one, got {sources!r}")
+        if n_channels < 1:
+            raise ValueError(f"n_channels must be at least 1, got {n_channels}")
+        if network not in NETWORKS:
+            raise ValueError(f"network must be one of {', '.join(NETWORKS)}, got {network!r}")
+        if causal and network != "v2":
+            raise ValueError(f"causal must be False for the network {network}, got {causal}")
+        options: dict[str, Any] = {"causal": True} if causal else {}
+        if hidden_channels is not None:
+            if not isinstance(hidden_channels, Sequence) or len(hidden_channels) != 2:
+                raise ValueError(f"hidden_channels must be two numbers, got {hidden_channels!r}")
+            options["hidden_channels"] = hidden_channels = list(hidden_channels)
+            if min(hidden_channels) < 1:
+                raise ValueError(f"hidden_channels must be at least 1, got {hidden_channels}")
+        if "sample_rate" in (transform or {}):
+            raise ValueError("transform must not hold sample_rate: the model's own is its")
+        if wiener_iterations < 0:
+            raise ValueError(f"wiener_iterations must be at least 0, got {wiener_iterations}")
+        if bandwidth_hz is not None and not bandwidth_hz > 0:
+            raise ValueError(f"bandwidth_hz must be above 0 or None, got {bandwidth_hz}")
+        if wiener not in ("slicqt", "stft", None):
+            raise ValueError(f"wiener must be slicqt, stft or None, got {wiener!r}")
+        self.sources = list(sources)
+        self.n_channels = n_channels
+        self.wiener_iterations = wiener_iterations
+        self.wiener = wiener
+        self.transform = SliCQT(**{**(transform or {}), "sample_rate": sample_rate})
+        frame, make_network = self.transform.frame, NETWORKS[network]
+        self.blocks = nn.ModuleList(
+            PassThrough(len(self.sources))
+            if bandwidth_hz is not None and frequencies_hz[0] > bandwidth_hz
+            else make_network(*block, len(self.sources), n_channels, **options)
+            for block, frequencies_hz in zip(frame.blocks, frame.frequency_hz(), strict=True)
+        )
+        self._args = {
+            "sources": list(sources),
+            "n_channels": n_channels,
+            "hidden_channels": hidden_channels,
+            "causal": causal,
+            "wiener_iterations": wiener_iterations,
+            "sample_rate": sample_rate,
+            "transform": dict(transform or {}),
+            "network": network,
+            "bandwidth_hz": bandwidth_hz,
+            "wiener": wiener,
+        }
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> XUMXSliCQ:
+        """A model with random weights in a published or recommended configuration.
+
+        Args:
+            name: ``v1`` (6.7 M parameters), ``v2`` (offline, 15.0 M) or ``v2-realtime``, as they
+                were published; ``v1-lstm`` or ``v2-lstm``, for which no weights were; or ``small``.
+            **overrides: arguments of the class that replace the preset's.
+
+        Raises:
+            ValueError: for an unknown name.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"name must be one of {', '.join(PRESETS)}, got {name!r}")
+        return cls(**{**PRESETS[name], **overrides})
+
+    def forward(self, mix: Tensor) -> Tensor:
+        """Separate a mix, see the class for the shapes."""
+        shape = mix.shape
+        blocks = zip(self.blocks, self.transform(self._to_batch(mix)), strict=True)
+        coefficients = [self._estimate_block(network, block)[0] for network, block in blocks]
+        waveforms = self.transform.inverse(coefficients, length=shape[-1])
+        if self.wiener == "stft":
+            waveforms = wiener_on_stft(waveforms, self._to_batch(mix), self.wiener_iterations)
+        if mix.ndim == 1:
+            return waveforms[0, :, 0]
+        return waveforms[0] if mix.ndim == 2 else waveforms
+
+    def estimate(self, mix: Tensor) -> Estimate:
+        """Coefficients and masks of all sources, before Wiener-EM where that runs on the STFT.
+
+        Shape:
+            - mix: as for ``forward``; missing dimensions are added
+        """
+        return self.estimate_from_coefficients(self.transform(self._to_batch(mix)))
+
+    def estimate_from_coefficients(self, mix: Sequence[Tensor]) -> Estimate:
+        """The same, when the coefficients of the mix are at hand.
+
+        Shape:
+            - mix: ``(batch, channel, freq, slice, time)``, complex, one tensor a block
+        """
+        # One block after the other: what it takes stays in the cache of a processor.
+        pairs = [
+            self._estimate_block(network, block)
+            for network, block in zip(self.blocks, mix, strict=True)
+        ]
+        coefficients, masks = zip(*pairs, strict=True)
+        return Estimate(coefficients, masks)
+
+    def _estimate_block(self, network: nn.Module, block: Tensor) -> tuple[Tensor, Tensor]:
+        """Coefficients and masks of all sources in one block of the mix."""
+        masks = network(block.abs())
+        iterations = self.wiener_iterations if self.wiener == "slicqt" else 0
+        return wiener_on_block(masks, block, iterations), masks
+
+    def network_input(self, mix: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Magnitudes as the networks see them, for :meth:`set_input_statistics`.
+
+        Args:
+            mix: coefficients of the mix, one tensor a block.
+
+        Shape:
+            - mix: ``(batch, channel, freq, slice, time)``, complex
+            - output: the same, real; ``(batch, channel, freq, time)`` where a network overlap-adds
+        """
+        return tuple(
+            cast(BlockNetwork, network).seen(block.abs())
+            for network, block in zip(self.blocks, mix, strict=True)
+        )
+
+    def set_input_statistics(self, mean: Tensor, std: Tensor) -> None:
+        """Start the trainable shift and scale of each bin from the statistics of a data set.
+
+        Args:
+            mean: mean magnitude of the mix in each bin, of :meth:`network_input`.
+            std: its standard deviation; bins of less than 0.01 % of the largest are left alone.
+
+        Shape:
+            - mean, std: ``(n_bins,)``, low frequencies first
+
+        Raises:
+            ValueError: for the wrong number of bins.
+        """
+        n_bins = self.transform.frame.n_bins
+        if mean.shape != (n_bins,) or std.shape != (n_bins,):
+            raise ValueError(
+                f"mean and std must have shape ({n_bins},), got {tuple(mean.shape)} and "
+                f"{tuple(std.shape)}"
+            )
+        std = std.clamp(min=max(1e-4 * float(std.max()), 1e-8))
+        sizes = list(self.transform.frame.bins_per_block)
+        with torch.no_grad():
+            for block, m, s in zip(self.blocks, mean.split(sizes), std.split(sizes), strict=True):
+                if not isinstance(block, PassThrough):
+                    cast(Tensor, block.shift).copy_(-m)
+                    cast(Tensor, block.scale).copy_(1 / s)
+
+    @property
+    def latency_s(self) -> float:
+        """Algorithmic latency in seconds: how far an output looks into the future.
+
+        A sample of the mix changes no output earlier than this before it, 7/4 of a slice and half
+        a transition: the masks of a slice wait for the slice after the next, whose window ends at
+        3/4 and half a transition, and a slice of its own lies in between. For the default frame
+        that is 768 ms. Infinite for a model that is not causal, as are all with Wiener-EM, whose
+        covariances are sums over all of the song. Time to compute comes on top.
+        """
+        filters = self.wiener is not None and self.wiener_iterations > 0
+        if filters or not self._args["causal"]:
+            return math.inf
+        frame = self.transform.frame
+        reach = 3 * frame.slice_length // 4 + frame.transition_length // 2
+        samples = LOOKAHEAD_SLICES * frame.slice_hop + reach - 1
+        return samples / float(self._args["sample_rate"])
+
+    @property
+    def segment_step_samples(self) -> int:
+        """Distance of the slices: segments of a long file start on a multiple of it."""
+        return self.transform.frame.slice_hop
+
+    def fixed_weights(self) -> AbstractContextManager[None]:
+        """A context in which the weights do not change: they are laid out for inference once.
+
+        :meth:`separate` makes use of it. For calls of the model itself, where they are many and in
+        evaluation mode:
+
+        >>> model = XUMXSliCQ.from_preset("small").eval()
+        >>> with torch.no_grad(), model.fixed_weights():
+        ...     sources = [model(torch.zeros(1, 2, 4410)) for _ in range(2)]
+        """
+        return fixed_weights(self)
+
+    def separate(self, wav: Any, *args: Any, **kwargs: Any) -> Any:
+        """Separate an array, a tensor or a file; see :func:`asteroid_slicq.separation.separate`."""
+        return separation.separate(self, wav, *args, **kwargs)
+
+    def file_separate(self, filename: str, *args: Any, **kwargs: Any) -> Any:
+        """Separate a file; Asteroid's own takes no song in stereo."""
+        return self.separate(filename, *args, **kwargs)
+
+    def get_model_args(self) -> dict[str, Any]:
+        """Arguments that build this model again, in plain types."""
+        changed = {"wiener": self.wiener, "wiener_iterations": self.wiener_iterations}
+        return {**self._args, **changed}
+
+    def serialize(self) -> dict[str, Any]:
+        """The model as a dictionary of plain types and tensors, for ``torch.save``."""
+        return registration.plain_serialization(super().serialize())
+
+    def _to_batch(self, mix: Tensor) -> Tensor:
+        batch = mix.reshape((1,) * (3 - mix.ndim) + mix.shape) if mix.ndim < 3 else mix
+        if batch.ndim != 3 or batch.shape[1] != self.n_channels:
+            raise ValueError(
+                f"mix must be (batch, {self.n_channels} channels, time), got {tuple(mix.shape)}"
+            )
+        return batch
+
+
+def load_default_model() -> XUMXSliCQ:
+    """The small model that ships with the package, ready to separate.
+
+    Its card, ``weights/README.md`` beside this file, says what it was trained on and how it scores.
+
+    Example:
+        >>> load_default_model().sources
+        ['bass', 'vocals', 'other', 'drums']
+    """
+    file = resources.files("asteroid_slicq") / "models/xumx_slicq/weights/small.pth"
+    with resources.as_file(file) as path:
+        return XUMXSliCQ.from_pretrained(str(path)).eval()
+
+
+registration.register_model(XUMXSliCQ)

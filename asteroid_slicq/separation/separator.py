@@ -1,0 +1,327 @@
+"""How does a model that maps a short mix to its sources serve a whole song, at any rate?
+
+A song is a stream: blocks are read, resampled to the model's rate, cut into overlapping segments,
+separated, cross-faded, resampled back and handed on. What is held in memory is about two segments
+of mix and sources, whatever the song's length. Outputs are never rescaled.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from asteroid_slicq.audio import AudioError, AudioReader, StemWriter, check_format, track_name
+from asteroid_slicq.separation.segment_model import SegmentModel
+from asteroid_slicq.separation.segments import process_in_segments, resample_stream
+
+DEFAULT_SEGMENT_S = 15.0
+DEFAULT_OVERLAP_S = 1.0
+
+Waveform = TypeVar("Waveform", np.ndarray, torch.Tensor)
+Progress = Callable[[float, float], None]
+
+
+class Separator:
+    """Separates waveforms and files of any length with a model for short ones.
+
+    Other sample rates than the model's are resampled, and the sources back; they have the rate,
+    the channels and the length of the input. How channels are served: `SegmentModel`.
+
+    Args:
+        model: maps ``(batch, channel, time)`` to ``(batch, source, channel, time)`` and has the
+            attributes ``sources``, ``sample_rate`` and ``n_channels``.
+        segment_s: length of a segment in seconds, but for what makes segments start on a step of
+            the model; longer ones need more memory.
+        overlap_s: seconds shared by neighbouring segments, at most half a segment; ``None`` for
+            1 s, or a quarter of a segment where that is shorter.
+        device: where the model is moved to; ``None`` leaves it where it is.
+
+    Raises:
+        ValueError: lengths out of range, or a model without a sample rate.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        segment_s: float = DEFAULT_SEGMENT_S,
+        overlap_s: float | None = None,
+        device: str | torch.device | None = None,
+    ):
+        check_segment(segment_s, overlap_s)
+        self._model = SegmentModel(model if device is None else model.to(device))
+        self.sample_rate = self._model.sample_rate
+        if overlap_s is None:
+            overlap_s = min(DEFAULT_OVERLAP_S, segment_s / 4)
+        overlap = round(overlap_s * self.sample_rate)
+        n_steps = max(1, int(segment_s * self.sample_rate - overlap) // self._model.step)
+        hop = n_steps * self._model.step
+        self._overlap = min(overlap, hop)
+        self._size = hop + self._overlap
+
+    @property
+    def sources(self) -> list[str]:
+        """Names of the model's sources, in its order."""
+        return self._model.sources
+
+    def check_stems(self, stems: Sequence[str] | None) -> list[str]:
+        """The stems wanted, in the order given; all of the model's for ``None``.
+
+        Raises:
+            ValueError: a name the model does not have, or one twice, or none.
+        """
+        if stems is None:
+            return self.sources
+        unknown = [name for name in stems if name not in self.sources]
+        if unknown or not stems or len(set(stems)) < len(stems):
+            raise ValueError(
+                f"stems must be different names out of {', '.join(self.sources)}, "
+                f"got {', '.join(stems) or 'none'}"
+            )
+        return list(stems)
+
+    def separate_waveform(self, waveform: Waveform, sample_rate: float | None = None) -> Waveform:
+        """Separates a waveform that is in memory.
+
+        Args:
+            waveform: floating-point samples, not all of which need to fit the device.
+            sample_rate: of the waveform in Hz; ``None`` for the model's.
+
+        Returns:
+            The sources, as array or tensor of the same type and device as the waveform.
+
+        Shape:
+            ``(time,)`` → ``(source, time)``; ``(channel, time)`` → ``(source, channel, time)``;
+            ``(batch, channel, time)`` → ``(batch, source, channel, time)``.
+
+        Raises:
+            TypeError: not an array or tensor of floating-point samples.
+            ValueError: no samples, NaN or infinite ones, a number of channels or axes, or a rate
+                that cannot be served.
+        """
+        mix = _as_array(waveform)
+        rate = _check_rate(self.sample_rate if sample_rate is None else sample_rate)
+        lead = mix.shape[:-1]
+        mix = mix[(np.newaxis,) * (3 - mix.ndim)]
+        if error := self._model.channel_error(mix.shape[1]):
+            raise ValueError(f"waveform {error}")
+        batch, n_channels, n_frames = mix.shape
+        estimates = np.empty((batch, len(self.sources), n_channels, n_frames), np.float32)
+        step = max(1, round(rate))
+        blocks = (mix[..., start : start + step] for start in range(0, n_frames, step))
+        n_done = 0
+        with self._model.evaluating():
+            for block in self.stream(blocks, rate):
+                estimates[..., n_done : n_done + block.shape[-1]] = block
+                n_done += block.shape[-1]
+        if len(lead) < 2:
+            estimates = estimates[0] if lead else estimates[0, :, 0]
+        if isinstance(waveform, torch.Tensor):
+            return torch.from_numpy(estimates).to(waveform.device, waveform.dtype)
+        return estimates.astype(waveform.dtype, copy=False)
+
+    def separate_file(
+        self,
+        path: str | os.PathLike[str],
+        output_dir: str | os.PathLike[str] | None = None,
+        *,
+        track: str | None = None,
+        stems: Sequence[str] | None = None,
+        audio_format: str = "wav",
+        bit_depth: str | None = None,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> dict[str, Path]:
+        """Separates a file into ``<output_dir>/<track>/<source>.<audio_format>``, as a stream.
+
+        Args:
+            path: the mix, in a format that `AudioReader` reads.
+            output_dir: ``None`` for the folder of the mix.
+            track: name of the folder of the stems; ``None`` for the file's name without its suffix.
+            stems: which sources to write; ``None`` for all.
+            audio_format: ``"wav"`` or ``"flac"``.
+            bit_depth: ``"16"``, ``"24"`` or ``"32f"``; ``None`` for what the mix has (16 for lossy
+                and 8-bit files; FLAC holds 24 at most).
+            overwrite: whether stems that exist are replaced.
+            progress: called with the seconds done and the seconds in all (0 if the file does not
+                say).
+
+        Returns:
+            The path of each stem.
+
+        Raises:
+            AudioError: the mix cannot be read, or the stems cannot be written; nothing is left.
+            ValueError: an argument out of range.
+        """
+        check_format(audio_format, bit_depth)
+        stems = self.check_stems(stems)
+        with AudioReader(path) as reader:
+            rate, n_channels = reader.sample_rate, reader.n_channels
+            if error := self._model.channel_error(n_channels):
+                raise AudioError(f"{path}: {error}")
+            if bit_depth is None:
+                bit_depth = reader.bit_depth
+                if audio_format == "flac" and bit_depth == "32f":
+                    bit_depth = "24"
+            folder = Path(reader.path.parent if output_dir is None else output_dir)
+            writer = StemWriter(
+                folder / (track or track_name(path)),
+                stems,
+                rate,
+                n_channels,
+                audio_format,
+                bit_depth,
+                n_frames=reader.n_frames,
+                overwrite=overwrite,
+            )
+            if any(target.exists() and target.samefile(path) for target in writer.paths.values()):
+                raise AudioError(f"{path}: would be replaced by one of its own stems")
+            wanted = [(name, self.sources.index(name)) for name in stems]
+            total_s = (reader.n_frames or 0) / rate
+            n_done = 0
+            with writer, self._model.evaluating():
+                if progress is not None:
+                    progress(0.0, total_s)
+                for block in self.stream((b[None] for b in reader.blocks(rate)), rate):
+                    for name, index in wanted:
+                        writer.write(name, block[0, index])
+                    n_done += block.shape[-1]
+                    if progress is not None:
+                        progress(n_done / rate, total_s)
+        return writer.paths
+
+    def stream(self, blocks: Iterable[np.ndarray], sample_rate: float) -> Iterator[np.ndarray]:
+        """Separates a stream. The caller puts the model into evaluation mode.
+
+        Args:
+            blocks: the mix. Shape of each: ``(batch, channel, time)``.
+            sample_rate: in Hz.
+
+        Yields:
+            The sources, in all of the mix's length. Shape: ``(batch, source, channel, time)``.
+        """
+        n_read = n_done = 0
+
+        def counted() -> Iterator[np.ndarray]:
+            nonlocal n_read
+            for block in blocks:
+                n_read += block.shape[-1]
+                yield block
+
+        mix = resample_stream(counted(), sample_rate, self.sample_rate)
+        sources = process_in_segments(mix, self._model, self._size, self._overlap)
+        for estimate in resample_stream(sources, self.sample_rate, sample_rate):
+            # Before the end resampling lags behind; at the end it gives a few frames too many.
+            estimate = estimate[..., : n_read - n_done]
+            n_done += estimate.shape[-1]
+            yield estimate
+
+
+def separate(
+    model: nn.Module,
+    wav: Any,
+    output_dir: str | os.PathLike[str] | None = None,
+    force_overwrite: bool = False,
+    resample: bool = True,
+    *,
+    sample_rate: float | None = None,
+    segment_s: float = DEFAULT_SEGMENT_S,
+    overlap_s: float | None = None,
+    device: str | torch.device | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Separates what Asteroid's ``separate`` accepts: an array, a tensor or the path of a file.
+
+    Differences from Asteroid's: stereo stays stereo, outputs are not rescaled, long inputs run in
+    segments, and a file ``song.wav`` becomes ``song/vocals.wav``, ``song/drums.wav`` … beside it.
+
+    Args:
+        model: see `Separator`.
+        wav: floating-point samples, time last, or a path.
+        output_dir: for a path: where the folder of the stems goes; ``None`` for beside the file.
+        force_overwrite: for a path: whether stems that exist are replaced.
+        resample: whether other sample rates than the model's are served, by resampling there and
+            back.
+        sample_rate: of an array or tensor in Hz; ``None`` for the model's.
+        segment_s: see `Separator`.
+        overlap_s: see `Separator`.
+        device: see `Separator`.
+        **kwargs: for a path: ``stems``, ``audio_format``, ``bit_depth``, ``track``, ``progress`` of
+            `Separator.separate_file`.
+
+    Returns:
+        Sources, of the kind and device of ``wav`` (shapes: `Separator.separate_waveform`); for a
+        path, the path of each stem by name.
+
+    Raises:
+        TypeError: ``wav`` is of another type.
+        ValueError: an argument out of range, or another rate with ``resample=False``.
+        AudioError: a file cannot be read or written, or exists; a `ValueError`.
+    """
+    separator = Separator(model, segment_s, overlap_s, device)
+    is_path = isinstance(wav, (str, os.PathLike))
+    if is_path and not resample:
+        with AudioReader(wav) as reader:
+            sample_rate = reader.sample_rate
+    if not resample and sample_rate is not None and sample_rate != separator.sample_rate:
+        raise ValueError(
+            f"sample_rate is {sample_rate} Hz, the model's is {separator.sample_rate:g} Hz; pass "
+            "resample=True to resample"
+        )
+    if is_path:
+        return separator.separate_file(wav, output_dir, overwrite=force_overwrite, **kwargs)
+    if kwargs:
+        raise TypeError(f"{', '.join(kwargs)} only apply when wav is the path of a file")
+    return separator.separate_waveform(wav, sample_rate)
+
+
+def check_segment(segment_s: float, overlap_s: float | None) -> None:
+    """Refuses lengths that do not make segments.
+
+    Raises:
+        ValueError: a segment that is not positive, or an overlap longer than half of it.
+    """
+    if not (segment_s > 0 and math.isfinite(segment_s)):
+        raise ValueError(f"segment_s must be positive and finite, got {segment_s}")
+    if overlap_s is not None and not 0 <= overlap_s <= segment_s / 2:
+        raise ValueError(
+            f"overlap_s must be from 0 to half of segment_s ({segment_s / 2:g}), got {overlap_s}"
+        )
+
+
+def _check_rate(sample_rate: float) -> float:
+    if not (sample_rate > 0 and math.isfinite(sample_rate)):
+        raise ValueError(f"sample_rate must be positive and finite, got {sample_rate}")
+    return float(sample_rate)
+
+
+def _as_array(waveform: np.ndarray | torch.Tensor) -> np.ndarray:
+    """The samples of a waveform in float32, once they are known to be usable."""
+    if isinstance(waveform, torch.Tensor):
+        if not waveform.is_floating_point():
+            raise TypeError(f"waveform must be floating point in [-1, 1], got {waveform.dtype}")
+        array = waveform.detach().to("cpu", torch.float32).numpy()
+    elif isinstance(waveform, np.ndarray):
+        if not np.issubdtype(waveform.dtype, np.floating):
+            raise TypeError(f"waveform must be floating point in [-1, 1], got {waveform.dtype}")
+        array = waveform.astype(np.float32, copy=False)
+    else:
+        raise TypeError(
+            f"wav must be a path, a NumPy array or a tensor, got a {type(waveform).__name__}"
+        )
+    if not 1 <= array.ndim <= 3:
+        raise ValueError(
+            f"waveform must be (time,), (channel, time) or (batch, channel, time), "
+            f"got shape {array.shape}"
+        )
+    if array.size == 0:
+        raise ValueError(f"waveform holds no samples: shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError("waveform must be finite, it holds NaN or infinite samples")
+    return array

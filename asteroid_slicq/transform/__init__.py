@@ -1,0 +1,28 @@
+"""The transforms: sliCQT, NSGT and STFT, the design of their frames, and their streams."""
+
+from asteroid_slicq.transform.convergence import contraction, passes_needed
+from asteroid_slicq.transform.conversion import convert
+from asteroid_slicq.transform.frame import Frame, design_frame
+from asteroid_slicq.transform.nsgt import NSGT
+from asteroid_slicq.transform.scales import SCALES, Array, Scale
+from asteroid_slicq.transform.slicqt import SliCQT
+from asteroid_slicq.transform.stft import STFT
+from asteroid_slicq.transform.streaming import SliCQTInverseStream, SliCQTStream
+from asteroid_slicq.transform.windows import WINDOWS
+
+__all__ = [
+    "NSGT",
+    "SCALES",
+    "STFT",
+    "WINDOWS",
+    "Array",
+    "Frame",
+    "Scale",
+    "SliCQT",
+    "SliCQTInverseStream",
+    "SliCQTStream",
+    "contraction",
+    "convert",
+    "design_frame",
+    "passes_needed",
+]

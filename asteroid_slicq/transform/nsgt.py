@@ -1,0 +1,270 @@
+r"""The NSGT: the nonstationary Gabor transform of a whole signal, the sliCQT's unsliced relative.
+
+Sources: Balazs, Dörfler, Jaillet, Holighaus, Velasco (2011), "Theory, implementation and
+applications of nonstationary Gabor frames" [B11], for the painless case; Velasco, Holighaus,
+Dörfler, Grill (2011), "Constructing an invertible constant-Q transform with non-stationary Gabor
+frames" [V11], for bins and windows.
+
+The signal, n samples, is one slice without a slicing window, so the transform is circular: the end
+joins the beginning. With ν_k = f_k·n/fs, DC first and Nyquist last,
+
+    c_k[m] = IDFT_{M_k} { X[p_k + j] · g_k[j] },  p_k = round(ν_k),  L_k = round(ν_{k+1} − ν_{k−1}),
+
+with g_k of width L_k, even or odd, from j = −⌊L_k/2⌋ on, M_k ≥ L_k, and phases that count from the
+first sample. As in the ``nsgt`` package, a tie rounds to even, and the last bin of the scale is
+moved halfway between its neighbours, so that its window just fills the gap between them.
+
+The inverse divides by Σ_k M_k·|g_k|² at the DFT bins 0 … n//2 alone, since the others follow from
+them in a real signal. DC and Nyquist count once in that sum, the rest with their mirror images. Of
+DC's and Nyquist's own spectra it reads the half that lies in 0 … n//2; for coefficients of a real
+signal, masked or not, the other half says the same. For odd n the window of "Nyquist" lies half a
+DFT bin beside its own mirror image, so only the sum over that half is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from asteroid_slicq.transform.layout import Layout, Windows, blocks_to_spectrum, spectrum_to_blocks
+from asteroid_slicq.transform.nsgt_frame import NSGTFrame, check_range, design_nsgt_frame, nsgt_row
+from asteroid_slicq.transform.scales import Scale
+from asteroid_slicq.transform.slicqt import _check_waveform, _split_precision
+
+
+@dataclass(frozen=True)
+class _Maps:
+    """One direction of the transform, and with its windows exchanged the adjoint of the other."""
+
+    layout: Layout
+    windows: Windows
+
+    def transposed(self) -> _Maps:
+        return _Maps(self.layout, self.windows.transposed())
+
+    def analyse(self, x: Tensor) -> tuple[Tensor, ...]:
+        """``(batch, length)`` → ``(batch, freq, time)`` each."""
+        factors = self.layout.analysis_factors(self.windows.forward)
+        spectrum = torch.fft.rfft(x).unsqueeze(1)
+        blocks = spectrum_to_blocks(spectrum, self.layout, factors)
+        return tuple(block.squeeze(2) for block in blocks)
+
+    def synthesise(self, blocks: Sequence[Tensor]) -> Tensor:
+        """``(batch, freq, time)`` each → ``(batch, length)``."""
+        factors = self.layout.synthesis_factors(self.windows.forward)
+        spectrum = blocks_to_spectrum([b.unsqueeze(2) for b in blocks], self.layout, factors)
+        return torch.fft.irfft(spectrum.squeeze(1), n=self.layout.n_fft)
+
+
+class _Analyse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, maps):
+        ctx.maps = maps
+        return maps.analyse(x)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        return _Synthesise.apply(ctx.maps.transposed(), *gradients), None
+
+
+class _Synthesise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, maps, *blocks):
+        ctx.maps = maps
+        return maps.synthesise(blocks)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        return None, *_Analyse.apply(gradients[0], ctx.maps.transposed())
+
+
+class NSGT(nn.Module):
+    """Nonstationary Gabor transform of signals of one length, with an exact inverse.
+
+    Neighbouring bins with the same number of coefficients form a block; the transform of a waveform
+    is a tuple of blocks, low frequencies first. In a long signal almost every bin is a block. Both
+    directions are differentiable, and their backward passes save nothing.
+
+    Args:
+        scale: frequency scale, see :func:`asteroid_slicq.transform.scales.design_scale`.
+        n_bins: bins of the scale, both ends counted (of one octave for ``octave``); DC and Nyquist
+            are added, and what lies at or above Nyquist is dropped.
+        f_min_hz: lowest centre frequency of the scale in Hz.
+        f_max_hz: highest centre frequency in Hz; None is half the sample rate.
+        sample_rate: in Hz.
+        length: of the signals, in samples, at least 4, even or odd.
+        window: window of all bins, ``hann``, ``blackman-harris`` or ``sine``.
+        min_width: least width of a bin in DFT bins of the signal.
+        min_bandwidth_hz: least width of a bin in Hz.
+        bandwidth_factor: how much wider every bin of the scale is than the scale makes it.
+        gamma_hz: bandwidth that the scale ``vqlog`` adds to every bin, in Hz.
+        rasterize: ``none`` (ragged) or ``full`` (a matrix: the widest bin's number of coefficients
+            for all).
+
+    Attributes:
+        frame: centre frequencies, widths and times of the bins, an :class:`NSGTFrame`.
+
+    Shape:
+        - waveform: ``(..., channel, length)``, float32 or float64; any leading shape
+        - block: ``(..., channel, freq, time)``, complex
+
+    Raises:
+        TypeError: when a size is no integer, or the scale of a wrong type.
+        ValueError: when an argument lies outside its range, or no bin covers some DFT bin; the
+            nearest that works is named.
+
+    Example:
+        >>> nsgt = NSGT(n_bins=48, length=44101)
+        >>> waveform = torch.randn(2, 44101, generator=torch.Generator().manual_seed(0))
+        >>> blocks = nsgt(waveform)
+        >>> len(blocks), tuple(blocks[-1].shape)
+        (49, (2, 1, 3808))
+        >>> bool((nsgt.inverse(blocks) - waveform).abs().max() < 1e-5)
+        True
+        >>> tuple(NSGT(n_bins=48, length=44101, rasterize="full")(waveform).shape)
+        (2, 49, 3808)
+    """
+
+    index: Tensor
+    sign: Tensor
+    windows: Tensor
+    frame: NSGTFrame
+
+    def __init__(
+        self,
+        scale: Scale = "bark",
+        n_bins: int = 262,
+        f_min_hz: float = 32.9,
+        f_max_hz: float | None = None,
+        sample_rate: float = 44100,
+        *,
+        length: int,
+        window: str = "hann",
+        min_width: int = 4,
+        min_bandwidth_hz: float = 0.0,
+        bandwidth_factor: float = 1.0,
+        gamma_hz: float = 0.0,
+        rasterize: str = "none",
+    ) -> None:
+        super().__init__()
+        self.rasterize = rasterize
+        self.frame = design_nsgt_frame(
+            scale,
+            n_bins,
+            f_min_hz,
+            f_max_hz,
+            sample_rate,
+            length=length,
+            window=window,
+            min_width=min_width,
+            min_bandwidth_hz=min_bandwidth_hz,
+            bandwidth_factor=bandwidth_factor,
+            gamma_hz=gamma_hz,
+            rasterize=rasterize,
+        )
+        index, sign, windows = nsgt_row(self.frame, min_width)
+        # Functions of the configuration, so not part of the state dict.
+        self.register_buffer("index", torch.from_numpy(index), persistent=False)
+        self.register_buffer("sign", torch.from_numpy(sign), persistent=False)
+        self.register_buffer("windows", _split_precision(windows), persistent=False)
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, ...] | Tensor:
+        """Coefficients of a waveform.
+
+        Args:
+            waveform: real samples at ``frame.sample_rate``, ``frame.length`` of them.
+
+        Returns:
+            One complex tensor a block, low frequencies first; for ``rasterize="full"`` the one
+            tensor itself.
+
+        Shape:
+            - waveform: ``(..., channel, length)``
+            - output: ``(..., channel, freq, time)`` each
+
+        Raises:
+            TypeError: for what is no tensor.
+            ValueError: for a complex waveform, or one of another length.
+        """
+        waveform = _check_waveform(waveform)
+        leading, length = waveform.shape[:-1], waveform.shape[-1]
+        if length != self.frame.length:
+            raise ValueError(
+                f"waveform must have the {self.frame.length} samples that this NSGT was built for, "
+                f"got {length}: pad or cut it, or build an NSGT of length={length}"
+            )
+        differentiable = torch.is_grad_enabled() and waveform.requires_grad
+        maps = self._maps(0, waveform.dtype, differentiable)
+        x = waveform.reshape(-1, length)
+        blocks: Any = _Analyse.apply(x, maps) if differentiable else maps.analyse(x)
+        blocks = tuple(block.view(*leading, *block.shape[1:]) for block in blocks)
+        return blocks[0] if self.rasterize == "full" else blocks
+
+    def inverse(self, coefficients: Sequence[Tensor] | Tensor, length: int | None = None) -> Tensor:
+        """Waveform of coefficients; the exact inverse of ``forward``.
+
+        Args:
+            coefficients: as ``forward`` returns them.
+            length: number of samples to return, from the first on; None is ``frame.length``.
+
+        Shape:
+            - coefficients: ``(..., channel, freq, time)`` each
+            - output: ``(..., channel, length)``
+
+        Raises:
+            ValueError: when the blocks are not those of this frame, or too few for the length.
+        """
+        blocks = self._check(coefficients)
+        length = self.frame.length if length is None else length
+        check_range("length", length, 1, self.frame.length, "samples")
+        leading = blocks[0].shape[:-2]
+        blocks = [block.reshape(-1, *block.shape[-2:]) for block in blocks]
+        differentiable = torch.is_grad_enabled() and any(b.requires_grad for b in blocks)
+        maps = self._maps(1, blocks[0].real.dtype, differentiable)
+        x: Any = _Synthesise.apply(maps, *blocks) if differentiable else maps.synthesise(blocks)
+        return x.view(*leading, -1)[..., :length]
+
+    def extra_repr(self) -> str:
+        """The frame in one line."""
+        f = self.frame
+        return (
+            f"{f.n_bins} bins in {len(f.blocks)} blocks, length={f.length}, "
+            f"redundancy={f.redundancy:.2f}"
+        )
+
+    def _check(self, coefficients: Sequence[Tensor] | Tensor) -> list[Tensor]:
+        blocks = [coefficients] if isinstance(coefficients, Tensor) else list(coefficients)
+        found, wanted = [tuple(block.shape[-2:]) for block in blocks], list(self.frame.blocks)
+        if found != wanted:
+            raise ValueError(
+                f"coefficients must be {len(wanted)} blocks (freq, time) = {tuple(wanted[:2])} …, "
+                f"got {len(found)} blocks {tuple(found[:2])} …"
+            )
+        first = blocks[0]
+        for block in blocks:
+            same = block.shape[:-2] == first.shape[:-2] and block.dtype == first.dtype
+            if not (same and block.is_complex() and block.numel()):
+                raise ValueError(
+                    "coefficients must be complex, of one dtype, with the same leading shape, got "
+                    f"{tuple(first.shape)} of {first.dtype} and {tuple(block.shape)} of "
+                    f"{block.dtype}"
+                )
+        return blocks
+
+    def _maps(self, direction: int, dtype: torch.dtype, differentiable: bool) -> _Maps:
+        """Analysis (0) or synthesis (1) in a precision; adjoint windows only where needed."""
+        frame = self.frame
+        windows = self.windows[:, direction].to(dtype).sum(0)
+        adjoint = windows
+        if differentiable:
+            # ⟨c, A x⟩ over a_k is ⟨A* c, x⟩ with synthesis over a_k·n / (2·M_k), and so back
+            counts = torch.tensor([n * m for n, m in frame.blocks], device=windows.device)
+            ratio = torch.tensor([frame.length / (2 * m) for _, m in frame.blocks], dtype=dtype)
+            ratio = (1 / ratio if direction else ratio).to(windows.device)
+            adjoint = windows * ratio.repeat_interleave(counts, output_size=len(windows))
+        layout = Layout(frame.length, frame.blocks, self.index, self.sign)
+        return _Maps(layout, Windows(windows, adjoint))

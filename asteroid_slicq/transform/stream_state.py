@@ -1,0 +1,187 @@
+"""What the streams of :mod:`asteroid_slicq.transform.streaming` keep from block to block.
+
+Everything here works on flat batches, ``(batch, time)`` and ``(batch, freq, slice, time)``; the
+shapes of users are the streams' own business.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from asteroid_slicq.transform.layout import blocks_to_spectrum, spectrum_to_blocks
+from asteroid_slicq.transform.operators import half_spectra
+from asteroid_slicq.transform.slicqt import SliCQT
+
+
+class Kind(NamedTuple):
+    """What all blocks of a stream have in common; ``dtype`` is that of the waveform."""
+
+    leading: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def batch(self) -> int:
+        """Size of the leading axes, flattened."""
+        return math.prod(self.leading)
+
+    def check(self, name: str, slicqt: SliCQT, begun: State | None) -> None:
+        """Refuse what does not go on as the stream began."""
+        if self.device != slicqt.index.device:
+            raise ValueError(
+                f"{name} must lie on the transform's device {slicqt.index.device}, "
+                f"got {self.device}"
+            )
+        if begun is not None and self != begun.kind:
+            raise ValueError(
+                f"{name} must have the leading shape {begun.kind.leading} and the precision of "
+                f"{begun.kind.dtype} on {begun.kind.device}, as this stream began, got "
+                f"{self.leading} and {self.dtype} on {self.device}; reset() begins a new one"
+            )
+
+
+class State:
+    """What a direction keeps of a stream, beside constants; ``nothing``: the blocks of no slice."""
+
+    def __init__(self, slicqt: SliCQT, kind: Kind) -> None:
+        frame = slicqt.frame
+        self.frame, self.layout, self.kind = frame, slicqt._slicing().layout, kind
+        shapes = [(n, 0) if frame.overlap_added else (n, 0, m) for n, m in frame.blocks]
+        self.nothing = [self.zeros(*shape).to(kind.dtype.to_complex()) for shape in shapes]
+
+    def zeros(self, *shape: int) -> Tensor:
+        """Zeros of the stream's batch, precision and device."""
+        return torch.zeros(self.kind.batch, *shape, dtype=self.kind.dtype, device=self.kind.device)
+
+
+class Analysis(State):
+    """Coefficients of slices, of which ``span`` = N/2 + tr samples matter.
+
+    Shape of what it keeps:
+        - samples: ``(batch, time)``, less than ``span``
+        - late: ``(batch, freq, 1, M/2)`` each, of the last slice, where overlap-added
+    """
+
+    def __init__(self, slicqt: SliCQT, kind: Kind) -> None:
+        super().__init__(slicqt, kind)
+        windows = slicqt._analysis_windows(kind.dtype)
+        self.window, self.factors = windows.slicing, self.layout.analysis_factors(windows.forward)
+        self.span = self.frame.slice_hop + self.frame.transition_length
+        self.samples, self.n_slices = self.zeros(self.span // 2), 0
+        added = self.frame.blocks if self.frame.overlap_added else ()
+        self.late = [self.zeros(n, 1, m // 2) for n, m in added]
+
+    def push(self, waveform: Tensor) -> list[Tensor]:
+        """Coefficients of the slices that are complete by now."""
+        n, hop = self.frame.slice_length, self.frame.slice_hop
+        samples = torch.cat([self.samples, waveform], dim=-1)
+        n_slices = (samples.shape[-1] - self.span) // hop + 1
+        if n_slices < 1:
+            self.samples = samples
+            return list(self.nothing)
+        self.samples, self.n_slices = samples[:, n_slices * hop :].clone(), self.n_slices + n_slices
+        margin = (n - self.span) // 2  # zeros of the window
+        spectrum = half_spectra(pad(samples, (margin, margin)).unfold(-1, n, hop), self.window)
+        blocks = list(spectrum_to_blocks(spectrum, self.layout, self.factors))
+        for i, block in enumerate(blocks if self.frame.overlap_added else ()):
+            early, late = block.chunk(2, dim=-1)
+            late = torch.cat([self.late[i], late], dim=-2)
+            blocks[i] = (early + late[:, :, :-1]).flatten(-2)
+            self.late[i] = late[:, :, -1:].clone()
+        return blocks
+
+    def finish(self, n_slices: int) -> list[Tensor]:
+        """The rest of so many slices, as if zeros followed."""
+        missing = (n_slices - self.n_slices - 1) * self.frame.slice_hop + self.span
+        blocks = self.push(self.zeros(missing - self.samples.shape[-1]))
+        ends = [late.flatten(-2) for late in self.late]
+        return joined(blocks, ends) if self.frame.overlap_added else blocks
+
+
+class Synthesis(State):
+    """One pass.
+
+    Shape of what it keeps:
+        - late: ``(batch, 1, hop)``, samples of the last slice
+        - stream: ``(batch, freq, M/2)`` each, the last coefficients, where overlap-added
+    """
+
+    def __init__(self, slicqt: SliCQT, kind: Kind) -> None:
+        super().__init__(slicqt, kind)
+        windows = slicqt._synthesis_windows(kind.dtype)
+        self.factors, self.over = self.layout.synthesis_factors(windows.forward), windows.stream
+        self.late, self.stream = self.zeros(1, self.frame.slice_hop), list(self.nothing)
+        self.lead_in = 1  # half slices in front of the first sample
+
+    def push(self, blocks: list[Tensor]) -> Tensor:
+        """Samples that are final by now."""
+        if self.over is not None:
+            halves = [len(over) // 2 for over in self.over]
+            blocks = joined(self.stream, blocks)
+            self.stream = [c[..., -h:].clone() for c, h in zip(blocks, halves, strict=True)]
+            if blocks[0].shape[-1] < 2 * halves[0]:
+                return self.zeros(0)
+            rows = zip(blocks, self.over, halves, strict=True)
+            blocks = [c.unfold(-1, 2 * h, h) * over for c, over, h in rows]
+        if not blocks[0].shape[2]:
+            return self.zeros(0)
+        n, hop = self.frame.slice_length, self.frame.slice_hop
+        slices = torch.fft.irfft(blocks_to_spectrum(blocks, self.layout, self.factors), n=n)
+        late = torch.cat([self.late, slices[..., hop:]], dim=1)
+        samples = (slices[..., :hop] + late[:, :-1])[:, self.lead_in :]
+        self.late, self.lead_in = late[:, -1:].clone(), 0
+        return samples.flatten(1)
+
+
+class Refinement(State):
+    """A pass more, x ← x + R(c − A x). Keeps a slice of c and of x, which A and R are behind."""
+
+    def __init__(self, slicqt: SliCQT, kind: Kind) -> None:
+        super().__init__(slicqt, kind)
+        self.analysis, self.synthesis = Analysis(slicqt, kind), Synthesis(slicqt, kind)
+        self.blocks, self.samples = list(self.nothing), self.zeros(0)
+
+    def push(
+        self, blocks: list[Tensor], samples: Tensor, n_slices: int
+    ) -> tuple[list[Tensor], Tensor]:
+        """What another pass makes of coefficients and of the samples of the pass before."""
+        blocks = joined(self.blocks, blocks)
+        again = self.analysis.push(samples)
+        if n_slices:
+            again = joined(again, self.analysis.finish(n_slices))
+        cut = [c.tensor_split([a.shape[-1]], dim=-1) for c, a in zip(blocks, again, strict=True)]
+        blocks, self.blocks = [c for c, _ in cut], [c.clone() for _, c in cut]
+        change = self.synthesis.push([c - a for c, a in zip(blocks, again, strict=True)])
+        samples = torch.cat([self.samples, samples], dim=-1)
+        n = min(samples.shape[-1], change.shape[-1])
+        self.samples = samples[:, n:].clone()
+        return blocks, samples[:, :n] + change[:, :n]
+
+
+class Passes(State):
+    """All passes, one behind the other; ``length`` counts the samples of the first."""
+
+    def __init__(self, slicqt: SliCQT, kind: Kind, passes: int) -> None:
+        super().__init__(slicqt, kind)
+        self.first, self.length = Synthesis(slicqt, kind), 0
+        self.more = [Refinement(slicqt, kind) for _ in range(passes - 1)]
+
+    def push(self, blocks: list[Tensor], n_slices: int = 0, length: int = 0) -> Tensor:
+        """The last call tells the number of slices and samples of the whole stream."""
+        samples = self.first.push(blocks)
+        if n_slices:
+            samples = samples[:, : length - self.length]
+        self.length += samples.shape[-1]
+        for refinement in self.more:
+            blocks, samples = refinement.push(blocks, samples, n_slices)
+        return samples
+
+
+def joined(blocks: list[Tensor], more: list[Tensor]) -> list[Tensor]:
+    """Blocks of coefficients, joined along time."""
+    return [torch.cat(pair, dim=-1) for pair in zip(blocks, more, strict=True)]

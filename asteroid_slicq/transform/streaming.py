@@ -1,0 +1,237 @@
+"""The sliCQT of a stream: audio in blocks of any size, coefficients out, and the way back.
+
+The slicing window is zero on the outer N/4 − tr/2 samples of a slice. So slice s, which is centred
+on sample s·N/2, needs N/2 + tr samples alone, the last of them N/4 + tr/2 behind its centre. A
+sample is final once both slices over it are in; of the overlap-added layout, once both slices over
+each of their coefficients are. Nothing waits for more, and the state is as small however long the
+stream. The maths is that of :mod:`asteroid_slicq.transform.operators`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from asteroid_slicq.transform.slicqt import SliCQT
+from asteroid_slicq.transform.stream_state import Analysis, Kind, Passes
+
+
+class SliCQTStream:
+    """Coefficients of a waveform that comes in blocks.
+
+    What ``push`` and ``flush`` return, joined along ``slice`` (``time`` where overlap-added), is
+    ``slicqt(waveform)``. A stream keeps less than a slice of samples and, where overlap-added, half
+    a slice of coefficients. It has the device of the transform and the precision of its first
+    block. No gradient runs through it.
+
+    Args:
+        slicqt: the transform.
+
+    Attributes:
+        latency_samples: slice s, centred on sample s·hop, is out once sample s·hop + this is in;
+            where overlap-added, so are the coefficients of all times before s·hop.
+
+    Example:
+        >>> slicqt = SliCQT()
+        >>> analysis, synthesis = SliCQTStream(slicqt), SliCQTInverseStream(slicqt)
+        >>> waveform = torch.randn(2, 44100, generator=torch.Generator().manual_seed(0))
+        >>> out = [synthesis.push(analysis.push(block)) for block in waveform.split(1024, dim=-1)]
+        >>> out.append(synthesis.flush(analysis.flush(), length=44100))
+        >>> bool((torch.cat(out, dim=-1) - waveform).abs().max() < 1e-5)
+        True
+        >>> analysis.latency_samples + synthesis.latency_samples  # 358 ms
+        15802
+    """
+
+    def __init__(self, slicqt: SliCQT) -> None:
+        frame = slicqt.frame
+        self.slicqt = slicqt
+        self.latency_samples = (frame.slice_hop + frame.transition_length) // 2 - 1
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream: the next block begins a new one."""
+        self._analysis: Analysis | None = None
+        self._length = 0
+
+    @torch.no_grad()
+    def push(self, waveform: Tensor) -> tuple[Tensor, ...] | Tensor:
+        """Coefficients of the slices that are complete by now: of none, one or more.
+
+        Args:
+            waveform: the next samples, any number of them.
+
+        Shape:
+            - waveform: ``(..., channel, time)``
+            - output: ``(..., channel, freq, slice, time)`` each, or ``(..., channel, freq, time)``,
+              with 0 or more slices; one tensor for ``rasterize="full"``
+
+        Raises:
+            TypeError: for what is no tensor.
+            ValueError: for a waveform that is complex, has no channel, lies on another device than
+                the transform, or is not of the shape and precision that this stream began with.
+        """
+        if not isinstance(waveform, Tensor):
+            raise TypeError(f"waveform must be a tensor, got {type(waveform).__name__}")
+        leading = waveform.shape[:-1]
+        if waveform.ndim < 1 or waveform.is_complex() or not math.prod(leading):
+            raise ValueError(
+                "waveform must be real and (…, channel, time) with one channel or more, got "
+                f"{tuple(waveform.shape)} of {waveform.dtype}"
+            )
+        if waveform.dtype not in (torch.float32, torch.float64):
+            waveform = waveform.float()
+        kind = Kind(tuple(leading), waveform.dtype, waveform.device)
+        kind.check("waveform", self.slicqt, self._analysis)
+        if self._analysis is None:
+            self._analysis = Analysis(self.slicqt, kind)
+        self._length += waveform.shape[-1]
+        blocks = self._analysis.push(waveform.reshape(kind.batch, waveform.shape[-1]))
+        return self._shaped(blocks, kind)
+
+    @torch.no_grad()
+    def flush(self) -> tuple[Tensor, ...] | Tensor:
+        """The rest of the coefficients. The object is then as new.
+
+        Shape:
+            - output: as of :meth:`push`, with one or two slices
+
+        Raises:
+            ValueError: when the stream has no sample.
+        """
+        if self._analysis is None or not self._length:
+            raise ValueError("waveform must hold at least one sample: push() some before flush()")
+        analysis, n_slices = self._analysis, self.slicqt.frame.n_slices(self._length)
+        self.reset()
+        return self._shaped(analysis.finish(n_slices), analysis.kind)
+
+    def _shaped(self, blocks: list[Tensor], kind: Kind) -> tuple[Tensor, ...] | Tensor:
+        shaped = tuple(block.view(*kind.leading, *block.shape[1:]) for block in blocks)
+        return shaped[0] if self.slicqt.config["rasterize"] == "full" else shaped
+
+
+class SliCQTInverseStream:
+    """Waveform of coefficients that come slice by slice.
+
+    What ``push`` and ``flush`` return, joined, is ``slicqt.inverse(coefficients, length)``; where
+    overlap-added, ``slicqt.inverse(coefficients, length, passes)``. A stream keeps half a slice of
+    samples and, where overlap-added, half a slice of coefficients; every pass after the first, less
+    than two and a half slices of samples and two of coefficients. No gradient runs through it.
+
+    Args:
+        slicqt: the transform.
+        passes: of the overlap-added layout alone, see :meth:`SliCQT.synthesis`; each one takes a
+            slice of latency. With ``slicqt.passes_needed(torch.complex64)`` the inverse is exact.
+
+    Attributes:
+        latency_samples: sample n is out once the slices that are centred up to sample n + this are
+            in; behind an analysis, once sample n + the sum of both latencies is in.
+
+    Raises:
+        ValueError: when ``passes`` is less than one.
+    """
+
+    def __init__(self, slicqt: SliCQT, passes: int = 1) -> None:
+        if not isinstance(passes, int) or passes < 1:
+            raise ValueError(f"passes must be an integer, at least 1, got {passes!r}")
+        added = slicqt.frame.overlap_added
+        self.slicqt = slicqt
+        self.passes = passes if added else 1
+        self.latency_samples = slicqt.frame.slice_hop * (2 * passes if added else 1)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream: the next coefficients begin a new one."""
+        self._synthesis: Passes | None = None
+        self._n_steps = 0
+
+    @torch.no_grad()
+    def push(self, coefficients: Sequence[Tensor] | Tensor) -> Tensor:
+        """Samples that are final by now: none, or a multiple of the hop.
+
+        Args:
+            coefficients: of the next slices, any number of them; where overlap-added, of the next
+                half slices. As :class:`SliCQTStream` returns them.
+
+        Shape:
+            - coefficients: ``(..., channel, freq, slice, time)`` each, or ``(..., channel, freq,
+              time)``
+            - output: ``(..., channel, time)``
+
+        Raises:
+            ValueError: when these are not blocks of the frame, lie on another device than the
+                transform, or are not of the shape and precision that this stream began with.
+        """
+        synthesis, blocks, n_steps = self._begin(coefficients)
+        self._n_steps += n_steps
+        samples = synthesis.push(blocks)
+        return samples.reshape(*synthesis.kind.leading, samples.shape[-1])
+
+    @torch.no_grad()
+    def flush(
+        self, coefficients: Sequence[Tensor] | Tensor | None = None, length: int | None = None
+    ) -> Tensor:
+        """The rest of the samples. The object is then as new.
+
+        The last slice ends behind the waveform, and what ``push`` returns cannot be taken back. So
+        give the last coefficients here: ``synthesis.flush(analysis.flush(), length)``.
+
+        Args:
+            coefficients: the last ones; None when all were pushed.
+            length: number of samples of the whole stream; None is all that the slices hold.
+
+        Shape:
+            - coefficients, output: as of :meth:`push`
+
+        Raises:
+            ValueError: as :meth:`push`; when the stream has less than two slices; or when
+                ``length`` is less than what is final already, or more than the slices hold.
+        """
+        synthesis, blocks, n_steps = self._synthesis, None, 0
+        if coefficients is not None:
+            synthesis, blocks, n_steps = self._begin(coefficients)
+        n_slices = self._n_steps + n_steps - self.slicqt.frame.overlap_added
+        if synthesis is None or n_slices < 2:
+            raise ValueError(f"coefficients must be of two slices or more, got {max(0, n_slices)}")
+        shortest, longest = max(1, synthesis.length), (n_slices - 1) * self.slicqt.frame.slice_hop
+        length = longest if length is None else length
+        if not shortest <= length <= longest:
+            raise ValueError(
+                f"length must lie in {shortest} … {longest} for these slices, got {length}; "
+                "the last coefficients are for flush(), since push() returns all that is final"
+            )
+        samples = synthesis.push(blocks or synthesis.nothing, n_slices, length)
+        self.reset()
+        return samples.reshape(*synthesis.kind.leading, samples.shape[-1])
+
+    def _begin(self, coefficients: Sequence[Tensor] | Tensor) -> tuple[Passes, list[Tensor], int]:
+        """What runs, the blocks with one batch axis, and their number of slices or half slices."""
+        blocks = [coefficients] if isinstance(coefficients, Tensor) else list(coefficients)
+        frame = self.slicqt.frame
+        axes = ("freq", "time") if frame.overlap_added else ("freq", "slice", "time")
+        n_axes, n_steps, leading = len(axes), 0, ()
+        if blocks and blocks[0].ndim >= n_axes:
+            leading, (steps, m) = tuple(blocks[0].shape[:-n_axes]), blocks[0].shape[-2:]
+            n_steps = m // (frame.blocks[0][1] // 2) if frame.overlap_added else steps
+        wanted = [
+            (*leading, n, n_steps * (m // 2)) if frame.overlap_added else (*leading, n, n_steps, m)
+            for n, m in frame.blocks
+        ]
+        found = [tuple(block.shape) for block in blocks]
+        if found != wanted or not math.prod(leading):
+            raise ValueError(
+                f"coefficients must be {len(wanted)} blocks (…, {', '.join(axes)}) like "
+                f"{wanted[:2]} …, got {len(found)}: {found[:2]} …"
+            )
+        dtypes = {block.dtype for block in blocks}
+        if len(dtypes) > 1 or not blocks[0].is_complex():
+            raise ValueError(f"coefficients must be complex, of one dtype, got {dtypes}")
+        kind = Kind(leading, blocks[0].dtype.to_real(), blocks[0].device)
+        kind.check("coefficients", self.slicqt, self._synthesis)
+        if self._synthesis is None:
+            self._synthesis = Passes(self.slicqt, kind, self.passes)
+        flat = [block.reshape(kind.batch, *block.shape[-n_axes:]) for block in blocks]
+        return self._synthesis, flat, n_steps

@@ -1,0 +1,24 @@
+"""From masks to complex sources: mix phase, soft masks and multichannel Wiener filtering."""
+
+from asteroid_slicq.wiener.filtering import (
+    apply_mix_phase,
+    filter_masked,
+    impose_mix_phase,
+    softmask,
+    wiener,
+    wiener_em,
+)
+from asteroid_slicq.wiener.postfilter import wiener_on_block, wiener_on_stft
+from asteroid_slicq.wiener.recompute import needs_gradient
+
+__all__ = [
+    "apply_mix_phase",
+    "filter_masked",
+    "impose_mix_phase",
+    "needs_gradient",
+    "softmask",
+    "wiener",
+    "wiener_em",
+    "wiener_on_block",
+    "wiener_on_stft",
+]

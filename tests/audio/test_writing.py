@@ -1,0 +1,233 @@
+"""Facts about writing: samples are exact, and a file is there whole or not at all."""
+
+import os
+import warnings
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+import asteroid_slicq.audio.writing as stems_module
+from asteroid_slicq.audio import AudioError, AudioReader, AudioWarning
+from asteroid_slicq.audio.writing import AudioWriter, StemWriter, track_name
+
+NAMES = ("vocals", "drums")
+
+
+def noise(n_frames, n_channels=2, peak=0.9, seed=0):
+    wave = np.random.default_rng(seed).uniform(-peak, peak, (n_channels, n_frames))
+    return wave.astype(np.float32)
+
+
+def write(path, wave, sample_rate=44100, **kwargs):
+    writer = AudioWriter(path, sample_rate, wave.shape[0], **kwargs)
+    for start in range(0, wave.shape[-1], 777):
+        writer.write(wave[:, start : start + 777])
+    writer.publish()
+    writer.warn_if_clipped()
+
+
+def tree(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize(("suffix", "depth"), [("wav", "16"), ("flac", "16"), ("wav", "24")])
+def test_integer_samples_survive_reading_and_writing(tmp_path, suffix, depth):
+    bits = int(depth)
+    levels = np.random.default_rng(0).integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (2, 5000))
+    levels[:, :2] = [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1]
+    wave = (levels / 2.0 ** (bits - 1)).astype(np.float32)
+    path = tmp_path / f"a.{suffix}"
+    write(path, wave, bit_depth=depth)
+    with AudioReader(path) as reader:
+        read = np.concatenate(list(reader.blocks(1000)), axis=-1)
+    np.testing.assert_array_equal(read * 2.0 ** (bits - 1), levels)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "depth", "subtype"),
+    [
+        ("wav", "16", "PCM_16"),
+        ("wav", "24", "PCM_24"),
+        ("wav", "32f", "FLOAT"),
+        ("flac", "16", "PCM_16"),
+        ("flac", "24", "PCM_24"),
+    ],
+)
+def test_format_rate_and_rounding(tmp_path, suffix, depth, subtype):
+    wave = noise(3001, 1)
+    path = tmp_path / f"a.{suffix}"
+    write(path, wave, sample_rate=96000, bit_depth=depth)
+    info = sf.info(path)
+    assert (info.frames, info.channels, info.samplerate) == (3001, 1, 96000)
+    assert (info.format, info.subtype) == (suffix.upper(), subtype)
+    read = sf.read(path, dtype="float64", always_2d=True)[0].T
+    half_step = 0.0 if depth == "32f" else 2.0 ** -int(depth)
+    assert np.abs(read - wave).max() <= half_step + 1e-9
+
+
+def test_clipping_is_limited_not_wrapped_and_told_once(tmp_path):
+    wave = np.array([[0.5, 1.0, 2.0, -3.0, -1.0, 1.1]], np.float32)
+    path = tmp_path / "loud.wav"
+    with pytest.warns(AudioWarning, match=r"loud\.wav: 3 samples .* 9\.5 dB .*--bit-depth 32f"):
+        write(path, wave)
+    read, _ = sf.read(path, dtype="int16")
+    assert read.tolist() == [16384, 32767, 32767, -32768, -32768, 32767]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write(tmp_path / "float.wav", wave, bit_depth="32f")
+    np.testing.assert_array_equal(sf.read(tmp_path / "float.wav", dtype="float32")[0], wave[0])
+
+
+def test_writing_does_not_change_its_input(tmp_path):
+    wave = noise(1000, peak=1.5)
+    copy = wave.copy()
+    with pytest.warns(AudioWarning):
+        write(tmp_path / "a.wav", wave)
+    np.testing.assert_array_equal(wave, copy)
+
+
+def test_stems_over_4_gib_become_rf64(tmp_path):
+    writer = AudioWriter(tmp_path / "long.wav", 44100, 2, n_frames=2**30)
+    writer.write(noise(1000))
+    writer.publish()
+    assert sf.info(tmp_path / "long.wav").format == "RF64"
+    with AudioReader(tmp_path / "long.wav") as reader:
+        assert sum(block.shape[-1] for block in reader.blocks(300)) == 1000
+
+
+def test_stem_writer_writes_all_stems_and_nothing_else(tmp_path):
+    waves = {name: noise(2000, seed=seed) for seed, name in enumerate(NAMES)}
+    folder = tmp_path / "out" / "song"
+    with StemWriter(folder, NAMES, 44100, 2, "flac", "24") as writer:
+        for name, wave in waves.items():
+            writer.write(name, wave)
+        assert not any(path.exists() for path in writer.paths.values())
+    assert tree(tmp_path) == ["out", "out/song", "out/song/drums.flac", "out/song/vocals.flac"]
+    for name, wave in waves.items():
+        assert np.abs(sf.read(folder / f"{name}.flac")[0].T - wave).max() <= 2**-24 + 1e-9
+
+
+def write_stems(folder, n_frames=5000, error=None, **kwargs):
+    """Writes noise to each stem; raises the error when one is through, if there is an error."""
+    with StemWriter(folder, NAMES, 44100, 2, **kwargs) as writer:
+        for name in NAMES:
+            writer.write(name, noise(n_frames))
+            if error is not None:
+                assert list(folder.glob(".*.part"))
+                raise error
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit, AudioError])
+def test_an_exception_leaves_nothing(tmp_path, error):
+    with pytest.raises(error):
+        write_stems(tmp_path / "a" / "b", error=error("in the middle"))
+    assert tree(tmp_path) == []
+
+
+def test_an_exception_leaves_what_was_there(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "vocals.wav").write_text("mine")
+    with pytest.raises(RuntimeError):
+        write_stems(tmp_path / "out", overwrite=True, error=RuntimeError())
+    assert tree(tmp_path) == ["out", "out/vocals.wav"]
+    assert (tmp_path / "out" / "vocals.wav").read_text() == "mine"
+
+
+def test_failing_to_rename_one_stem_takes_back_the_others(tmp_path, monkeypatch):
+    def fail_for_drums(source, target):
+        if target.name == "drums.wav":
+            raise OSError(5, "Input/output error")
+        os.rename(source, target)
+
+    monkeypatch.setattr(stems_module.os, "replace", fail_for_drums)
+    with pytest.raises(AudioError, match=r"drums\.wav: cannot be written \(Input/output error\)"):
+        write_stems(tmp_path / "out")
+    assert tree(tmp_path) == []
+
+
+def test_stems_are_replaced_only_when_asked(tmp_path):
+    (tmp_path / "drums.wav").write_text("mine")
+    with pytest.raises(AudioError, match=r"already holds drums\.wav; .*--overwrite"):
+        StemWriter(tmp_path, NAMES, 44100, 2)
+    StemWriter(tmp_path, ["vocals"], 44100, 2)
+    StemWriter(tmp_path, NAMES, 44100, 2, audio_format="flac")
+    write_stems(tmp_path, 100, overwrite=True)
+    assert sf.info(tmp_path / "drums.wav").frames == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("file", "is a file, a folder is needed"),
+        ("file/out", "cannot be created (Not a directory)"),
+        ("x" * 300, "cannot be created (File name too long)"),
+        ("taken", "cannot be written, a folder has that name"),
+    ],
+)
+def test_places_that_cannot_be_written(tmp_path, name, words):
+    (tmp_path / "file").write_text("hello")
+    (tmp_path / "taken" / "drums.wav").mkdir(parents=True)
+    before = tree(tmp_path)
+    with pytest.raises(AudioError) as caught:
+        write_stems(tmp_path / name, overwrite=True)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert tree(tmp_path) == before
+
+
+def test_a_read_only_folder_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        if os.access(tmp_path, os.W_OK):
+            pytest.skip("this user may write everywhere")
+        with pytest.raises(AudioError, match="Permission denied"):
+            AudioWriter(tmp_path / "a.wav", 44100, 2)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, suffix):
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # as good as a full disk
+    try:
+        with pytest.raises(AudioError, match="nothing is kept"):
+            write_stems(tmp_path / "out", 100_000, audio_format=suffix)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert tree(tmp_path) == []
+
+
+def test_nan_of_a_model_is_refused(tmp_path):
+    wave = noise(100)
+    wave[0, 5] = np.nan
+    with pytest.raises(AudioError, match="NaN"), StemWriter(tmp_path, NAMES, 44100, 2) as writer:
+        writer.write("drums", wave)
+    assert tree(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("audio_format", "depth", "words"),
+    [("mp3", "16", "audio_format must be"), ("wav", "8", "bit_depth"), ("flac", "32f", "FLAC")],
+)
+def test_formats_that_do_not_exist(tmp_path, audio_format, depth, words):
+    with pytest.raises(ValueError, match=words):
+        StemWriter(tmp_path, NAMES, 44100, 2, audio_format, depth)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a/song.wav", "song"),
+        ("song.v2.flac", "song.v2"),
+        ("a/My Song!.mp3", "My Song!"),
+        ("song", "song"),
+        ("...wav", "wav"),
+        ("what. .wav", "what"),
+        (".wav", "wav"),
+    ],
+)
+def test_track_name_is_a_safe_folder(path, name):
+    assert track_name(path) == name

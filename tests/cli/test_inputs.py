@@ -1,0 +1,94 @@
+"""Facts about inputs: nothing is lost, nothing is done twice, no two tracks share a folder."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from asteroid_slicq.cli.inputs import collect_jobs
+
+
+@pytest.fixture
+def music(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "a/song.wav",
+        "b/song.flac",
+        "b/SONG.mp3",
+        "b/deep/er/tune.ogg",
+        "b/._song.wav",
+        "b/.hidden/x.wav",
+        "b/cover.jpg",
+        "b/talk.m4a",
+        "empty/readme.txt",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def jobs(inputs, output="out"):
+    found, problems = collect_jobs(inputs, Path(output))
+    return {str(job.path): job.track for job in found}, problems
+
+
+def test_files_are_named_after_themselves(music):
+    assert jobs(["a/song.wav", "b/deep/er/tune.ogg"]) == (
+        {"a/song.wav": "song", "b/deep/er/tune.ogg": "tune"},
+        [],
+    )
+
+
+def test_equal_names_get_different_folders(music):
+    assert jobs(["a/song.wav", "b/song.flac", "b/SONG.mp3"]) == (
+        {"a/song.wav": "song", "b/song.flac": "song-2", "b/SONG.mp3": "SONG-3"},
+        [],
+    )
+
+
+def test_a_number_that_is_taken_is_passed_over(music):
+    Path("song-2.wav").touch()
+    found, _ = jobs(["song-2.wav", "a/song.wav", "b/song.flac"])
+    assert list(found.values()) == ["song-2", "song", "song-3"]
+
+
+def test_a_folder_is_searched_and_mirrored(music):
+    expected = {
+        "b/SONG.mp3": "SONG",
+        "b/song.flac": "song-2",
+        "b/talk.m4a": "talk",  # cannot be read, which will be said
+        "b/deep/er/tune.ogg": os.path.join("deep", "er", "tune"),
+    }
+    assert jobs(["b"]) == (expected, [])
+
+
+def test_a_file_named_twice_is_one_job(music):
+    assert jobs(["a/song.wav", str(music / "a" / "song.wav"), "a"]) == ({"a/song.wav": "song"}, [])
+
+
+def test_patterns_are_expanded(music):
+    assert jobs(["b/*.flac"]) == ({"b/song.flac": "song"}, [])
+    Path("[x].wav").touch()
+    assert jobs(["[x].wav"]) == ({"[x].wav": "[x]"}, [])
+
+
+def test_what_is_not_there_is_said(music):
+    found, problems = jobs(["nowhere.wav", "a/song.wav", "empty", "*.xyz"])
+    assert found == {"a/song.wav": "song"}
+    assert problems == [
+        "nowhere.wav: no such file or folder",
+        "empty: holds no audio files",
+        "*.xyz: no such file or folder",
+    ]
+
+
+@pytest.mark.parametrize("output", ["a", "a/stems", "a/../a/stems"])
+def test_earlier_results_are_no_inputs(music, output):
+    folder = Path(output) / "song"
+    folder.mkdir(parents=True)
+    for stem in ("vocals", "drums"):
+        (folder / f"{stem}.wav").touch()
+    assert jobs(["a"], output) == ({"a/song.wav": "song"}, [])
+    named = str(folder / "vocals.wav")  # named by the user, it is one
+    assert list(jobs(["a", named], output)[0]) == ["a/song.wav", named]

@@ -1,0 +1,325 @@
+"""Facts about the command line: what it writes, says and returns, on good and on bad days."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+from torch import nn
+
+import asteroid_slicq
+from asteroid_slicq.cli import models as loading
+from asteroid_slicq.cli import program as cli
+
+GAINS = {"bass": 0.1, "vocals": 0.5, "other": 0.15, "drums": 0.25}
+
+
+class Split(nn.Module):
+    """Source j is gain_j times the mix."""
+
+    sample_rate, n_channels = 44100, 2
+    error = None
+
+    def __init__(self):
+        super().__init__()
+        self.sources = list(GAINS)
+        self.gains = nn.Parameter(torch.tensor(list(GAINS.values())))
+
+    def forward(self, mix):
+        if self.error is not None:
+            raise self.error
+        return self.gains[:, None, None] * mix[:, None]
+
+
+@pytest.fixture
+def model(monkeypatch):
+    model = Split()
+    monkeypatch.setattr(loading, "_load_default", lambda: model)
+    return model
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(path, n_frames=20_001, n_channels=2, rate=44100, scale=0.1, seed=0, subtype=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wave = scale * np.random.default_rng(seed).standard_normal((n_frames, n_channels))
+    sf.write(path, wave, rate, subtype=subtype)
+    return sf.read(path, dtype="float32", always_2d=True)[0]
+
+
+def tree(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def stems_of(track, suffix="wav"):
+    return sorted(f"{track}/{name}.{suffix}" for name in GAINS)
+
+
+def run(*argv):
+    return cli.main([str(word) for word in argv])
+
+
+def test_a_song_becomes_stems(folder, model, capsys):
+    mix = write(folder / "song.wav", 50_001)
+    assert run("separate", "song.wav", "-o", "out", "--segment-seconds", "0.4") == 0
+    assert tree(folder / "out") == stems_of("song")
+    for name, gain in GAINS.items():
+        stem, rate = sf.read(folder / "out" / "song" / f"{name}.wav", dtype="float32")
+        assert rate == 44100
+        np.testing.assert_allclose(stem, gain * mix, atol=2**-16 + 1e-6)
+    out, err = capsys.readouterr()
+    assert out == f"song.wav -> {os.path.join('out', 'song')}: bass, vocals, other, drums\n"
+    assert err == ""
+
+
+def test_options_reach_the_files(folder, model, capsys):
+    write(folder / "song.mp3", 30_001, 1, 22050)
+    assert (
+        run(
+            *("separate", "song.mp3", "--output", "out", "--stems", "vocals, drums,vocals"),
+            *("--format", "flac", "--bit-depth", "24", "--quiet", "--device", "cpu"),
+            *("--overlap-seconds", "0.2", "--threads", torch.get_num_threads()),
+        )
+        == 0
+    )
+    assert tree(folder / "out") == ["song/drums.flac", "song/vocals.flac"]
+    info = sf.info(folder / "out" / "song" / "drums.flac")
+    assert (info.frames, info.channels, info.samplerate) == (30_001, 1, 22050)
+    assert info.subtype == "PCM_24"
+    assert capsys.readouterr() == ("", "")
+
+
+def test_folders_and_equal_names(folder, model):
+    write(folder / "in" / "a" / "song.wav")
+    write(folder / "in" / "b" / "song.flac")
+    write(folder / "song.wav", seed=1)
+    assert run("separate", "in", "song.wav", "in/b/song.flac", "-o", "out", "-q") == 0
+    assert tree(folder / "out") == sorted(
+        stems_of("a/song") + stems_of("b/song") + stems_of("song")
+    )
+    assert run("separate", "in/a/song.wav", "in/b/song.flac", "-o", "flat") == 0
+    assert tree(folder / "flat") == sorted(stems_of("song") + stems_of("song-2"))
+
+
+def test_bad_inputs_are_told_and_the_others_done(folder, model, capsys):
+    write(folder / "good.wav")
+    write(folder / "also good.flac")
+    write(folder / "six.wav", n_channels=6)
+    (folder / "empty.wav").touch()
+    (folder / "text.wav").write_text("no audio\n" * 100)
+    (folder / "song.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
+    sf.write(folder / "nothing.wav", np.zeros((0, 2)), 44100)
+    (folder / "cut.wav").write_bytes((folder / "good.wav").read_bytes()[:10_000])
+    names = ["missing", "empty", "good", "text", "nothing", "cut", "six"]
+    names = [*(f"{name}.wav" for name in names), "song.m4a"]
+    assert run("separate", *names, "also good.flac", "-o", "out", "-q") == 2
+    assert tree(folder / "out") == sorted(stems_of("good") + stems_of("also good"))
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["also good", "good"]
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert all(line.startswith("asteroid-slicq: ") for line in lines)
+    told = {line.split(": ")[1]: line.split(": ", 2)[2] for line in lines}
+    assert sorted(told) == sorted(set(names) - {"good.wav"})
+    assert told["missing.wav"] == "no such file or folder"
+    assert told["empty.wav"] == "is empty (0 bytes)"
+    assert "convert it to WAV first" in told["song.m4a"]
+    assert "is truncated" in told["cut.wav"]
+    assert "stereo or mono" in told["six.wav"]
+
+
+def test_existing_stems_are_kept_without_overwrite(folder, model, capsys):
+    write(folder / "song.wav")
+    write(folder / "other.wav")
+    assert run("separate", "song.wav", "-o", "out", "-q") == 0
+    before = (folder / "out" / "song" / "bass.wav").read_bytes()
+    write(folder / "song.wav", seed=1)
+    assert run("separate", "song.wav", "other.wav", "-o", "out", "-q") == 2
+    assert "already holds bass.wav, drums.wav, other.wav, vocals.wav" in capsys.readouterr().err
+    assert (folder / "out" / "song" / "bass.wav").read_bytes() == before
+    assert tree(folder / "out") == sorted(stems_of("song") + stems_of("other"))
+    assert run("separate", "song.wav", "-o", "out", "-q", "--overwrite") == 0
+    assert (folder / "out" / "song" / "bass.wav").read_bytes() != before
+
+
+def test_clipping_is_one_warning_a_file(folder, model, capsys):
+    with torch.no_grad():
+        model.gains.copy_(torch.tensor([30.0, 0.1, 0.1, 0.1]))
+    write(folder / "song.wav")
+    assert run("separate", "song.wav", "-o", "out", "-q") == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"asteroid-slicq: warning: {os.path.join('out', 'song', 'bass.wav')}: ")
+    assert "--bit-depth 32f" in line
+    argv = ["separate", "song.wav", "-o", "float", "-q", "--bit-depth", "32f"]
+    assert run(*argv) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_outputs_that_cannot_be_folders(folder, model, capsys):
+    write(folder / "song.wav")
+    (folder / "file").write_text("hello")
+    for output in ("file", "file/out", "song.wav"):
+        assert run("separate", "song.wav", "-o", output) == 2
+        assert "is a file, so" in capsys.readouterr().err
+    (folder / "out").mkdir()
+    (folder / "out" / "song").write_text("in the way")
+    write(folder / "tune.wav")
+    assert run("separate", "song.wav", "tune.wav", "-o", "out", "-q") == 2
+    assert "is a file, a folder is needed" in capsys.readouterr().err
+    assert tree(folder / "out") == sorted(["song", *stems_of("tune")])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--stems", "piano"], "out of bass, vocals, other, drums, got piano"),
+        (["--device", "cuda:99"], "device cuda:99: not available here; usable are cpu"),
+        (["--model", "no.pth"], "model no.pth: no such file"),
+        (["--model", "song.wav"], "model song.wav: is no model file"),
+        (["--model", "v2"], "no trained weights"),
+    ],
+)
+def test_models_stems_and_devices_that_are_not_there(folder, model, capsys, options, words):
+    write(folder / "song.wav")
+    assert run("separate", "song.wav", "-o", "out", *options) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("asteroid-slicq: ")
+    assert words in err
+    assert err.count("\n") == 1
+    assert out == ""
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], "required: COMMAND"),
+        (["dance"], "invalid choice: 'dance'"),
+        (["separate"], "required: INPUT"),
+        (["separate", "a", "--stems", " ,"], "names separated by commas"),
+        (["separate", "a", "--format", "mp3"], "invalid choice: 'mp3'"),
+        (["separate", "a", "--bit-depth", "8"], "invalid choice: '8'"),
+        (["separate", "a", "--format", "flac", "--bit-depth", "32f"], "32f needs --format wav"),
+        (["separate", "a", "--segment-seconds", "0"], "must be more than 0"),
+        (["separate", "a", "--segment-seconds", "nan"], "at least 0 and finite"),
+        (["separate", "a", "--segment-seconds", "ten"], "'ten' is not a number"),
+        (["separate", "a", "--overlap-seconds", "-1"], "at least 0"),
+        (["separate", "a", "--overlap-seconds", "6"], "at most half of --segment-seconds (5)"),
+        (["separate", "a", "--threads", "0"], "whole number from 1 on"),
+        (["separate", "a", "--threads", "two"], "whole number from 1 on"),
+    ],
+)
+def test_usage_errors_return_2(argv, words, capsys):
+    assert cli.main(argv) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_help_and_version(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("asteroid-slicq ")
+    assert cli.main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(command in text for command in ("separate", "synth", "convert", "examples:"))
+    for command in ("separate", "synth", "convert"):
+        assert cli.main([command, "--help"]) == 0
+        assert f"usage: asteroid-slicq {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (torch.cuda.OutOfMemoryError("CUDA\nout of memory"), 2, "try --segment-seconds 5"),
+        (RuntimeError("[enforce fail] can't allocate memory: you tried"), 2, "out of memory"),
+        (RuntimeError("a bug"), 2, "song.wav: the model fails (a bug)"),
+    ],
+)
+def test_failures_in_the_middle_leave_nothing(folder, model, capsys, error, code, words):
+    write(folder / "song.wav")
+    model.error = error
+    assert run("separate", "song.wav", "-o", "out", "-q") == code
+    assert words in capsys.readouterr().err
+    assert tree(folder) == ["song.wav"]
+    assert not (folder / "out").exists()
+
+
+def test_debug_shows_where(folder, model):
+    write(folder / "song.wav")
+    model.error = RuntimeError("a bug")
+    with pytest.raises(RuntimeError, match="a bug"):
+        run("--debug", "separate", "song.wav", "-o", "out", "-q")
+
+
+def test_names_that_no_encoding_has(folder, model, monkeypatch, capsys):
+    assert run("separate", "m\udce9lodie.wav") == 2
+    assert "lodie.wav: no such file" in capsys.readouterr().err
+
+
+# The rest runs as a process of its own, which takes some seconds each.
+
+SLOW_MODEL = """
+import signal, sys, time, torch
+from asteroid_slicq.cli import program as cli
+from asteroid_slicq.cli import models as loading
+
+# A shell that starts a job in the background lets it ignore this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Slow(torch.nn.Module):
+    sample_rate, n_channels, sources = 44100, 2, ["vocals", "drums"]
+    def forward(self, mix):
+        print("busy", flush=True)
+        time.sleep(0.2)
+        return 0.5 * mix[:, None].expand(-1, 2, -1, -1)
+
+loading._load_default = Slow
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def start(*argv, **kwargs):
+    root = os.path.dirname(os.path.dirname(asteroid_slicq.__file__))
+    path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, *argv],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **kwargs,
+    )
+
+
+def test_process_refuses_in_one_sentence(tmp_path):
+    process = start("-m", "asteroid_slicq", "separate", "no.wav", "-o", "out", cwd=tmp_path)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (2, "")
+    assert err == "asteroid-slicq: no.wav: no such file or folder\n"
+    assert tree(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are another matter there")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_process_that_is_stopped_cleans_up(tmp_path, number, code):
+    write(tmp_path / "song.wav", 44100 * 30, subtype="PCM_16")
+    options = ("--segment-seconds", "0.5", "--overlap-seconds", "0.1")
+    process = start("-c", SLOW_MODEL, "separate", "song.wav", "-o", "out", *options, cwd=tmp_path)
+    assert process.stdout is not None
+    for _ in range(3):
+        assert process.stdout.readline() == "busy\n"
+    assert len(tree(tmp_path)) == 3  # two temporary files
+    time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == code
+    assert "Traceback" not in err
+    assert os.listdir(tmp_path) == ["song.wav"]

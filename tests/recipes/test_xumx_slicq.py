@@ -1,0 +1,272 @@
+"""The recipe: all stages as a user runs them, its options and its configurations."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+from asteroid.models import BaseModel
+
+from asteroid_slicq import XUMXSliCQ  # which registers the models, too
+from asteroid_slicq.losses import XUMXLoss, combination_si_sdr
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = ROOT / "recipes" / "musdb18hq" / "xumx_slicq"
+RATE = 8000
+SOURCES = ["bass", "vocals", "other", "drums"]
+
+TINY = {
+    "data": {"segment_s": 0.5, "samples_per_track": 4, "validation_segments": 4},
+    "model": {
+        "preset": "small",
+        "sample_rate": RATE,
+        "hidden_channels": [2, 3],
+        "transform": {"n_bins": 16, "f_min_hz": 200.0},
+    },
+    "loss": {"mask_sum_weight": 0.1, "normalize_blocks": True},
+    "training": {
+        "epochs": 2,
+        "batch_size": 4,
+        "ema_decay": 0.9,
+        "gradient_clipping": 5.0,
+        "wiener_in_training": False,
+    },
+    "run": {"num_workers": 0, "n_threads": 1, "accelerator": "cpu", "log_every_s": 0.0},
+}
+
+pytestmark = pytest.mark.skipif(not RECIPE.is_dir(), reason="recipes are not installed")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """A tree like that of MUSDB18-HQ: three tracks to train and validate on, one to test."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for folder in ("train/a", "train/b", "train/c", "test/d"):
+        (root / folder).mkdir(parents=True)
+        time_s = np.arange(2 * RATE) / RATE
+        stems = []
+        for source, f_hz in zip(SOURCES, (80, 400, 900, 2000), strict=True):
+            tone = np.sin(2 * np.pi * f_hz * (time_s + rng.random()))
+            stem = 0.1 * tone[:, None] + 0.05 * rng.standard_normal((2 * RATE, 2))
+            stems.append(stem)
+            soundfile.write(root / folder / f"{source}.wav", stem, RATE)
+        soundfile.write(root / folder / "mixture.wav", sum(stems), RATE)
+    return root
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("conf") / "tiny.yml"
+    file.write_text(yaml.safe_dump(TINY))
+    return file
+
+
+def environment() -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "CUDA_VISIBLE_DEVICES": "",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def run_sh(*options: str, cwd: Path) -> subprocess.CompletedProcess:
+    command = ["bash", str(RECIPE / "run.sh"), "--python", sys.executable, *options]
+    return subprocess.run(
+        command,
+        check=False,
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def experiment(data, tiny, tmp_path_factory) -> Path:
+    """All stages, from a working directory that is not the recipe's, with a relative path."""
+    folder = tmp_path_factory.mktemp("work")
+    done = run_sh(
+        *("--musdb", os.path.relpath(data, folder)),
+        *("--model", str(tiny), "--expdir", "exp"),
+        *("--eval_options", "--segment_s 1.0", "--fast", "true"),
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "exp"
+
+
+def test_stages_write_what_they_promise(experiment):
+    for name in (
+        *("conf.yml", "best_k_models.json", "best_model.pth", "metrics.json"),
+        *("checkpoints/last.ckpt", "logs/train.log", "logs/eval.log", "results.md"),
+    ):
+        assert (experiment / name).stat().st_size > 0, name
+    conf = yaml.safe_load((experiment / "conf.yml").read_text())
+    assert conf["data"]["segment_s"] == 0.5
+    assert conf["optim"]["lr"] == 0.001
+    assert len(json.loads((experiment / "best_k_models.json").read_text())) == 2
+    assert (experiment.parent / "statistics").is_dir()
+    assert "val_loss" in (experiment / "logs" / "train.log").read_text()
+
+
+def test_best_model_is_one_of_asteroid(experiment):
+    model = BaseModel.from_pretrained(str(experiment / "best_model.pth")).eval()
+    assert model.sources == SOURCES
+    assert model.sample_rate == RATE
+    assert model.wiener_iterations == 1  # the preset's, whatever was trained with
+    mix = torch.randn(1, 2, RATE, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        stems = model(mix)
+    assert stems.shape == (1, 4, 2, RATE)
+    assert stems.isfinite().all()
+
+
+def test_best_model_has_the_averaged_weights_of_the_best_checkpoint(experiment):
+    scores = json.loads((experiment / "best_k_models.json").read_text())
+    best = torch.load(min(scores, key=lambda path: scores[path]), weights_only=True)
+    written = torch.load(experiment / "best_model.pth", weights_only=True)["state_dict"]
+    for name, value in written.items():
+        assert torch.equal(value, best["state_dict"][f"model.{name}"]), name
+    weight = "model.blocks.0.encode_outer.weight"
+    assert not torch.equal(best["state_dict"][weight], best["current_model_state"][weight])
+
+
+def test_input_scaling_starts_from_the_statistics_of_the_data(experiment):
+    (file,) = (experiment.parent / "statistics").iterdir()
+    statistics = torch.load(file, weights_only=True)
+    model = BaseModel.from_pretrained(str(experiment / "best_model.pth"))
+    shift = torch.cat([p for n, p in model.named_parameters() if n.endswith(".shift")])
+    assert statistics["mean"].shape == shift.shape
+    assert (statistics["std"] > 0).all()
+    # Six steps of at most 0.001 each away.
+    torch.testing.assert_close(shift.detach(), -statistics["mean"], atol=0.01, rtol=0)
+
+
+def test_metrics_hold_the_model_and_its_bounds(experiment):
+    report = json.loads((experiment / "metrics.json").read_text())
+    assert report["n_tracks"] == 1
+    scores = report["scores"]
+    assert set(scores) == {"model", "mixture", "mix-phase oracle"}
+    for kind in scores.values():
+        for measure in ("sdr", "usdr"):
+            assert set(kind[measure]) == {*SOURCES, "mean"}
+    (file,) = experiment.glob("eval/*/scores/test/d.json")
+    track = json.loads(file.read_text())["scores"]
+    assert track["mixture"]["sdr"]["bass"] == pytest.approx(scores["mixture"]["sdr"]["bass"])
+    assert scores["mix-phase oracle"]["sdr"]["mean"] > scores["mixture"]["sdr"]["mean"] + 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--no-such-option", "1"], "unknown option --no-such-option"),
+        (["--PATH", "/"], "unknown option --PATH"),
+        (["--tag"], "option --tag needs a value"),
+        (["--quick", "yes"], "option --quick must be true or false"),
+        (["train"], "unexpected argument 'train'"),
+    ],
+)
+def test_wrong_options_are_refused(options, message, tmp_path):
+    done = run_sh(*options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_help_lists_every_option(tmp_path):
+    done = run_sh("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    script = (RECIPE / "run.sh").read_text()
+    options = re.findall(r"^([a-z][a-z_]*)=", script.partition("parse_options.sh")[0], re.MULTILINE)
+    assert {"stage", "tag", "model", "quick", "musdb", "fast"} <= set(options)
+    for option in options:
+        assert f"--{option} " in done.stdout
+
+
+def test_a_wrong_tree_is_named(tmp_path):
+    done = run_sh("--musdb", "nowhere", "--expdir", "exp", cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"no folder {tmp_path}/nowhere/train" in done.stderr
+
+
+def test_the_published_losses(tmp_path, monkeypatch):
+    """V1's compares the model's waveforms, too."""
+    monkeypatch.syspath_prepend(str(RECIPE))
+    import configuration
+    from system import XUMXSystem
+
+    logged: dict[str, torch.Tensor] = {}
+    for name, preset in (("v2", "v2"), ("v2_realtime", "v2"), ("v1", "v1")):
+        settings = configuration.parse(["--exp_dir", "exp", "--model", name])["loss"]
+        assert settings.pop("normalize_blocks") is False
+        loss = XUMXLoss(**settings)
+        assert repr(loss) == repr(XUMXLoss.from_preset(preset))
+        torch.manual_seed(0)
+        model = XUMXSliCQ(**{k: v for k, v in TINY["model"].items() if k != "preset"}).eval()
+        system = XUMXSystem(model, None, loss, None)
+        monkeypatch.setattr(system, "log", lambda name, value, **_: logged.update({name: value}))
+        stems = 0.1 * torch.randn(2, 4, 2, 4000)
+        system.common_step(stems, 0).backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+        assert ("time_loss" in logged) == (name == "v1")
+    with torch.no_grad():
+        torch.testing.assert_close(
+            logged["time_loss"].detach(), combination_si_sdr(model(stems.sum(1)), stems)
+        )
+
+
+@pytest.mark.parametrize("model", ["v1", "v2", "v2_realtime", "small", "quick"])
+def test_configurations_are_complete_and_parse(model, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(RECIPE))
+    import configuration
+
+    conf = configuration.parse(["--model", model, "--exp_dir", "exp", "--max_time_s", "60"])
+    assert set(conf) == {"data", "model", "loss", "optim", "training", "run", "main_args"}
+    assert conf["training"]["max_time_s"] == 60
+    assert isinstance(conf["optim"]["lr"], float)
+    assert isinstance(conf["optim"]["weight_decay"], float)
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "segment_s", "batch_size"),
+    [("v1", "v1", 1.0, 32), ("v2", "v2", 2.0, 64), ("v2_realtime", "v2-realtime", 2.0, 64)],
+)
+def test_the_published_settings(name, preset, segment_s, batch_size, monkeypatch):
+    monkeypatch.syspath_prepend(str(RECIPE))
+    import configuration
+
+    conf = configuration.load(name)
+    assert conf["model"] == {"preset": preset}
+    assert conf["optim"] == {"optimizer": "adam", "lr": 0.001, "weight_decay": 0.00001}
+    assert (conf["data"]["segment_s"], conf["data"]["samples_per_track"]) == (segment_s, 64)
+    training = conf["training"]
+    assert (training["batch_size"], training["accumulate"]) == (batch_size, 1)
+    assert (training["epochs"], training["seed"]) == (1000, 42)
+    assert training["schedule"] == "plateau"
+    assert (training["plateau_factor"], training["plateau_patience"]) == (0.3, 80)
+    assert (training["patience"], training["wiener_in_training"]) == (1000, True)
+    assert (training["ema_decay"], training["gradient_clipping"]) == (0.0, 0.0)
+    keys = [key for section in conf.values() for key in section]
+    assert len(keys) == len(set(keys))
+
+
+def test_unknown_keys_of_a_file_are_named(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(RECIPE))
+    import configuration
+
+    file = tmp_path / "odd.yml"
+    file.write_text("training:\n  epoch: 3\n")
+    with pytest.raises(ValueError, match=r"unknown key\(s\) \['epoch'\] in 'training'"):
+        configuration.load(str(file))
+    with pytest.raises(ValueError, match=r"model must be one of .*small.* got 'large'"):
+        configuration.load("large")
