@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.models.xumx_slicq import BlockMatrices, BlockNetwork, NetworkStream, layer
+from asteroid_slicq.models.xumx_slicq import BlockNetwork, NetworkStream
+from asteroid_slicq.models.xumx_slicq.matrices import Layer, layer
 
 SLICES_A_SECOND = 4.88
-Layer = tuple[Tensor, Tensor]
 
 
 def groups(networks: list[BlockNetwork]) -> list[list[BlockNetwork]]:
@@ -43,7 +43,7 @@ def inference(networks: list[BlockNetwork], seconds: float) -> dict[str, Callabl
     n_frames = round(2 * SLICES_A_SECOND * seconds)
     one, joined = [], []
     for group in groups([n for n in networks if n.encode_outer.kernel_size[0] == 1]):
-        matrices = [BlockMatrices(network) for network in group]
+        matrices = [network.to_matrices() for network in group]
         frames = [torch.rand(4, group[0].shift.numel(), n_frames, 1, 50) for _ in group]
         layers = [(m.encode_inner, m.decode_inner) for m in matrices]
         one += [partial(inner_matrices, x, *pair) for x, pair in zip(frames, layers, strict=True)]

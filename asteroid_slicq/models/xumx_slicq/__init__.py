@@ -1,7 +1,6 @@
 """xumx-sliCQ: networks on the blocks of a sliCQT, offline, as a stream and as ONNX."""
 
 from asteroid_slicq.models.xumx_slicq.input_statistics import InputStatistics, input_statistics
-from asteroid_slicq.models.xumx_slicq.matrices import BlockMatrices, layer
 from asteroid_slicq.models.xumx_slicq.model import PRESETS, Estimate, XUMXSliCQ, load_default_model
 from asteroid_slicq.models.xumx_slicq.network_stream import NetworkStream
 from asteroid_slicq.models.xumx_slicq.networks import BlockNetwork
@@ -11,7 +10,6 @@ from asteroid_slicq.models.xumx_slicq.stream import SeparatorStream
 
 __all__ = [
     "PRESETS",
-    "BlockMatrices",
     "BlockNetwork",
     "Estimate",
     "InputStatistics",
@@ -21,7 +19,6 @@ __all__ = [
     "XUMXSliCQ",
     "export_onnx",
     "input_statistics",
-    "layer",
     "load_default_model",
     "require",
 ]

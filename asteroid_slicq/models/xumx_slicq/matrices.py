@@ -6,60 +6,50 @@ what they look at, and a processor multiplies matrices faster than it convolves.
 in all blocks, are joined with the batch norms and laid out once for many calls.
 
 Source: Hanssian, "Music demixing with the sliCQ transform" (arXiv:2112.05509), for the network,
-which is told in :mod:`asteroid_slicq.models.xumx_slicq.networks`.
+which is told in :mod:`asteroid_slicq.models.xumx_slicq.networks` and lays out its own weights.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import cast
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-if TYPE_CHECKING:
-    from asteroid_slicq.models.xumx_slicq.networks import BlockNetwork
+Layer = tuple[Tensor, Tensor]
+"""Weight ``(source, frames · bins · channels of a window, output channels)`` and bias ``(source, 1,
+output channels)``, with a source of 1 for the first layer, which all share."""
 
 
+@dataclass
 class BlockMatrices:
-    """A ``BlockNetwork`` in evaluation mode, with its weights of now.
+    """A ``BlockNetwork`` in evaluation mode, with the weights that it had.
 
-    Attributes:
-        encode_outer, encode_inner, decode_inner, decode_outer: weight and bias of each layer.
-
-    Shape:
-        - weights: ``(source, frames · bins · channels of a window, output channels)``, with a
-          source of 1 for the first layer, which all share
-        - biases: ``(source, 1, output channels)``
+    Args:
+        shift: of each bin, ``(freq, 1, 1)``.
+        scale: of each bin, ``(freq, 1, 1)``.
+        encode_outer, encode_inner, decode_inner, decode_outer: the layers.
+        n_sources: targets.
+        n_channels: audio channels.
+        kernel: bins of a window.
+        width: coefficients of a slice, M.
+        causal: see the network.
     """
 
-    @torch.no_grad()
-    def __init__(self, network: BlockNetwork) -> None:
-        j = network.n_sources
-        self.shift, self.scale = (x[:, None, None].clone() for x in (network.shift, network.scale))
-        outer, inner = network.encode_outer, network.encode_inner
-        self.n_sources, self.n_channels, self.causal = j, network.n_channels, network.causal
-        self.kernel, self.width = cast(tuple[int, int], outer.kernel_size)
-        self.widths = outer.out_channels // j, inner.out_channels // j
-        # o channels of the result, i channels of what is seen, k bins and n frames of a window
-        weight, bias = with_norm(outer.weight, network.norm_encode_outer)
-        weight = rearrange(weight, "o i k t -> 1 (k i t) o")
-        self.encode_outer = _matrix(weight), bias[None, None]
-        weight, bias = with_norm(inner.weight, network.norm_encode_inner)
-        weight = rearrange(weight, "(j o) i k n -> j (n k i) o", j=j)
-        self.encode_inner = _matrix(weight), rearrange(bias, "(j o) -> j 1 o", j=j)
-        # A transposed convolution is a convolution whose kernel is turned round.
-        weight = rearrange(network.decode_inner.weight, "(j i) o k n -> (j o) i k n", j=j)
-        weight, bias = with_norm(weight.flip(2, 3), network.norm_decode_inner)
-        weight = rearrange(weight, "(j o) i k n -> j (n k i) o", j=j)
-        self.decode_inner = _matrix(weight), rearrange(bias, "(j o) -> j 1 o", j=j)
-        weight = rearrange(network.decode_outer.weight, "(j i) c k (n h) -> j i c k n h", j=j, n=2)
-        weight = rearrange(weight.flip(3, 4), "j i c k n h -> j (n k i) (c h)")
-        bias = repeat(
-            cast(Tensor, network.decode_outer.bias), "(j c) -> j 1 (c h)", j=j, h=self.half
-        )
-        self.decode_outer = _matrix(weight), bias
+    shift: Tensor
+    scale: Tensor
+    encode_outer: Layer
+    encode_inner: Layer
+    decode_inner: Layer
+    decode_outer: Layer
+    n_sources: int
+    n_channels: int
+    kernel: int
+    width: int
+    causal: bool
 
     @property
     def half(self) -> int:
@@ -104,12 +94,11 @@ class BlockMatrices:
         return x.contiguous().sigmoid_().flatten(-2).to(magnitudes.dtype)
 
 
-def layer(x: Tensor, weight_and_bias: tuple[Tensor, Tensor], n_frames: int, n_bins: int) -> Tensor:
+def layer(x: Tensor, weight_and_bias: Layer, n_frames: int, n_bins: int) -> Tensor:
     """A convolution as a product of its windows with a matrix, for each source.
 
     Shape:
         - x: ``(source, batch, n, freq, i)``
-        - weight: ``(source, n_frames · n_bins · i, o)``; bias: ``(source, 1, o)``
         - output: ``(source, batch, n − n_frames + 1, freq − n_bins + 1, o)``, or with n of 0
     """
     weight, bias = weight_and_bias
@@ -129,6 +118,12 @@ def with_norm(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return weight * factor[:, None, None, None], norm.bias - factor * mean
 
 
-def _matrix(weight: Tensor) -> Tensor:
-    """A copy, laid out as it is read."""
-    return weight.clone(memory_format=torch.contiguous_format)
+def as_matrices(weight: Tensor, bias: Tensor, n_sources: int) -> Layer:
+    """A convolution of ``n_sources`` groups, laid out as :func:`layer` reads it.
+
+    Shape:
+        - weight: ``(source · o, i, n_bins, n_frames)``; bias: ``(source · o,)``
+    """
+    weight = rearrange(weight, "(j o) i k n -> j (n k i) o", j=n_sources)
+    weight = weight.clone(memory_format=torch.contiguous_format)
+    return weight, rearrange(bias, "(j o) -> j 1 o", j=n_sources)

@@ -22,7 +22,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asteroid_slicq.models.xumx_slicq.matrices import BlockMatrices, layer
+from asteroid_slicq.models.xumx_slicq.matrices import Layer, layer
 from asteroid_slicq.models.xumx_slicq.networks import LOOKAHEAD_SLICES, BlockNetwork, PassThrough
 
 _MOST_SLICES = 16  # at a time, since windows take much more memory than what they look at
@@ -103,7 +103,7 @@ class _GroupStream:
     """
 
     def __init__(self, networks: Sequence[BlockNetwork]) -> None:
-        self.matrices = [BlockMatrices(network) for network in networks]
+        self.matrices = [network.to_matrices() for network in networks]
         self.kernel = self.matrices[0].kernel
         self.encode_inner = _joined([m.encode_inner for m in self.matrices])
         self.decode_inner = _joined([m.decode_inner for m in self.matrices])
@@ -150,7 +150,8 @@ class _GroupStream:
     def _begin(self, normalised: Sequence[Tensor]) -> None:
         """Zeros before the first layer and the transposed ones, nothing before the second."""
         x, m = normalised[0], self.matrices[0]
-        (batch, n_channels, f), (outer, inner), edge = x.shape[:3], m.widths, self.kernel - 1
+        (batch, n_channels, f), edge = x.shape[:3], self.kernel - 1
+        outer, inner = m.encode_outer[0].shape[-1] // m.n_sources, self.encode_inner[0].shape[-1]
         kj = len(self.matrices) * m.n_sources
         self.tails = [x.new_zeros(batch, n_channels, f, m.width - 1) for m in self.matrices]
         self.outer = x.new_zeros(kj, batch, 0, f - edge, outer)
@@ -159,7 +160,7 @@ class _GroupStream:
         self.odd = [x.new_zeros(batch, m.n_sources, n_channels, f, 0) for m in self.matrices]
 
 
-def _joined(layers: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def _joined(layers: Sequence[Layer]) -> Layer:
     """Weights and biases of layers that run together."""
     weights, biases = zip(*layers, strict=True)
     return torch.cat(weights), torch.cat(biases)

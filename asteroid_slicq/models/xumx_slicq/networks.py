@@ -23,7 +23,11 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asteroid_slicq.models.xumx_slicq.matrices import BlockMatrices
+from asteroid_slicq.models.xumx_slicq.matrices import (
+    BlockMatrices,
+    as_matrices,
+    with_norm,
+)
 from asteroid_slicq.wiener import needs_gradient
 
 _TIME_KERNEL = 4
@@ -120,6 +124,37 @@ class BlockNetwork(nn.Module):
         one_bin = self.encode_outer.kernel_size[0] == 1
         return one_bin and device.type == "cpu" and not any(m.training for m in self.modules())
 
+    @torch.no_grad()
+    def to_matrices(self) -> BlockMatrices:
+        """The network in evaluation mode with its weights of now, laid out for inference."""
+        kernel, width = cast(tuple[int, int], self.encode_outer.kernel_size)
+        j = self.n_sources
+        # o channels of the result, i channels of what is seen, k bins and n frames of a window
+        weight, bias = with_norm(self.encode_outer.weight, self.norm_encode_outer)
+        encode_outer = as_matrices(rearrange(weight, "o c k t -> o (c t) k 1"), bias, 1)
+        weight, bias = with_norm(self.encode_inner.weight, self.norm_encode_inner)
+        encode_inner = as_matrices(weight, bias, j)
+        # A transposed convolution is a convolution whose kernel is turned round.
+        weight = rearrange(self.decode_inner.weight, "(j i) o k n -> (j o) i k n", j=j)
+        weight, bias = with_norm(weight.flip(2, 3), self.norm_decode_inner)
+        decode_inner = as_matrices(weight, bias, j)
+        weight = rearrange(self.decode_outer.weight, "(j i) c k (n h) -> (j c h) i k n", j=j, n=2)
+        bias = cast(Tensor, self.decode_outer.bias).repeat_interleave(width // 2)
+        decode_outer = as_matrices(weight.flip(2, 3), bias, j)
+        return BlockMatrices(
+            shift=self.shift[:, None, None].clone(),
+            scale=self.scale[:, None, None].clone(),
+            encode_outer=encode_outer,
+            encode_inner=encode_inner,
+            decode_inner=decode_inner,
+            decode_outer=decode_outer,
+            n_sources=j,
+            n_channels=self.n_channels,
+            kernel=kernel,
+            width=width,
+            causal=self.causal,
+        )
+
     def __getstate__(self) -> dict[str, object]:
         """All but what :func:`fixed_weights` laid out, which a copy would keep for ever."""
         return {**self.__dict__, "matrices": None}
@@ -182,7 +217,7 @@ def fixed_weights(model: nn.Module) -> Iterator[None]:
     ]
     try:
         for network in networks:
-            network.matrices = BlockMatrices(network)
+            network.matrices = network.to_matrices()
         yield
     finally:
         for network in networks:

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from asteroid_slicq.models.xumx_slicq import networks
 from asteroid_slicq.models.xumx_slicq.networks import (
     BlockNetwork,
     PassThrough,
@@ -86,32 +85,34 @@ def test_short_inputs_are_padded(n_slices, causal):
         torch.testing.assert_close(network(x), masks)
 
 
-def test_fixed_weights_are_laid_out_once_and_let_go(monkeypatch):
-    laid_out = []
-    matrices = networks.BlockMatrices
-    monkeypatch.setattr(
-        networks, "BlockMatrices", lambda network: laid_out.append(network) or matrices(network)
-    )
+def test_fixed_weights_are_laid_out_once_and_let_go():
     blocks = [BlockNetwork(2, 8), BlockNetwork(1, 12), BlockNetwork(10, 8), PassThrough(4)]
     model = torch.nn.ModuleList(blocks).eval()
     inputs = [torch.rand(1, 2, 2, 3, 8), torch.rand(1, 2, 1, 3, 12)]
     expected = [block(x) for block, x in zip(blocks[:2], inputs, strict=True)]
+
+    def laid_out():
+        return [block.matrices for block in blocks[:3]]
+
     with torch.no_grad():
-        for _ in range(2):
-            with fixed_weights(model), fixed_weights(model):
-                for _ in range(3):
+        with fixed_weights(model):
+            first = laid_out()
+            assert [matrices is None for matrices in first] == [False, False, True]
+            for _ in range(3):
+                with fixed_weights(model):
                     for block, x, masks in zip(blocks[:2], inputs, expected, strict=True):
                         torch.testing.assert_close(block(x), masks)
-        assert laid_out == 2 * blocks[:2]
+            assert all(m is same for m, same in zip(laid_out(), first, strict=True))
+        assert laid_out() == [None] * 3
         with pytest.raises(KeyError), fixed_weights(model):
             raise KeyError
+        assert laid_out() == [None] * 3
         blocks[0].decode_outer.bias.fill_(9.0)
         assert blocks[0](inputs[0]).min() > 0.9
-        n_before = len(laid_out)
         blocks[1].norm_encode_inner.train()
         blocks[0].train()
         with fixed_weights(model):  # nothing is laid out for training
-            assert len(laid_out) == n_before
+            assert laid_out() == [None] * 3
 
 
 def test_a_copy_of_fixed_weights_may_change():
