@@ -10,30 +10,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
-from torch import nn
 
 import asteroid_slicq
 from asteroid_slicq.cli import models as loading
 from asteroid_slicq.cli import program as cli
-
-GAINS = {"bass": 0.1, "vocals": 0.5, "other": 0.15, "drums": 0.25}
-
-
-class Split(nn.Module):
-    """Source j is gain_j times the mix."""
-
-    sample_rate, n_channels = 44100, 2
-    error = None
-
-    def __init__(self):
-        super().__init__()
-        self.sources = list(GAINS)
-        self.gains = nn.Parameter(torch.tensor(list(GAINS.values())))
-
-    def forward(self, mix):
-        if self.error is not None:
-            raise self.error
-        return self.gains[:, None, None] * mix[:, None]
+from tests.helpers import GAINS, Split
 
 
 @pytest.fixture
@@ -41,12 +22,6 @@ def model(monkeypatch):
     model = Split()
     monkeypatch.setattr(loading, "_load_default", lambda: model)
     return model
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def write(path, n_frames=20_001, n_channels=2, rate=44100, scale=0.1, seed=0, subtype=None):

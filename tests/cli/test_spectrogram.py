@@ -22,12 +22,6 @@ FAST = ("--n-bins", 60, "--min-bandwidth", 60, "--size", "400x250")
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def figures(monkeypatch):
     """Every figure that a command draws."""
     drawn, draw = [], plot.plot_waveform_spectrogram

@@ -15,7 +15,7 @@ from asteroid_slicq.cli import program as cli
 from asteroid_slicq.cli.messages import CommandError
 from asteroid_slicq.cli.stream import PCMSeparator
 from asteroid_slicq.models.xumx_slicq import SeparatorStream
-from tests.transform.test_streaming import noise
+from tests.helpers import noise
 
 TINY = {
     "sample_rate": 8000,

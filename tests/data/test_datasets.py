@@ -1,50 +1,18 @@
 """Data: segments are parts of the files, and a seed decides which."""
 
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from torch.utils.data import DataLoader
 
-from asteroid_slicq.data import Track, find_tracks
 from asteroid_slicq.data.datasets import EpochSampler, TrainingSegments, ValidationSegments
-
-RATE = 8000
-SOURCES = ["bass", "drums"]
-
-
-def write_tree(root: Path, n_tracks: int = 3, length: int = 1000) -> Path:
-    """Stems whose samples tell their track, source, channel and time."""
-    for i in range(n_tracks):
-        folder = root / "train" / f"track {i}"
-        folder.mkdir(parents=True)
-        for j, source in enumerate(SOURCES):
-            time = np.arange(length) / 2**15
-            left = 0.1 * (1 + i) + 0.01 * j + time
-            audio = np.stack([left, -left], -1)
-            soundfile.write(folder / f"{source}.wav", audio, RATE, subtype="FLOAT")
-    return root
-
-
-@pytest.fixture
-def root(tmp_path):
-    return write_tree(tmp_path)
-
-
-@pytest.fixture
-def tracks(root):
-    return find_tracks(root, "train", SOURCES, RATE, n_channels=2)
+from tests.data.helpers import RATE, SOURCES, names
 
 
 def training(tracks, **options) -> TrainingSegments:
     return TrainingSegments(tracks, SOURCES, 100, **{"samples_per_track": 4, **options})
-
-
-def names(n: int) -> list[Track]:
-    return [Track(Path(f"track {i}"), 100) for i in range(n)]
 
 
 def test_training_items_are_a_function_of_seed_and_index(tracks):

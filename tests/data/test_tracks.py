@@ -12,36 +12,7 @@ from asteroid_slicq.data.tracks import (
     find_tracks,
     split_validation,
 )
-
-RATE = 8000
-SOURCES = ["bass", "drums"]
-
-
-def write_tree(root: Path, n_tracks: int = 3, length: int = 1000) -> Path:
-    """Stems whose samples tell their track, source, channel and time."""
-    for i in range(n_tracks):
-        folder = root / "train" / f"track {i}"
-        folder.mkdir(parents=True)
-        for j, source in enumerate(SOURCES):
-            time = np.arange(length) / 2**15
-            left = 0.1 * (1 + i) + 0.01 * j + time
-            audio = np.stack([left, -left], -1)
-            soundfile.write(folder / f"{source}.wav", audio, RATE, subtype="FLOAT")
-    return root
-
-
-@pytest.fixture
-def root(tmp_path):
-    return write_tree(tmp_path)
-
-
-@pytest.fixture
-def tracks(root):
-    return find_tracks(root, "train", SOURCES, RATE, n_channels=2)
-
-
-def names(n: int) -> list[Track]:
-    return [Track(Path(f"track {i}"), 100) for i in range(n)]
+from tests.data.helpers import RATE, SOURCES, names
 
 
 def test_tracks_are_sorted_and_measured(tracks):

@@ -17,6 +17,7 @@ from asteroid_slicq.evaluation.oracles import (
     spatial_sums,
 )
 from asteroid_slicq.transform import STFT, SliCQT
+from tests.helpers import complex_noise, noise
 
 RATE = 8000
 FRAME = {"scale": "bark", "n_bins": 24, "f_min_hz": 100.0, "sample_rate": RATE}
@@ -31,10 +32,6 @@ TRANSFORMS = {
 @pytest.fixture(scope="module")
 def slicqt():
     return SliCQT(scale="bark", n_bins=24, f_min_hz=100.0, sample_rate=8000)
-
-
-def noise(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
 
 def test_scaled_copies_of_the_mix_are_recovered_exactly(slicqt):
@@ -93,11 +90,6 @@ def test_silence_stays_silent(slicqt):
 def test_wrong_shapes_are_named(slicqt):
     with pytest.raises(ValueError, match=r"got \(2, 90\) and \(4, 2, 100\)"):
         mix_phase_oracle(slicqt, torch.zeros(2, 90), torch.zeros(4, 2, 100))
-
-
-def complex_noise(*shape: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(*shape, generator=generator, dtype=torch.complex64)
 
 
 def block_of(sources: torch.Tensor) -> Block:

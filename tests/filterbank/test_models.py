@@ -1,7 +1,6 @@
 """Asteroid's models with the sliCQT as their filterbank: the table of docs/filterbank.md."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,8 @@ from asteroid import models
 from asteroid.models.conv_tasnet import VADNet
 from torch.nn import functional as F
 
-from tests.filterbank.test_slicqt_filterbank import SMALL, error_db, noise, one_thread, traces  # noqa: F401
+from tests.filterbank.helpers import SMALL, error_db, traces
+from tests.helpers import ROOT, noise
 
 # LSTM weights in a trace
 of_models = pytest.mark.filterwarnings(
@@ -116,7 +116,7 @@ def test_models_without_a_choice_of_filterbank(cls, arguments):
 
 
 def test_documentation(tmp_path, monkeypatch):
-    text = (Path(__file__).parents[2] / "docs" / "filterbank.md").read_text()
+    text = (ROOT / "docs" / "filterbank.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     assert len(blocks) == 2
     monkeypatch.chdir(tmp_path)

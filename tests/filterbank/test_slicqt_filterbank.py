@@ -15,34 +15,8 @@ import asteroid_slicq
 from asteroid_slicq import SliCQT, SliCQTFB, registration
 from asteroid_slicq.transform import contraction
 from asteroid_slicq.transform.scales import design_scale
-
-SMALL = {"n_filters": 32, "kernel_size": 16, "stride": 4}
-
-# What torch says about tracing at all, and of Python numbers that its traces hold as constants.
-traces = pytest.mark.filterwarnings(
-    "ignore:.*torch.jit:DeprecationWarning",
-    "ignore:.*torch.jit:FutureWarning",
-    "ignore::torch.jit.TracerWarning",
-)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Work as small as this waits for its threads longer than it takes."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
-def noise(*shape: int, dtype=torch.float32, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def error_db(found: torch.Tensor, wanted: torch.Tensor) -> float:
-    assert found.shape == wanted.shape
-    return 20 * float(torch.log10((found - wanted).norm() / wanted.norm() + 1e-30))
-
+from tests.filterbank.helpers import SMALL, error_db, traces
+from tests.helpers import noise
 
 # ---------------------------------------------------------------------------- round trip, layout
 

@@ -14,7 +14,7 @@ from asteroid_slicq.hub.mixin_converter import (
     read_keras_weights,
 )
 from asteroid_slicq.models.mixin import MiXiN
-from tests.golden import golden
+from tests.helpers import golden
 
 NETWORKS = ("harmonic", "percussive", "vocal")
 FILTERS = (12, 20, 30, 40, 30, 20, 12, 1)

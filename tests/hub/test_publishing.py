@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -21,9 +20,9 @@ from asteroid_slicq.cli.program import main
 from asteroid_slicq.evaluation import fingerprint
 from asteroid_slicq.hub import CardFacts, ModelFileError, load_model
 from asteroid_slicq.hub.publishing import PublishError, check_repo_id, write_repository
+from tests.helpers import ROOT
 from tests.hub_server import HubServer, Repository
 
-ROOT = Path(__file__).parents[2]
 FACTS = CardFacts("user/tiny", "procedural")
 SCORES = {"split": "test", "n_tracks": 1, "scores": {"model": {"sdr": {"mean": 1.5}}}}
 FILES = ["README.md", "config.json", "evaluation.json", "model.safetensors", "pytorch_model.bin"]

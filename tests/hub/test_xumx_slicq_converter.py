@@ -10,7 +10,7 @@ from asteroid_slicq.hub.xumx_slicq_converter import (
     convert_v1_state,
     convert_v2_state,
 )
-from tests.golden import golden
+from tests.helpers import golden
 
 TRANSFORM = {"n_bins": 14, "f_min_hz": 150.0}
 

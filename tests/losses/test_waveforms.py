@@ -17,10 +17,7 @@ from asteroid_slicq.losses import (
     combination_si_sdr,
     combination_weighted_sdr,
 )
-
-
-def noise(*shape: int, seed: int, dtype=torch.float64) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+from tests.helpers import double_noise as noise
 
 
 def pair(n_sources: int = 4, error: float = 0.5) -> tuple[Tensor, Tensor]:

@@ -1,21 +1,17 @@
 """Two processes that train together take the steps of one with batches of twice the size."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 import torch
 import yaml
 
 from asteroid_slicq import XUMXSliCQ
+from tests.helpers import RECIPES
+from tests.recipes.helpers import RATE, run, write_stems
 
-ROOT = Path(__file__).resolve().parents[2]
-RECIPE = ROOT / "recipes" / "musdb18hq" / "xumx_slicq"
-RATE = 8000
+RECIPE = RECIPES / "xumx_slicq"
 SETTINGS = {
     "data": {
         "segment_s": 0.25,
@@ -66,12 +62,7 @@ pytestmark = pytest.mark.skipif(not RECIPE.is_dir(), reason="recipes are not ins
 def folder(tmp_path_factory) -> Path:
     """Data, settings and a script that trains with them."""
     root = tmp_path_factory.mktemp("ddp")
-    rng = np.random.default_rng(0)
-    for track in ("a", "b", "c"):
-        (root / "data" / "train" / track).mkdir(parents=True)
-        for source in ("bass", "vocals", "other", "drums"):
-            stem = rng.normal(0, 0.1, (RATE, 2))
-            soundfile.write(root / "data" / "train" / track / f"{source}.wav", stem, RATE)
+    write_stems(root / "data", "train/a", "train/b", "train/c")
     (root / "conf.yml").write_text(yaml.safe_dump(SETTINGS))
     (root / "script.py").write_text(SCRIPT)
     return root
@@ -79,22 +70,8 @@ def folder(tmp_path_factory) -> Path:
 
 def train(folder: Path, name: str, *options: str) -> dict:
     """Train by the command line; the last checkpoint."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(RECIPE), str(ROOT))),
-        "CUDA_VISIBLE_DEVICES": "",
-        "OMP_NUM_THREADS": "1",
-    }
     arguments = ["--model", "conf.yml", "--data_dir", "data", "--exp_dir", f"exp/{name}", *options]
-    done = subprocess.run(
-        [sys.executable, "script.py", *arguments],
-        check=False,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run(sys.executable, "script.py", *arguments, cwd=folder, paths=[RECIPE])
     assert done.returncode == 0, done.stdout + done.stderr
     return torch.load(folder / "exp" / name / "checkpoints" / "last.ckpt", weights_only=True)
 

@@ -18,10 +18,10 @@ from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.hub import CardFacts, read_evaluation
 from asteroid_slicq.hub.card import make_card
 from asteroid_slicq.hub.publishing import describe
-from tests.evaluation.test_scoring import RATE, SOURCES, strict, write_track
+from tests.evaluation.helpers import RATE, SOURCES, strict, write_track
+from tests.helpers import RECIPES, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-RECIPE = ROOT / "recipes" / "musdb18hq" / "xumx_slicq"
+RECIPE = RECIPES / "xumx_slicq"
 NAMES = ("a", "b", "c", "d", "e")
 
 pytestmark = pytest.mark.skipif(not RECIPE.is_dir(), reason="recipes are not installed")

@@ -18,12 +18,23 @@ from asteroid.models import BaseModel
 
 from asteroid_slicq.hub import load_model, read_evaluation
 from asteroid_slicq.models.mixin import MiXiN
-from tests.recipes.test_training import SERVER, curves_of, last_checkpoint, same, scores_of
+from tests.helpers import RECIPES
+from tests.recipes.helpers import (
+    RATE,
+    SERVER,
+    STEMS,
+    ask,
+    curves_of,
+    last_checkpoint,
+    run,
+    run_sh,
+    same,
+    scores_of,
+    serve,
+    write_stems,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
-RECIPE = ROOT / "recipes" / "musdb18hq" / "mixin"
-RATE = 8000
-STEMS = ("bass", "drums", "other", "vocals")
+RECIPE = RECIPES / "mixin"
 SOURCES = ["harmonic", "percussive", "vocals"]
 
 # One track to train on: four batches an epoch, checkpoints within them.
@@ -47,18 +58,7 @@ pytestmark = pytest.mark.skipif(not RECIPE.is_dir(), reason="recipes are not ins
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     """A tree like that of MUSDB18-HQ: two tracks to train and validate on, one to test."""
-    root = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    for folder in ("train/a", "train/b", "test/c"):
-        (root / folder).mkdir(parents=True)
-        time_s = np.arange(3 * RATE) / RATE
-        stems = []
-        for stem, f_hz in zip(STEMS, (80, 400, 900, 2000), strict=True):
-            tone = np.sin(2 * np.pi * f_hz * (time_s + rng.random()))
-            stems.append(0.1 * tone[:, None] + 0.02 * rng.standard_normal((3 * RATE, 2)))
-            soundfile.write(root / folder / f"{stem}.wav", stems[-1], RATE)
-        soundfile.write(root / folder / "mixture.wav", sum(stems), RATE)
-    return root
+    return write_stems(tmp_path_factory.mktemp("data"), "train/a", "train/b", "test/c", seconds=3)
 
 
 @pytest.fixture(scope="module")
@@ -68,37 +68,12 @@ def conf(tmp_path_factory) -> Path:
     return file
 
 
-def environment(*paths: Path) -> dict[str, str]:
-    known = [*map(str, paths), str(ROOT), os.environ.get("PYTHONPATH", "")]
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, known)),
-        "CUDA_VISIBLE_DEVICES": "",
-        "OMP_NUM_THREADS": "1",
-    }
-
-
-def run(*command: object, cwd: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [str(part) for part in command],
-        check=False,
-        cwd=cwd,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def run_sh(*options: object, cwd: Path) -> subprocess.CompletedProcess:
-    return run("bash", RECIPE / "run.sh", "--python", sys.executable, *options, cwd=cwd)
-
-
 @pytest.fixture(scope="module")
 def experiment(data, conf, tmp_path_factory) -> Path:
     """All stages, from a working directory that is not the recipe's, with a relative path."""
     folder = tmp_path_factory.mktemp("work")
     done = run_sh(
+        RECIPE,
         *("--musdb", os.path.relpath(data, folder), "--conf", conf, "--expdir", "exp"),
         *("--fast", "true", "--trained_on", "procedural"),
         cwd=folder,
@@ -227,13 +202,7 @@ def test_modes_reach_the_evaluation(experiment, data, evaluate, capsys):
 def server() -> Iterator[subprocess.Popen]:
     """Runs trainings that may be killed, see :mod:`tests.recipes.test_training`."""
     script = SERVER.replace("configuration.parse", "train.parse").replace("XUMX", "MiXiN")
-    with subprocess.Popen(
-        [sys.executable, "-c", script],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment(RECIPE, RECIPE.parent / "xumx_slicq"),
-    ) as process:
+    with serve(script, RECIPE, RECIPE.parent / "xumx_slicq") as process:
         yield process
 
 
@@ -243,14 +212,7 @@ def train(server, data, conf, tmp_path):
 
     def run(name: str, *options: object, moment: tuple[str, int] | None = None) -> int:
         arguments = ["--conf", conf, "--data_dir", data, "--exp_dir", tmp_path / name, *options]
-        job = {
-            "arguments": [str(argument) for argument in arguments],
-            "moment": moment,
-            "log": str(tmp_path / f"{name}.log"),
-        }
-        server.stdin.write(json.dumps(job) + "\n")
-        server.stdin.flush()
-        return int(server.stdout.readline())
+        return ask(server, arguments, moment, tmp_path / f"{name}.log")
 
     return run
 
@@ -343,7 +305,7 @@ def test_the_published_settings():
 
 
 def test_help_lists_every_option(tmp_path):
-    done = run_sh("--help", cwd=tmp_path)
+    done = run_sh(RECIPE, "--help", cwd=tmp_path)
     assert done.returncode == 0
     script = (RECIPE / "run.sh").read_text()
     options = re.findall(r"^([a-z][a-z_]*)=", script.partition("parse_options.sh")[0], re.MULTILINE)
@@ -360,7 +322,7 @@ def test_help_lists_every_option(tmp_path):
     ],
 )
 def test_wrong_options_are_named_before_anything_is_written(options, message, tmp_path):
-    done = run_sh(*options, "--expdir", "exp", cwd=tmp_path)
+    done = run_sh(RECIPE, *options, "--expdir", "exp", cwd=tmp_path)
     assert done.returncode == 1
     assert message.format(tmp_path) in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -1,28 +1,34 @@
 """The training of the recipe: what a kill, a low precision and a long wait do to it."""
 
-import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 import yaml
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.losses import XUMXLoss
 from asteroid_slicq.wiener import wiener_on_block
+from tests.helpers import RECIPES
+from tests.recipes.helpers import (
+    RATE,
+    SERVER,
+    STEMS,
+    ask,
+    curves_of,
+    events_of,
+    last_checkpoint,
+    same,
+    scores_of,
+    serve,
+    write_stems,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
-RECIPE = ROOT / "recipes" / "musdb18hq" / "xumx_slicq"
-RATE = 8000
-SOURCES = ["bass", "vocals", "other", "drums"]
+RECIPE = RECIPES / "xumx_slicq"
 TINY_MODEL = {
     "sample_rate": RATE,
     "hidden_channels": [2, 3],
@@ -67,83 +73,17 @@ RECURRENT: dict[str, dict[str, Any]] = {
     "run": {**CONVOLUTIONS["run"], "num_workers": 1, "checkpoint_steps": 0},
 }
 
-# Runs trainings one after the other, each in a process of its own that shares the imports. One
-# may be killed: in a step, its gradients there and its weights not yet changed; or in the midst
-# of a checkpoint.
-SERVER = """
-import json, os, signal, sys, traceback, warnings
-warnings.simplefilter("ignore")
-import torch
-import checkpoints, configuration, system, train
-
-def kill():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def kill_in_step(number):
-    def on_before_optimizer_step(self, optimizer):
-        if self.trainer.global_step == number:
-            kill()
-    system.XUMXSystem.on_before_optimizer_step = on_before_optimizer_step
-
-def kill_in_checkpoint(number):
-    save, count = torch.save, 0
-    def half(content, file):
-        nonlocal count
-        count += file.name.endswith("last.ckpt.partial")
-        if count == number:
-            file.write(b"half of it")
-            file.flush()
-            kill()
-        save(content, file)
-    torch.save = half
-
-for line in sys.stdin:
-    job = json.loads(line)
-    pid = os.fork()
-    if pid == 0:
-        try:
-            if job["moment"]:
-                {"step": kill_in_step, "checkpoint": kill_in_checkpoint}[job["moment"][0]](
-                    job["moment"][1]
-                )
-            os.dup2(os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
-            train.main(configuration.parse(job["arguments"]))
-            code = 0
-        except BaseException:
-            traceback.print_exc(file=sys.stdout)
-            code = 1
-        sys.stdout.flush()
-        os._exit(code)
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-"""
-
 pytestmark = pytest.mark.skipif(not RECIPE.is_dir(), reason="recipes are not installed")
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    for track in ("a", "b", "c"):
-        folder = root / "train" / track
-        folder.mkdir(parents=True)
-        for source in SOURCES:
-            soundfile.write(folder / f"{source}.wav", rng.normal(0, 0.1, (RATE, 2)), RATE)
-    return root
+    return write_stems(tmp_path_factory.mktemp("data"), "train/a", "train/b", "train/c")
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[subprocess.Popen]:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(RECIPE), str(ROOT))),
-        "CUDA_VISIBLE_DEVICES": "",
-        "OMP_NUM_THREADS": "1",
-    }
-    command = [sys.executable, "-c", SERVER]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
+    with serve(SERVER, RECIPE) as process:
         yield process
 
 
@@ -156,52 +96,9 @@ def train(server, data, tmp_path):
         file.write_text(yaml.safe_dump(settings))
         arguments = ["--model", str(file), "--data_dir", str(data), *options]
         arguments += ["--exp_dir", str(tmp_path / name)]
-        log = str(tmp_path / f"{name}.log")
-        server.stdin.write(
-            json.dumps({"arguments": arguments, "moment": moment, "log": log}) + "\n"
-        )
-        server.stdin.flush()
-        return int(server.stdout.readline())
+        return ask(server, arguments, moment, tmp_path / f"{name}.log")
 
     return run
-
-
-def last_checkpoint(exp_dir: Path) -> dict:
-    return torch.load(exp_dir / "checkpoints" / "last.ckpt", weights_only=True)
-
-
-def scores_of(exp_dir: Path) -> dict[str, float]:
-    scores = json.loads((exp_dir / "best_k_models.json").read_text())
-    return {Path(path).name: score for path, score in scores.items()}
-
-
-def events_of(exp_dir: Path) -> EventAccumulator:
-    return EventAccumulator(str(exp_dir / "tensorboard")).Reload()
-
-
-def curves_of(exp_dir: Path) -> dict[str, list[tuple[int, float]]]:
-    """All curves of TensorBoard, as it shows them."""
-    events = events_of(exp_dir)
-    # Not the score beside the settings, which Asteroid files under another step.
-    tags = [tag for tag in events.Tags()["scalars"] if tag != "hp_metric"]
-    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags}
-
-
-def same(ours: Any, theirs: Any, where: str = "") -> None:
-    """Assert that two trees of containers and tensors are equal to the last bit."""
-    assert type(ours) is type(theirs), where
-    if isinstance(ours, dict):
-        assert list(ours) == list(theirs), where
-        for key, value in ours.items():
-            same(value, theirs[key], f"{where}.{key}")
-    elif isinstance(ours, list | tuple):
-        assert len(ours) == len(theirs), where
-        for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
-            same(a, b, f"{where}.{i}")
-    elif isinstance(ours, torch.Tensor):
-        assert torch.equal(ours, theirs), where
-    else:
-        assert ours == theirs, where
 
 
 @pytest.mark.parametrize(
@@ -241,7 +138,7 @@ def test_a_killed_training_has_the_losses_of_an_uninterrupted_one(
     if settings is CONVOLUTIONS:
         assert ours["optimizer_states"][0]["param_groups"][0]["lr"] < 1.0  # fell on the way
         tags = events_of(straight).Tags()
-        assert set(tags["images"]) == set(SOURCES)
+        assert set(tags["images"]) == set(STEMS)
         assert {"mixture/truth", "bass/truth", "bass/estimate"} <= set(tags["audio"])
 
 

@@ -3,24 +3,20 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 import torch
 import yaml
 from asteroid.models import BaseModel
 
 from asteroid_slicq import XUMXSliCQ  # which registers the models, too
 from asteroid_slicq.losses import XUMXLoss, combination_si_sdr
+from tests.helpers import RECIPES
+from tests.recipes.helpers import RATE, STEMS, run_sh, write_stems
 
-ROOT = Path(__file__).resolve().parents[2]
-RECIPE = ROOT / "recipes" / "musdb18hq" / "xumx_slicq"
-RATE = 8000
-SOURCES = ["bass", "vocals", "other", "drums"]
+RECIPE = RECIPES / "xumx_slicq"
+SOURCES = list(STEMS)
 
 TINY = {
     "data": {"segment_s": 0.5, "samples_per_track": 4, "validation_segments": 4},
@@ -47,19 +43,8 @@ pytestmark = pytest.mark.skipif(not RECIPE.is_dir(), reason="recipes are not ins
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     """A tree like that of MUSDB18-HQ: three tracks to train and validate on, one to test."""
-    root = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    for folder in ("train/a", "train/b", "train/c", "test/d"):
-        (root / folder).mkdir(parents=True)
-        time_s = np.arange(2 * RATE) / RATE
-        stems = []
-        for source, f_hz in zip(SOURCES, (80, 400, 900, 2000), strict=True):
-            tone = np.sin(2 * np.pi * f_hz * (time_s + rng.random()))
-            stem = 0.1 * tone[:, None] + 0.05 * rng.standard_normal((2 * RATE, 2))
-            stems.append(stem)
-            soundfile.write(root / folder / f"{source}.wav", stem, RATE)
-        soundfile.write(root / folder / "mixture.wav", sum(stems), RATE)
-    return root
+    folders = ("train/a", "train/b", "train/c", "test/d")
+    return write_stems(tmp_path_factory.mktemp("data"), *folders, seconds=2)
 
 
 @pytest.fixture(scope="module")
@@ -69,34 +54,12 @@ def tiny(tmp_path_factory) -> Path:
     return file
 
 
-def environment() -> dict[str, str]:
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {
-        **os.environ,
-        "PYTHONPATH": path,
-        "CUDA_VISIBLE_DEVICES": "",
-        "PYTHONWARNINGS": "ignore",
-    }
-
-
-def run_sh(*options: str, cwd: Path) -> subprocess.CompletedProcess:
-    command = ["bash", str(RECIPE / "run.sh"), "--python", sys.executable, *options]
-    return subprocess.run(
-        command,
-        check=False,
-        cwd=cwd,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
 @pytest.fixture(scope="module")
 def experiment(data, tiny, tmp_path_factory) -> Path:
     """All stages, from a working directory that is not the recipe's, with a relative path."""
     folder = tmp_path_factory.mktemp("work")
     done = run_sh(
+        RECIPE,
         *("--musdb", os.path.relpath(data, folder)),
         *("--model", str(tiny), "--expdir", "exp"),
         *("--eval_options", "--segment_s 1.0", "--fast", "true"),
@@ -178,13 +141,13 @@ def test_metrics_hold_the_model_and_its_bounds(experiment):
     ],
 )
 def test_wrong_options_are_refused(options, message, tmp_path):
-    done = run_sh(*options, cwd=tmp_path)
+    done = run_sh(RECIPE, *options, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
 
 
 def test_help_lists_every_option(tmp_path):
-    done = run_sh("--help", cwd=tmp_path)
+    done = run_sh(RECIPE, "--help", cwd=tmp_path)
     assert done.returncode == 0
     script = (RECIPE / "run.sh").read_text()
     options = re.findall(r"^([a-z][a-z_]*)=", script.partition("parse_options.sh")[0], re.MULTILINE)
@@ -194,7 +157,7 @@ def test_help_lists_every_option(tmp_path):
 
 
 def test_a_wrong_tree_is_named(tmp_path):
-    done = run_sh("--musdb", "nowhere", "--expdir", "exp", cwd=tmp_path)
+    done = run_sh(RECIPE, "--musdb", "nowhere", "--expdir", "exp", cwd=tmp_path)
     assert done.returncode == 1
     assert f"no folder {tmp_path}/nowhere/train" in done.stderr
 

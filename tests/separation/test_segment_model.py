@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from asteroid_slicq.separation import SegmentModel
+from tests.helpers import numpy_noise as noise
 
 
 class Model(nn.Module):
@@ -24,10 +25,6 @@ class Model(nn.Module):
     def forward(self, mix):
         self.seen.append((tuple(mix.shape), mix.dtype, self.training, torch.is_inference(mix)))
         return self.gains[:, None, None] * mix.flip(1)[:, None]
-
-
-def noise(*shape):
-    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
 def test_channels_of_the_model_pass_as_they_are():

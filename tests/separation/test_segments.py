@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from asteroid_slicq.separation.segments import crossfade, process_in_segments, resample_stream
+from tests.helpers import numpy_noise as noise
 
 
 def cut(wave, sizes):
@@ -16,10 +17,6 @@ def cut(wave, sizes):
 
 def joined(blocks):
     return np.concatenate(list(blocks), axis=-1)
-
-
-def noise(n_frames, seed=0, lead=(2,)):
-    return np.random.default_rng(seed).standard_normal((*lead, n_frames)).astype(np.float32)
 
 
 @pytest.mark.parametrize("overlap", [0, 1, 2, 3, 4, 7, 100, 4410])
@@ -37,7 +34,7 @@ def test_crossfade_rises_between_zero_and_one_symmetrically(overlap):
 @pytest.mark.parametrize(("size", "overlap"), [(100, 50), (100, 0), (100, 13), (2, 1), (64, 32)])
 @pytest.mark.parametrize("n_frames", [1, 2, 63, 64, 65, 99, 100, 101, 150, 151, 1000, 1001])
 def test_identity_gives_the_stream_back(n_frames, size, overlap):
-    wave = noise(n_frames)
+    wave = noise(2, n_frames)
     for sizes in ([1000], [1], [7, 64, 1, 300]):
         blocks = list(process_in_segments(cut(wave, sizes), lambda x: x, size, overlap))
         out = joined(blocks)
@@ -53,7 +50,7 @@ def test_segments_are_full_but_the_last_and_cover_their_overlap():
         lengths.append(segment.shape[-1])
         return segment
 
-    joined(process_in_segments(cut(noise(1000), [33]), process, 100, 20))
+    joined(process_in_segments(cut(noise(2, 1000), [33]), process, 100, 20))
     assert lengths[:-1] == [100] * (len(lengths) - 1)
     assert 20 < lengths[-1] <= 100
     assert len(lengths) == 1 + -(-900 // 80)
@@ -65,7 +62,7 @@ def test_time_invariant_process_is_unaware_of_segments():
     def filtered(segment):
         return np.stack([np.convolve(row, kernel, "same") for row in segment])
 
-    wave = noise(2000)
+    wave = noise(2, 2000)
     whole = filtered(wave)
     segmented = joined(process_in_segments(cut(wave, [90]), filtered, 200, 48))
     np.testing.assert_allclose(segmented, whole, atol=1e-5)
@@ -75,7 +72,7 @@ def test_segments_that_disagree_are_faded_not_cut():
     levels = iter([0.0, 1.0, 0.0, 1.0, 0.0, 1.0])
     out = joined(
         process_in_segments(
-            cut(noise(1000), [100]), lambda x: np.full_like(x, next(levels)), 250, 100
+            cut(noise(2, 1000), [100]), lambda x: np.full_like(x, next(levels)), 250, 100
         )
     )
     assert (
@@ -91,7 +88,7 @@ def test_an_empty_stream_stays_empty():
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 32000, 48000, 96000, 192000])
 @pytest.mark.parametrize("n_frames", [1, 2, 100, 12345])
 def test_there_and_back_is_long_enough(rate, n_frames):
-    wave = noise(n_frames)
+    wave = noise(2, n_frames)
     there = joined(resample_stream(cut(wave, [1000]), rate, 44100))
     assert n_frames * 44100 / rate <= there.shape[-1] <= n_frames * 44100 / rate + 44100 / rate + 8
     back = joined(resample_stream(cut(there, [777]), 44100, rate))
@@ -108,7 +105,7 @@ def test_resampling_keeps_a_tone_in_place(rate):
 
 
 def test_resampling_does_not_depend_on_blocks_or_mix_channels():
-    wave = noise(5000, lead=(2, 3))
+    wave = noise(2, 3, 5000)
     whole = joined(resample_stream([wave], 48000, 44100))
     for sizes in ([1], [7, 500]):
         np.testing.assert_allclose(
@@ -119,5 +116,5 @@ def test_resampling_does_not_depend_on_blocks_or_mix_channels():
 
 
 def test_equal_rates_pass_blocks_through():
-    block = noise(10)
+    block = noise(2, 10)
     assert next(resample_stream([block], 44100, 44100.0)) is block

@@ -1,6 +1,7 @@
 """Facts about serving a song: length, rate and channels are kept, and memory is bounded."""
 
 import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,22 +12,10 @@ from torch import nn
 
 from asteroid_slicq.audio import AudioError
 from asteroid_slicq.separation import Separator, separate
+from tests import helpers
+from tests.helpers import GAINS, Split
 
-GAINS = {"bass": 0.1, "vocals": 0.5, "other": 0.15, "drums": 0.25}  # they sum to one
-
-
-class Split(nn.Module):
-    """Source j is gain_j times the mix."""
-
-    sample_rate, n_channels = 44100, 2
-
-    def __init__(self):
-        super().__init__()
-        self.sources = list(GAINS)
-        self.gains = nn.Parameter(torch.tensor(list(GAINS.values())))
-
-    def forward(self, mix):
-        return self.gains[:, None, None] * mix[:, None]
+noise = partial(helpers.numpy_noise, scale=0.1)
 
 
 class Filter(Split):
@@ -38,10 +27,6 @@ class Filter(Split):
         return super().forward(
             nn.functional.conv1d(rows, taps[None, None], padding=200).reshape(mix.shape)
         )
-
-
-def noise(*shape, seed=0, scale=0.1):
-    return (scale * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
 
 
 def tones(n_frames, n_channels, sample_rate):

@@ -9,6 +9,8 @@ import torch
 
 from asteroid_slicq import SliCQT
 from asteroid_slicq.transform import convert
+from tests.helpers import double_noise as noise
+from tests.helpers import listed
 
 SMALL = {"n_bins": 12, "f_min_hz": 150.0, "sample_rate": 8000}
 RASTERS = {
@@ -34,14 +36,6 @@ LENGTH = 1501
 
 def build(layout: str, **more) -> SliCQT:
     return SliCQT(**{**SMALL, **LAYOUTS[layout], **more}).double()
-
-
-def noise(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def listed(coefficients) -> list[torch.Tensor]:
-    return [coefficients] if isinstance(coefficients, torch.Tensor) else list(coefficients)
 
 
 def arbitrary(slicqt: SliCQT, *shape: int) -> list[torch.Tensor]:

@@ -6,7 +6,7 @@ import pytest
 
 from asteroid_slicq.transform import design_frame
 from asteroid_slicq.transform.scales import design_scale
-from tests.golden import DATA
+from tests.helpers import DATA
 
 TABLES = json.loads((DATA / "slicqt_block_tables.json").read_text())
 SCALE_NAMES = {"cqlog": "log"}

@@ -10,6 +10,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from asteroid_slicq import SliCQT
+from tests.helpers import double_noise as noise
+from tests.helpers import listed
 
 LAYOUTS = {
     f"{raster}, {'overlap-added' if added else 'sliced'}, {phase}": {
@@ -36,14 +38,6 @@ of_torch = pytest.mark.filterwarnings(
 
 def build(layout: str, frame: dict = SMALL, **more) -> SliCQT:
     return SliCQT(**frame, **LAYOUTS[layout], **more)
-
-
-def noise(*shape: int, seed: int = 0, dtype=torch.float64) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def listed(coefficients) -> list[torch.Tensor]:
-    return [coefficients] if isinstance(coefficients, torch.Tensor) else list(coefficients)
 
 
 def arbitrary(slicqt: SliCQT, x: torch.Tensor) -> list[torch.Tensor]:

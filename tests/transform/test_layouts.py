@@ -8,6 +8,8 @@ import torch
 
 from asteroid_slicq import SliCQT
 from asteroid_slicq.transform import contraction
+from tests.helpers import double_noise as noise
+from tests.helpers import listed
 
 RASTERS = ("none", "piecewise", "full")
 PHASES = ("local", "global")
@@ -58,14 +60,6 @@ each_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=name_of)
 def build(frame="bark", **layout) -> SliCQT:
     arguments = {"n_bins": 16, "f_min_hz": 120.0, "sample_rate": RATE, **FRAMES[frame]}
     return SliCQT(**arguments, **layout).double()
-
-
-def noise(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def listed(coefficients) -> list[torch.Tensor]:
-    return [coefficients] if isinstance(coefficients, torch.Tensor) else list(coefficients)
 
 
 def rows(coefficients) -> list[torch.Tensor]:

@@ -8,6 +8,7 @@ import torch
 
 from asteroid_slicq import NSGT
 from asteroid_slicq.transform.nsgt_frame import design_nsgt_frame
+from tests.helpers import double_noise as noise
 
 FRAMES = {
     "default": {},
@@ -25,10 +26,6 @@ FRAMES = {
 }
 SMALL = {"n_bins": 8, "f_min_hz": 300.0, "sample_rate": 8000}
 LENGTHS = [64, 65, 66, 67, 1000, 1001, 4099, 11026]
-
-
-def noise(*shape: int, dtype=torch.float64, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def random_like(blocks, seed: int = 1) -> list[torch.Tensor]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from asteroid_slicq import SliCQT
-from tests.golden import golden
+from tests.helpers import golden, noise
 
 FRAMES = {
     "default": {},
@@ -17,10 +17,6 @@ FRAMES = {
     "erb 16 kHz": {"scale": "erb", "n_bins": 60, "f_min_hz": 20.0, "sample_rate": 16000},
 }
 SMALL = {"n_bins": 8, "f_min_hz": 300.0, "sample_rate": 8000}
-
-
-def noise(*shape: int, dtype=torch.float32, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 457, 458, 459, 9030, 44101])

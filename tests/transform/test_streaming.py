@@ -5,6 +5,7 @@ import torch
 
 from asteroid_slicq import SliCQT
 from asteroid_slicq.transform import SliCQTInverseStream, SliCQTStream
+from tests.helpers import listed, noise, stored_bytes
 
 SMALL = {"n_bins": 8, "f_min_hz": 300.0, "sample_rate": 8000, "window": "hann"}
 LAYOUTS = [
@@ -24,18 +25,10 @@ def name(layout: dict) -> str:
     return f"{added}-{layout['rasterize']}-{layout['phase']}"
 
 
-def noise(*shape: int, dtype=torch.float32, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def as_list(coefficients) -> list[torch.Tensor]:
-    return [coefficients] if isinstance(coefficients, torch.Tensor) else list(coefficients)
-
-
 def joined(parts: list, slicqt: SliCQT):
     """What a stream has yielded, as the offline transform returns it."""
     axis = -1 if slicqt.frame.overlap_added else -2
-    rows = zip(*(as_list(part) for part in parts), strict=True)
+    rows = zip(*(listed(part) for part in parts), strict=True)
     blocks = tuple(torch.cat(row, dim=axis) for row in rows)
     return blocks[0] if isinstance(parts[0], torch.Tensor) else blocks
 
@@ -50,27 +43,9 @@ def pieces(x: torch.Tensor, sizes: str, seed: int = 0) -> list[torch.Tensor]:
     return list(x.split(cuts, dim=-1))
 
 
-def stored_bytes(state, seen=None) -> int:
-    """Memory of all tensors that an object holds, but for the constants of the transform."""
-    seen = set() if seen is None else seen
-    if id(state) in seen or isinstance(state, SliCQT):
-        return 0
-    seen.add(id(state))
-    if isinstance(state, torch.Tensor):
-        storage = state.untyped_storage()
-        first = storage.data_ptr() not in seen
-        seen.add(storage.data_ptr())
-        return storage.nbytes() if first else 0
-    if isinstance(state, list | tuple):
-        return sum(stored_bytes(item, seen) for item in state)
-    constants = ("layout", "frame", "window", "factors", "over", "kind")
-    items = getattr(state, "__dict__", {}).items()
-    return sum(stored_bytes(item, seen) for key, item in items if key not in constants)
-
-
 def near(a, b, tolerance: float) -> bool:
     """Equal in form, and within a share of the largest value, or of one where that is larger."""
-    pairs = list(zip(as_list(a), as_list(b), strict=True))
+    pairs = list(zip(listed(a), listed(b), strict=True))
     if type(a) is not type(b) or any(p.shape != q.shape or p.dtype != q.dtype for p, q in pairs):
         return False
     peak = max(float(q.abs().max()) for _, q in pairs)
@@ -111,7 +86,7 @@ def test_changed_coefficients_in_steps_of_any_size(layout, passes):
     """What a mask or a network returns lies outside the range of the transform."""
     slicqt = SliCQT(**SMALL, **layout)
     blocks = [
-        block * noise(*block.shape, seed=1) for block in as_list(slicqt(noise(1, 2500, seed=2)))
+        block * noise(*block.shape, seed=1) for block in listed(slicqt(noise(1, 2500, seed=2)))
     ]
     axis = -1 if layout["overlap_added"] else -2
     units = [m // 2 if layout["overlap_added"] else 1 for _, m in slicqt.frame.blocks]
@@ -208,7 +183,7 @@ def test_latency_of_the_analysis(layout, transition):
     assert latency < frame.slice_length // 2
     x, n_out = noise(1, 4 * hop, dtype=torch.float64), 0
     for n in range(x.shape[-1]):
-        block = as_list(stream.push(x[:, n : n + 1]))[0]
+        block = listed(stream.push(x[:, n : n + 1]))[0]
         unit = frame.blocks[0][1] // 2
         n_out += block.shape[-1] // unit if frame.overlap_added else block.shape[-2]
         assert n_out == max(0, (n - latency) // hop + 1)
@@ -216,7 +191,7 @@ def test_latency_of_the_analysis(layout, transition):
     for offset in (0, 1):
         changed = x.clone()
         changed[:, 2 * hop + latency + offset] += 1e3
-        both = [as_list(slicqt(signal)) for signal in (x, changed)]
+        both = [listed(slicqt(signal)) for signal in (x, changed)]
         until = [3 * (m // 2) if frame.overlap_added else 3 for _, m in frame.blocks]
         change = sum(
             float((a.narrow(cut, 0, u) - b.narrow(cut, 0, u)).abs().max())

@@ -1,16 +1,17 @@
 """The iterations of Wiener-EM: two channels in closed form equal the general solver."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
 
 from asteroid_slicq.wiener import expectation
+from tests.helpers import noise
+
+complex_noise = partial(noise, dtype=torch.complex128)
 
 EPS = 1e-7
-
-
-def complex_noise(*shape: int, seed: int, dtype=torch.complex128) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def constants(n_batch: int, dtype=torch.float64) -> tuple[Tensor, Tensor]:

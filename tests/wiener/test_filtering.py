@@ -12,10 +12,7 @@ from asteroid_slicq.wiener import (
     wiener,
     wiener_em,
 )
-
-
-def complex_noise(*shape: int, seed: int = 0, dtype=torch.complex64) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+from tests.helpers import complex_noise
 
 
 def magnitudes_of(mix: torch.Tensor, n_sources: int = 4, n_channels: int | None = None):

@@ -27,10 +27,11 @@ from asteroid_slicq.data.musdb.tree import (
 )
 from asteroid_slicq.data.procedural import write_dataset
 from asteroid_slicq.data.tracks import MUSDB_VALIDATION_TRACKS, find_tracks, split_validation
+from tests.helpers import RECIPES
 from tests.zenodo import Zenodo
 
 RATE = 44100
-PREPARE = Path(__file__).parents[3] / "recipes/musdb18hq/xumx_slicq/local/prepare_data.py"
+PREPARE = RECIPES / "xumx_slicq" / "local" / "prepare_data.py"
 
 
 def wav(length: int = 100, rate: int = RATE, channels: int = 2) -> bytes:

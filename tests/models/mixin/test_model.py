@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,14 +15,12 @@ from asteroid_slicq.cli import program as cli
 from asteroid_slicq.models.mixin.model import MiXiN, soft_masks
 from asteroid_slicq.models.mixin.network import DenoisingAutoencoder, run_together
 from asteroid_slicq.separation import crossfade
+from tests import helpers
 
 RATE = 8000
 LENGTH = 2048
 SMALL = {"sample_rate": RATE, "transform": {"n_bins": 14, "length": LENGTH}}
-
-
-def noise(*shape, seed=0, scale=0.1):
-    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+noise = partial(helpers.noise, scale=0.1)
 
 
 def small(seed=0, **arguments):

@@ -8,7 +8,7 @@ from asteroid.models import BaseModel
 import asteroid_slicq
 from asteroid_slicq import SliCQT, XUMXSliCQ
 from asteroid_slicq.hub import convert_v2_state
-from tests.golden import golden
+from tests.helpers import golden
 from tests.reference_inverse import reference_inverse
 
 TINY = {"hidden_channels": (3, 4), "transform": {"n_bins": 14, "f_min_hz": 150.0}}

@@ -13,8 +13,8 @@ import torch
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.cli import program as cli
 from asteroid_slicq.models.xumx_slicq import SeparatorStream
-from tests.models.xumx_slicq.test_stream import SMALL, WIDE, causal_model, offline, streamed
-from tests.transform.test_streaming import noise
+from tests.helpers import noise
+from tests.models.xumx_slicq.helpers import SMALL, WIDE, causal_model, offline, streamed
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

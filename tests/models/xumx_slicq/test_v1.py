@@ -6,7 +6,7 @@ from asteroid.models import BaseModel
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.hub import convert_v1_state
 from asteroid_slicq.models.xumx_slicq.networks import PassThrough
-from tests.golden import golden
+from tests.helpers import golden
 from tests.reference_inverse import reference_inverse
 
 TRANSFORM = {"n_bins": 14, "f_min_hz": 150.0}

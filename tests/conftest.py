@@ -1,0 +1,17 @@
+"""What holds for all tests."""
+
+import os
+
+import pytest
+import torch
+
+# Work as small as that of tests waits for its threads longer than it takes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder, in which the test runs."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

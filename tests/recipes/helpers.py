@@ -1,0 +1,165 @@
+"""Stems, processes and results that the tests of the recipes share."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.helpers import ROOT
+
+RATE = 8000
+STEMS = ("bass", "vocals", "other", "drums")
+
+# Runs trainings one after the other, each in a process of its own that shares the imports. One
+# may be killed: in a step, its gradients there and its weights not yet changed; or in the midst
+# of a checkpoint.
+SERVER = """
+import json, os, signal, sys, traceback, warnings
+warnings.simplefilter("ignore")
+import torch
+import checkpoints, configuration, system, train
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def kill_in_step(number):
+    def on_before_optimizer_step(self, optimizer):
+        if self.trainer.global_step == number:
+            kill()
+    system.XUMXSystem.on_before_optimizer_step = on_before_optimizer_step
+
+def kill_in_checkpoint(number):
+    save, count = torch.save, 0
+    def half(content, file):
+        nonlocal count
+        count += file.name.endswith("last.ckpt.partial")
+        if count == number:
+            file.write(b"half of it")
+            file.flush()
+            kill()
+        save(content, file)
+    torch.save = half
+
+for line in sys.stdin:
+    job = json.loads(line)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if job["moment"]:
+                {"step": kill_in_step, "checkpoint": kill_in_checkpoint}[job["moment"][0]](
+                    job["moment"][1]
+                )
+            os.dup2(os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
+            train.main(configuration.parse(job["arguments"]))
+            code = 0
+        except BaseException:
+            traceback.print_exc(file=sys.stdout)
+            code = 1
+        sys.stdout.flush()
+        os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+
+def write_stems(root: Path, *folders: str, seconds: int = 1) -> Path:
+    """A tree like that of MUSDB18-HQ: every stem is a tone in noise."""
+    rng = np.random.default_rng(0)
+    time_s = np.arange(seconds * RATE) / RATE
+    for folder in folders:
+        (root / folder).mkdir(parents=True)
+        stems = []
+        for stem, f_hz in zip(STEMS, (80, 2000, 900, 400), strict=True):
+            tone = np.sin(2 * np.pi * f_hz * (time_s + rng.random()))
+            stems.append(0.1 * tone[:, None] + 0.02 * rng.standard_normal((len(time_s), 2)))
+            soundfile.write(root / folder / f"{stem}.wav", stems[-1], RATE)
+        soundfile.write(root / folder / "mixture.wav", sum(stems), RATE)
+    return root
+
+
+def environment(*paths: Path) -> dict[str, str]:
+    known = [*map(str, paths), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, known)),
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def run(*command: object, cwd: Path, paths: Iterable[Path] = ()) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [str(part) for part in command],
+        check=False,
+        cwd=cwd,
+        env=environment(*paths),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def run_sh(recipe: Path, *options: object, cwd: Path) -> subprocess.CompletedProcess:
+    return run("bash", recipe / "run.sh", "--python", sys.executable, *options, cwd=cwd)
+
+
+def serve(script: str, *paths: Path) -> subprocess.Popen:
+    """A process that runs a script, see ``SERVER``."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", script]
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment(*paths))
+
+
+def ask(
+    server: subprocess.Popen, arguments: list, moment: tuple[str, int] | None, log: Path
+) -> int:
+    """Have a training run, or killed at a moment; its exit code."""
+    job = {"arguments": [*map(str, arguments)], "moment": moment, "log": str(log)}
+    server.stdin.write(json.dumps(job) + "\n")
+    server.stdin.flush()
+    return int(server.stdout.readline())
+
+
+def last_checkpoint(exp_dir: Path) -> dict:
+    return torch.load(exp_dir / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def scores_of(exp_dir: Path) -> dict[str, float]:
+    scores = json.loads((exp_dir / "best_k_models.json").read_text())
+    return {Path(path).name: score for path, score in scores.items()}
+
+
+def events_of(exp_dir: Path) -> EventAccumulator:
+    return EventAccumulator(str(exp_dir / "tensorboard")).Reload()
+
+
+def curves_of(exp_dir: Path) -> dict[str, list[tuple[int, float]]]:
+    """All curves of TensorBoard, as it shows them."""
+    events = events_of(exp_dir)
+    # Not the score beside the settings, which Asteroid files under another step.
+    tags = [tag for tag in events.Tags()["scalars"] if tag != "hp_metric"]
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags}
+
+
+def same(ours: Any, theirs: Any, where: str = "") -> None:
+    """Assert that two trees of containers and tensors are equal to the last bit."""
+    assert type(ours) is type(theirs), where
+    if isinstance(ours, dict):
+        assert list(ours) == list(theirs), where
+        for key, value in ours.items():
+            same(value, theirs[key], f"{where}.{key}")
+    elif isinstance(ours, list | tuple):
+        assert len(ours) == len(theirs), where
+        for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+            same(a, b, f"{where}.{i}")
+    elif isinstance(ours, torch.Tensor):
+        assert torch.equal(ours, theirs), where
+    else:
+        assert ours == theirs, where
