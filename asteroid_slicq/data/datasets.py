@@ -14,9 +14,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from asteroid_slicq.data.augmentation import Augmentation, play_at
 from asteroid_slicq.data.tracks import Track
 
 
@@ -37,6 +39,7 @@ class TrainingSegments(Dataset[Tensor]):
         gain: range of the random factor of each stem.
         swap_channels: probability that the channels of a stem are reversed.
         seed: of all draws.
+        augmentation: further changes of the stems; ``None`` for none.
 
     Shape:
         - item: ``(source, channel, time)``, float32
@@ -55,6 +58,7 @@ class TrainingSegments(Dataset[Tensor]):
         gain: tuple[float, float] = (0.25, 1.25),
         swap_channels: float = 0.5,
         seed: int = 42,
+        augmentation: Augmentation | None = None,
     ):
         _check_segments(tracks, sources, length_samples)
         if samples_per_track < 1:
@@ -72,6 +76,7 @@ class TrainingSegments(Dataset[Tensor]):
         self.gain = gain
         self.swap_channels = swap_channels
         self.seed = seed
+        self.augmentation = augmentation
 
     def __len__(self) -> int:
         return len(self.tracks) * self.samples_per_track
@@ -81,22 +86,44 @@ class TrainingSegments(Dataset[Tensor]):
         rng = np.random.default_rng([self.seed, epoch, item])
         remix = rng.random() < self.random_mix
         track = self.tracks[item // self.samples_per_track]
-        start = self._draw_start(track, rng)
+        speed = self.augmentation.draw_speed(rng) if self.augmentation else 1.0
+        start = self._draw_start(track, speed, rng)
         stems = None
         for i, source in enumerate(self.sources):
             if remix:
                 track = self.tracks[rng.integers(len(self.tracks))]
-                start = self._draw_start(track, rng)
-            stem = track.read_frames(source, start, self.length_samples).T
+                speed = self.augmentation.draw_speed(rng) if self.augmentation else 1.0
+                start = self._draw_start(track, speed, rng)
+            stem = self._read(track, source, start, speed, rng)
             if rng.random() < self.swap_channels:
                 stem = stem[::-1]
             if stems is None:
                 stems = np.empty((len(self.sources), *stem.shape), np.float32)
             np.multiply(stem, np.float32(rng.uniform(*self.gain)), out=stems[i])
+        if self.augmentation and stems is not None:
+            stems = np.ascontiguousarray(self.augmentation.change_mix(stems, rng))
         return torch.from_numpy(stems)
 
-    def _draw_start(self, track: Track, rng: np.random.Generator) -> int:
-        return int(rng.integers(max(track.length_samples - self.length_samples, 0) + 1))
+    def _read(
+        self, track: Track, source: str, start: int, speed: float, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """A stem of an item, after the augmentations that concern it alone."""
+        stem = track.read_frames(source, start, round(self.length_samples * speed)).T
+        if self.augmentation is None:
+            return stem
+        if speed != 1:
+            stem = play_at(stem, speed, self.length_samples)
+        stem = self.augmentation.change_stem(stem, rng)
+        if rng.random() < self.augmentation.double:
+            other = self.tracks[rng.integers(len(self.tracks))]
+            begin = self._draw_start(other, 1.0, rng)
+            double = other.read_frames(source, begin, self.length_samples).T
+            stem = stem + np.float32(rng.uniform(0.3, 1.0)) * double
+        return stem
+
+    def _draw_start(self, track: Track, speed: float, rng: np.random.Generator) -> int:
+        room = track.length_samples - round(self.length_samples * speed)
+        return int(rng.integers(max(room, 0) + 1))
 
 
 class ValidationSegments(Dataset[Tensor]):
