@@ -173,16 +173,16 @@ def main() -> None:
         "loader",
         f"""## The loader
 
-`python benchmarks/loader.py` on {report.machine()}. Items a second: what the recipe's loader
-gives (four stems, stereo, 44.1 kHz, 16-bit WAV, of {args.tracks} tracks) when nothing else runs,
-from the page cache and from the disk, and what a training step (transform, networks, one squared
+`python benchmarks/loader.py` on {report.machine()}. Items per second that the recipe's loader
+reads (four stems, stereo, 44.1 kHz, 16-bit WAV, of {args.tracks} tracks) when nothing else runs,
+from the page cache and from the disk, and that a training step (transform, networks, one squared
 error, backward pass, Adam) consumes. The step of v2 is timed with {n_timed} segments, to save
 memory.
 
 {table}
 
 An item of 2 s takes {1e3 * core_s:.1f} ms of one core, a batch of 64 of them
-{64 * core_s:.2f} s: so often can a worker feed a faster device.
+{64 * core_s:.2f} s: the rate of one worker on a faster device.
 """,
     )
     print(f"written to {report.PAGE}", file=sys.stderr)

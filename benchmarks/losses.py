@@ -164,8 +164,8 @@ def main() -> None:
         rows = [memory(name) for name in names]
         report.write_section(
             "losses memory",
-            f"""`python benchmarks/losses.py --memory`: peak memory of the same above inputs and
-gradient, MiB, each in a process of its own.
+            f"""`python benchmarks/losses.py --memory`: peak memory of the same losses above inputs
+and gradient, MiB, each in a process of its own.
 
 {report.table(["loss", "ours", "brute force"], rows)}
 """,

@@ -85,7 +85,7 @@ def tables(excerpts: Sequence[Excerpt]) -> str:
         print(*row, *target_rows[-1][1:], *cells, sep="\t", flush=True)
     return "\n\n".join(
         [
-            "Median SDR of frames of 1 s in dB, mean of the four sources:",
+            "Median SDR over windows of 1 s in dB, mean of the four sources:",
             report.table(["transform", "redundancy", *ORACLES], sdr_rows),
             "The mix-phase oracle by source:",
             report.table(["transform", *SOURCES], target_rows),

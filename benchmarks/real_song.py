@@ -65,8 +65,8 @@ def main() -> None:
         f"""## A real song
 
 `python benchmarks/real_song.py`: the default model, which was trained on procedural stems alone,
-on a real song, the 6 s that the `stempeg` package ships as its example. One short song proves
-little. SDR over all of it.
+on a real song, the example of 6 s that the `stempeg` package ships. One short song proves
+little. SDR of the whole song.
 
 {text}
 

@@ -222,7 +222,7 @@ def time_compiled(repetitions: int) -> None:
 
 `python benchmarks/separator.py --compile` on {report.machine()}:
 one segment of 10 s of stereo, every network compiled by `torch.compile(dynamic=False)`, beside the
-model as it is, whose weights are laid out beforehand as for a song. Minima.
+uncompiled model, whose weights are laid out beforehand as for a song. Minima.
 
 {report.table(header, rows)}
 """,
@@ -268,7 +268,7 @@ def time_stages(repetitions: int) -> None:
         f"""## Where V2 spends its time
 
 `python benchmarks/separator.py --stages` on {report.machine()}:
-milliseconds for a second of stereo, in a segment of {seconds} s. Minima.
+milliseconds per second of stereo, in a segment of {seconds} s. Minima.
 
 {report.table(["model", *runs], rows)}
 """,
@@ -353,16 +353,16 @@ the same for the presets `v2-lstm` and `v1-lstm`, in a run of their own.
         "separator",
         f"""## Separators
 
-`python benchmarks/separator.py` on {report.machine()}: 60 s of stereo noise, random weights, all in
-one run, taking turns; seconds of work for a second of audio, minima. Ours separate in segments, as
-they do with files, the stream gets 1024 samples at a time; Open-Unmix takes the song in one call.
-G multiply-adds count those of the networks for a second of audio, without transforms and Wiener-EM;
-the machine's limit is what a product of matrices of 2048 reaches: {limit:.0f} G a second.
+`python benchmarks/separator.py` on {report.machine()}: 60 s of stereo noise, random weights,
+measured in turn in one run; seconds of work per second of audio, minima. Ours separate in segments,
+as for files; the stream gets 1024 samples at a time; Open-Unmix gets the song in one call.
+G multiply-adds are those of the networks per second of audio, without transforms and Wiener-EM;
+the machine's limit is the rate of a product of matrices of size 2048: {limit:.0f} G a second.
 
-Peak memory is that of a process of its own, resident, above what the imports take and in brackets
-in all: model, input and output are in it; imports are not, since most of what they take is
-the build of PyTorch, which differs. Ours separate a file of 60 s, and one of
-{LONG_SONG_S} s: it does not grow with the song. To be reached: {MOST_MEMORY_MIB} MiB.
+Peak memory is the resident memory of a process of its own, above that of the imports, and in
+brackets the total. It includes model, input and output, but not the imports, whose size depends on
+the build of PyTorch. Ours separate a file of 60 s, and one of
+{LONG_SONG_S} s: it does not grow with the song. Target: {MOST_MEMORY_MIB} MiB.
 
 {report.table(header, rows)}
 """,

@@ -138,9 +138,9 @@ def main() -> None:
         f"""## Blocks that share a shape
 
 `python benchmarks/together.py` on {report.machine()}:
-the two inner layers of V2, whose weights have one shape in all blocks with as many bins, block by
-block and as one layer. Minima. The package runs songs and training block by block, streams
-together.
+the two inner layers of V2, whose weights have the same shape in all blocks with the same number of
+bins, block by block and as one layer. Minima. The package runs songs and training block by block,
+streams together.
 
 {report.table(header, rows)}
 """,

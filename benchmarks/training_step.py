@@ -203,16 +203,17 @@ def main() -> None:
         "ours, MiB",
     ]  # fmt: skip
     gpu = (
-        "" if torch.cuda.is_available() else "No GPU was at hand; where one is, it has rows, too.\n"
+        "" if torch.cuda.is_available() else "Measured without a GPU; a GPU adds rows of its own.\n"
     )
     report.write_section(
         "training step",
         f"""## A training step
 
 `python benchmarks/training_step.py` on {report.machine()}: transform, forward, loss and backward
-of xumx-sliCQ V2 for 4 × 2 s of stereo stems, beside the same network with one plain `Sequential` a
-block and target, complex-matrix Wiener-EM and a loop over combinations; taking turns, minima. Both
-use this package's transform and reach the same loss. Peak memory is that above the model's.
+of xumx-sliCQ V2 for 4 × 2 s of stereo stems, beside the same network with one plain `Sequential`
+per block and target, complex-matrix Wiener-EM and a loop over combinations; measured in turn,
+minima. Both use this package's transform and reach the same loss. Peak memory is that above the
+model's.
 {gpu}
 {report.table(header, rows)}
 """,

@@ -343,15 +343,15 @@ def write_speed(labels: list[str], quick: bool) -> None:
         "transform",
         f"""## The transform
 
-`python benchmarks/transform.py` on {report.machine()}. Stereo at 44.1 kHz, in one run, all taking
-turns: the default sliCQT (262 Bark bins; overlap-added with Hann windows and `min_width=32`) in
-every layout beside `torch.stft` and `istft` (4096/1024, Hann). Milliseconds, minima; in brackets
-the ratio to the STFT. "Inverse" of an overlap-added layout is the one-pass synthesis, unless it
-says exact. "All three" is forward, inverse and backward.
+`python benchmarks/transform.py` on {report.machine()}. Stereo at 44.1 kHz, measured in turn
+in one run: the default sliCQT (262 Bark bins; overlap-added with Hann windows and `min_width=32`)
+in every layout beside `torch.stft` and `istft` (4096/1024, Hann). Milliseconds, minima; in brackets
+the ratio to the STFT. "Inverse" of an overlap-added layout is the one-pass synthesis, unless marked
+exact. "All three" is forward, inverse and backward.
 
 {speed_table(seconds)}
 
-What was to be reached:
+Targets:
 
 {target_table(seconds)}
 """,
@@ -367,8 +367,8 @@ def write_peers(labels: list[str], quick: bool) -> None:
         f"""### Beside other constant-Q transforms
 
 `python benchmarks/transform.py --only peers`: the default sliCQT (redundancy
-{SliCQT().frame.redundancy:.1f}, restores to 130 dB and more) and one other at a time take turns;
-milliseconds. benchmarks/peers.py says how each is set up.
+{SliCQT().frame.redundancy:.1f}, restores to 130 dB and more) and one other transform, measured
+in turn; milliseconds. `benchmarks/peers.py` configures each.
 
 {others}
 """,
@@ -381,14 +381,14 @@ def write_memory(labels: list[str], quick: bool) -> None:
         f"""### Memory
 
 `python benchmarks/transform.py --only memory`: peak above the input at 60 s, MiB, each in a process
-of its own; in brackets the ratio to the coefficients. To be reached, overlap-added and ragged: 3 ×.
+of its own; in brackets the ratio to the coefficients. Target for overlap-added, ragged: 3 ×.
 
 {memory_table("60 s")}
 
 ### Length
 
-Overlap-added, ragged: the cost of a second of audio, and the memory for intermediate results, which
-`chunk`, the number of slices at a time, bounds.
+Overlap-added, ragged: the cost per second of audio, and the memory for intermediate results, which
+`chunk`, the number of slices computed at a time, bounds.
 
 {scaling_table([1, 10, 60, 600, 1800])}
 """,
