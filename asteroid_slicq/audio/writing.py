@@ -20,9 +20,7 @@ import numpy as np
 import soundfile as sf
 
 from asteroid_slicq.audio.reading import AudioError, AudioWarning
-
-FORMATS = ("wav", "flac")
-BIT_DEPTHS = ("16", "24", "32f")
+from asteroid_slicq.vocabulary import AUDIO_FORMATS, BIT_DEPTHS
 
 _SUBTYPES = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}
 _MAX_WAV_BYTES = 2**32 - 2**16
@@ -39,8 +37,10 @@ def check_format(audio_format: str, bit_depth: str | None) -> None:
     Raises:
         ValueError: an unknown format or bit depth, or a depth that the format cannot hold.
     """
-    if audio_format not in FORMATS:
-        raise ValueError(f"audio_format must be one of {', '.join(FORMATS)}, got {audio_format!r}")
+    if audio_format not in AUDIO_FORMATS:
+        raise ValueError(
+            f"audio_format must be one of {', '.join(AUDIO_FORMATS)}, got {audio_format!r}"
+        )
     if bit_depth is not None and bit_depth not in BIT_DEPTHS:
         raise ValueError(f"bit_depth must be one of {', '.join(BIT_DEPTHS)}, got {bit_depth!r}")
     if audio_format == "flac" and bit_depth == "32f":

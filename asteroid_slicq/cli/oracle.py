@@ -22,9 +22,6 @@ from asteroid_slicq.cli.transform_arguments import (
 )
 from asteroid_slicq.data import Track, find_tracks, inspect_file
 from asteroid_slicq.evaluation import (
-    MEASURES,
-    METHODS,
-    ORACLES,
     Excerpt,
     middle_of,
     oracle_sdr,
@@ -32,6 +29,7 @@ from asteroid_slicq.evaluation import (
     summarise_tracks,
 )
 from asteroid_slicq.transform import STFT, SliCQT
+from asteroid_slicq.vocabulary import ORACLES, SEARCH_METHODS, SPARSITY_MEASURES, STEMS
 
 _EXAMPLES = """\
 examples:
@@ -74,8 +72,8 @@ def add_oracle_parser(subparsers: argparse._SubParsersAction) -> None:
         "--sources",
         metavar="A,B,…",
         type=list_of(),
-        default=("vocals", "drums", "bass", "other"),
-        help="files of the sources (default: vocals,drums,bass,other)",
+        default=STEMS,
+        help=f"files of the sources (default: {','.join(STEMS)})",
     )
     parser.add_argument("--tracks", metavar="N", type=count, help="only the first N")
     parser.add_argument(
@@ -89,7 +87,9 @@ def add_oracle_parser(subparsers: argparse._SubParsersAction) -> None:
         help=f"of {', '.join(ORACLES)} (default: all)",
     )
     parser.add_argument(
-        "--sparsity", action="store_true", help=f"measure {', '.join(MEASURES)} of the sources too"
+        "--sparsity",
+        action="store_true",
+        help=f"measure {', '.join(SPARSITY_MEASURES)} of the sources too",
     )
     parser.add_argument(
         "--stft",
@@ -104,7 +104,7 @@ def add_oracle_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     add_slicqt_options(parser.add_argument_group("sliCQT (default: the published frame)"))
     search = parser.add_argument_group("search for a sliCQT")
-    search.add_argument("--search", choices=METHODS, help="how (bayesian needs Optuna)")
+    search.add_argument("--search", choices=SEARCH_METHODS, help="how (bayesian needs Optuna)")
     search.add_argument("--trials", metavar="N", type=count, default=50, help="(default: 50)")
     search.add_argument("--seed", metavar="K", type=seed_number, default=0, help="(default: 0)")
     search.add_argument(
@@ -217,7 +217,10 @@ def _score(
             name: summarise_tracks([t[kind][name] for t in tracks.values()], args.sources)
             for name in names
         }
-        for kind, names in (("sdr", args.oracles), ("sparsity", MEASURES if args.sparsity else ()))
+        for kind, names in (
+            ("sdr", args.oracles),
+            ("sparsity", SPARSITY_MEASURES if args.sparsity else ()),
+        )
     }
     return {"transform": _describe(transform), **summary, "by_track": tracks}
 

@@ -11,8 +11,6 @@ import torch
 
 from asteroid_slicq.cli.messages import CommandError, say
 from asteroid_slicq.evaluation import (
-    MEASURES,
-    ORACLES,
     SPACE,
     SPARSER_IS_LESS,
     Config,
@@ -28,8 +26,9 @@ from asteroid_slicq.evaluation import (
     without,
 )
 from asteroid_slicq.transform import SliCQT
+from asteroid_slicq.vocabulary import ORACLES, SPARSITY_MEASURES
 
-OBJECTIVES = (*ORACLES, *MEASURES)
+OBJECTIVES = (*ORACLES, *SPARSITY_MEASURES)
 
 
 def run_search(

@@ -18,6 +18,7 @@ from asteroid_slicq.cli.stream import (
     check_stream_options,
     run_stream,
 )
+from asteroid_slicq.vocabulary import AUDIO_FORMATS, BIT_DEPTHS
 
 _EXAMPLES = f"""\
 examples:
@@ -74,11 +75,11 @@ def add_separate_parser(subparsers: argparse._SubParsersAction) -> None:
         "--stems", metavar="A,B", type=_names, help="only these, for example vocals,drums"
     )
     parser.add_argument(
-        "--format", choices=("wav", "flac"), default="wav", help="of the stems (default: wav)"
+        "--format", choices=AUDIO_FORMATS, default="wav", help="of the stems (default: wav)"
     )
     parser.add_argument(
         "--bit-depth",
-        choices=("16", "24", "32f"),
+        choices=BIT_DEPTHS,
         help="of the stems; 32f is float and never clips (default: as in the input; 16 for MP3, "
         "OGG and 8 bits)",
     )

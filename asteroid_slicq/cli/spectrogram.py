@@ -16,7 +16,7 @@ import numpy as np
 from asteroid_slicq.audio import AudioReader, track_name
 from asteroid_slicq.cli.arguments import number, positive_number, positive_seconds, seconds
 from asteroid_slicq.cli.messages import CommandError, say
-from asteroid_slicq.transform import SCALES, WINDOWS
+from asteroid_slicq.vocabulary import SCALES, WINDOWS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,7 +73,7 @@ def add_spectrogram_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--f-min", metavar="HZ", type=positive_number, default=32.9, help="(default: 32.9)"
     )
-    parser.add_argument("--window", choices=tuple(WINDOWS), default="hann", help="(default: hann)")
+    parser.add_argument("--window", choices=WINDOWS, default="hann", help="(default: hann)")
     parser.add_argument(
         "--min-bandwidth",
         metavar="HZ",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from asteroid_slicq.cli.arguments import count, number, positive_number
-from asteroid_slicq.transform import SCALES, WINDOWS
+from asteroid_slicq.vocabulary import RASTERIZATIONS, SCALES, WINDOWS
 
 
 def seed_number(text: str) -> int:
@@ -48,7 +48,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "n-bins": {"metavar": "N", "type": count, "help": "of the scale"},
     "f-min": {"metavar": "HZ", "type": number, "dest": "f_min_hz", "help": "lowest bin"},
     "f-max": {"metavar": "HZ", "type": positive_number, "dest": "f_max_hz", "help": "highest bin"},
-    "window": {"choices": tuple(WINDOWS), "help": "of the analysis"},
+    "window": {"choices": WINDOWS, "help": "of the analysis"},
     "min-width": {"metavar": "N", "type": count, "help": "of a bin, in DFT bins of a slice"},
     "min-bandwidth": {
         "metavar": "HZ",
@@ -65,7 +65,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     },
     "slice-length": {"metavar": "N", "type": count, "help": "in samples"},
     "transition-length": {"metavar": "N", "type": count, "help": "in samples"},
-    "rasterize": {"choices": ("none", "piecewise", "full"), "help": "none: ragged; full: a matrix"},
+    "rasterize": {"choices": RASTERIZATIONS, "help": "none: ragged; full: a matrix"},
     "overlap-added": {
         "action": "store_true",
         "help": "slices added where they overlap, and synthesis by one pass",

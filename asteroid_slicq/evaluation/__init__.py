@@ -1,7 +1,6 @@
 """Scores of models and transforms: metrics, oracles, frame search, reports."""
 
 from asteroid_slicq.evaluation.frame_search import (
-    METHODS,
     SPACE,
     Config,
     InvalidFrameError,
@@ -13,7 +12,7 @@ from asteroid_slicq.evaluation.frame_search import (
 )
 from asteroid_slicq.evaluation.metrics import nan_median, summarise_tracks, utterance_sdr
 from asteroid_slicq.evaluation.oracle_scores import Excerpt, middle_of, oracle_sdr, source_sparsity
-from asteroid_slicq.evaluation.oracles import ORACLES, oracle
+from asteroid_slicq.evaluation.oracles import oracle
 from asteroid_slicq.evaluation.pool import EvaluationError, score_tracks
 from asteroid_slicq.evaluation.records import (
     CSDR,
@@ -23,20 +22,16 @@ from asteroid_slicq.evaluation.records import (
     json_text,
     write_whole,
 )
-from asteroid_slicq.evaluation.references import SUMS, find_true_tracks
+from asteroid_slicq.evaluation.references import find_true_tracks
 from asteroid_slicq.evaluation.report import Report
 from asteroid_slicq.evaluation.scoring import oracle_of
-from asteroid_slicq.evaluation.sparsity import MEASURES, SPARSER_IS_LESS
+from asteroid_slicq.evaluation.sparsity import SPARSER_IS_LESS
 
 __all__ = [
     "CSDR",
-    "MEASURES",
-    "METHODS",
     "MODEL",
-    "ORACLES",
     "SPACE",
     "SPARSER_IS_LESS",
-    "SUMS",
     "Config",
     "Evaluation",
     "EvaluationError",

@@ -22,11 +22,12 @@ from typing import Any
 
 import numpy as np
 
+from asteroid_slicq.vocabulary import SEARCH_METHODS
+
 Value = str | int | float | None
 Config = dict[str, Value]
 Evaluate = Callable[[Config], Mapping[str, float]]
 
-METHODS = ("random", "bayesian")
 _LOG = logging.getLogger(__name__)
 _STARTUP_TRIALS = 10  # random ones, before the first Bayesian one
 
@@ -199,8 +200,8 @@ def search_frames(
         ValueError: for an unknown method or a negative seed.
         ModuleNotFoundError: if the method is ``bayesian`` and Optuna is not installed.
     """
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    if method not in SEARCH_METHODS:
+        raise ValueError(f"method must be one of {', '.join(SEARCH_METHODS)}, got {method!r}")
     if seed < 0:
         raise ValueError(f"seed must be at least 0, got {seed}")
     for number in range(len(journal.trials), n_trials):

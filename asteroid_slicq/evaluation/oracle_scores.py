@@ -18,10 +18,11 @@ from torch import Tensor
 
 from asteroid_slicq.data import Track
 from asteroid_slicq.evaluation.metrics import frame_sdr, nan_median
-from asteroid_slicq.evaluation.oracles import ORACLES, analyse, estimate, resynthesise, spatial_sums
-from asteroid_slicq.evaluation.sparsity import MEASURES, measure
+from asteroid_slicq.evaluation.oracles import analyse, estimate, resynthesise, spatial_sums
+from asteroid_slicq.evaluation.sparsity import measure
 from asteroid_slicq.evaluation.tiling import Tiling, tiling
 from asteroid_slicq.transform import STFT, SliCQT
+from asteroid_slicq.vocabulary import ORACLES, SPARSITY_MEASURES
 
 MIXTURE = "mixture"
 _SPARSITY_S = 5.0
@@ -95,7 +96,7 @@ def oracle_sdr(
     Args:
         transform: on any device, at the sample rate of the excerpt.
         excerpt: what to score.
-        names: of :data:`asteroid_slicq.evaluation.oracles.ORACLES`.
+        names: of :data:`asteroid_slicq.vocabulary.ORACLES`.
         part_s: length of the parts in seconds, rounded to a whole number; None is what keeps
             memory at about 2 GB, however long the excerpt. It changes no result.
 
@@ -140,14 +141,14 @@ def oracle_sdr(
 
 @torch.no_grad()
 def source_sparsity(
-    transform: SliCQT | STFT, excerpt: Excerpt, names: Sequence[str] = MEASURES
+    transform: SliCQT | STFT, excerpt: Excerpt, names: Sequence[str] = SPARSITY_MEASURES
 ) -> dict[str, dict[str, float]]:
     """Sparsity of each source: the median over parts of five seconds in which it sounds.
 
     Args:
         transform: on any device, at the sample rate of the excerpt.
         excerpt: what to measure.
-        names: of :data:`asteroid_slicq.evaluation.sparsity.MEASURES`.
+        names: of :data:`asteroid_slicq.vocabulary.SPARSITY_MEASURES`.
 
     Returns:
         ``sparsity[measure][source]``; NaN for a source that is silent throughout.

@@ -30,8 +30,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from asteroid_slicq.vocabulary import ORACLES
+
 MASKS = ("irm1", "irm2", "ibm1", "ibm2")
-ORACLES = ("mix-phase", *MASKS, "mwf")
 
 _FLOOR = 1e-10  # of the power of the mix in a bin; what is weaker is rounding, not a source
 _REGULARISATION = 1e-10  # of spatial covariances, whose trace is the number of channels
@@ -81,7 +82,7 @@ def oracle(name: str, transform: InvertibleTransform, mix: Tensor, stems: Tensor
     """Estimates of all sources by an oracle.
 
     Args:
-        name: one of :data:`ORACLES`.
+        name: one of :data:`~asteroid_slicq.vocabulary.ORACLES`.
         transform: for instance a ``SliCQT`` or an ``STFT``.
         mix: the mix.
         stems: the true sources.
@@ -151,7 +152,7 @@ def estimate(name: str, block: Block, spatial: Tensor | None = None) -> Tensor:
     """Coefficients of an oracle's estimates in one block.
 
     Args:
-        name: one of :data:`ORACLES`.
+        name: one of :data:`~asteroid_slicq.vocabulary.ORACLES`.
         block: coefficients of the mix and the true sources.
         spatial: for ``mwf``, :func:`spatial_sums` of this block, or the sum of those of all parts
             of a track.

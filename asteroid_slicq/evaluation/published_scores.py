@@ -42,9 +42,6 @@ def _stems(vocals: float, drums: float, bass: float, other: float) -> dict[str, 
     return {"vocals": vocals, "drums": drums, "bass": bass, "other": other}
 
 
-#: Columns of the tables, in the order of most publications.
-STEMS = ("vocals", "drums", "bass", "other")
-
 MUSDB18_HQ_TEST = (
     PublishedScore("xumx-sliCQ (V1)", 3.6, _XUMX_SLICQ),
     PublishedScore("xumx-sliCQ V2", 4.4, _XUMX_SLICQ_V2, _stems(4.791, 4.846, 4.690, 3.273)),

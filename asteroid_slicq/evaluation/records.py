@@ -67,7 +67,7 @@ class Evaluation:
         sample_rate: in Hz.
         model: its :func:`fingerprint`.
         segment_s: of the separation.
-        oracle: a name in :data:`~asteroid_slicq.evaluation.ORACLES`, of what is scored too;
+        oracle: a name in :data:`~asteroid_slicq.vocabulary.ORACLES`, of what is scored too;
             or none.
         museval: whether museval scores the model, besides the fast measures.
         filter_length: of the distortion filters of museval in samples; SIR, ISR and SAR compare

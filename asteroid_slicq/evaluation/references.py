@@ -16,17 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asteroid_slicq.data import Track, find_tracks, inspect_file
+from asteroid_slicq.vocabulary import SUMS_OF_STEMS
 
 Audio = NDArray[np.float32]
 
 MIXTURE = "mixture"
-
-#: The stems that make up a source that has no file of its own.
-SUMS = {
-    "accompaniment": ("bass", "drums", "other"),
-    "harmonic": ("bass", "other"),
-    "percussive": ("drums",),
-}
 
 
 @dataclass(frozen=True)
@@ -133,7 +127,7 @@ def find_true_tracks(
         raise ValueError(f"{len(problems)} unusable file(s) under {root}:\n  {listing}")
     for source in sources:
         if all(source in track.missing for track in found):
-            wanted = " or ".join({source: 0} | dict.fromkeys(SUMS.get(source, ())))
+            wanted = " or ".join({source: 0} | dict.fromkeys(SUMS_OF_STEMS.get(source, ())))
             raise ValueError(
                 f"no track under {Path(root) / split} has a true {source!r}: a file of {wanted}"
             )
@@ -142,5 +136,5 @@ def find_true_tracks(
 
 def _files_of(source: str, folder: Path) -> list[str]:
     own = (folder / f"{source}.wav").is_file()
-    names = (source,) if own else SUMS.get(source, ())
+    names = (source,) if own else SUMS_OF_STEMS.get(source, ())
     return [name for name in names if (folder / f"{name}.wav").is_file()]

@@ -11,8 +11,9 @@ import numpy as np
 
 from asteroid_slicq.data.musdb import published_tracks
 from asteroid_slicq.evaluation.metrics import nan_median, summarise_tracks
-from asteroid_slicq.evaluation.published_scores import MIX_PHASE_VALIDATION, MUSDB18_HQ_TEST, STEMS
+from asteroid_slicq.evaluation.published_scores import MIX_PHASE_VALIDATION, MUSDB18_HQ_TEST
 from asteroid_slicq.evaluation.records import CSDR, MODEL, MUSEVAL, USDR, Scores
+from asteroid_slicq.vocabulary import STEMS
 
 MUSEVAL_SDR = f"{MUSEVAL}SDR"
 _TITLES = {CSDR: "cSDR", USDR: "uSDR"}

@@ -121,7 +121,7 @@ def oracle_estimates(model: Any, mix: Audio, stems: Audio, name: str = "mix-phas
         model: with a transform.
         mix: the mix.
         stems: the true sources.
-        name: one of :data:`asteroid_slicq.evaluation.oracles.ORACLES`.
+        name: one of :data:`asteroid_slicq.vocabulary.ORACLES`.
 
     Shape:
         - mix: ``(channel, time)``

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from asteroid_slicq.transform import Array
+from asteroid_slicq.vocabulary import SPARSITY_MEASURES
 
-MEASURES = ("gini", "renyi", "kurtosis", "ridge")
 SPARSER_IS_LESS = frozenset({"renyi"})
 """Measures that fall with sparsity; all others rise."""
 
@@ -146,14 +146,14 @@ def ridge_concentration(density: ArrayLike, height: ArrayLike | None = None) -> 
 
 
 def measure(
-    densities: Sequence[Array], areas: Sequence[Array], names: Sequence[str] = MEASURES
+    densities: Sequence[Array], areas: Sequence[Array], names: Sequence[str] = SPARSITY_MEASURES
 ) -> dict[str, float]:
     """The measures of a source in a transform.
 
     Args:
         densities: of the cells of each block, see :class:`asteroid_slicq.evaluation.tiling.Tiling`.
         areas: of the cells of each bin, in seconds × Hz.
-        names: of :data:`MEASURES`.
+        names: of :data:`asteroid_slicq.vocabulary.SPARSITY_MEASURES`.
 
     Returns:
         A number for each name, NaN where all is silent. The Rényi entropy is less the logarithm
@@ -184,7 +184,7 @@ def measure(
         elif name == "ridge":
             result[name] = ridge_concentration(*_grid(densities, areas))
         else:
-            raise ValueError(f"names must be of {', '.join(MEASURES)}, got {name!r}")
+            raise ValueError(f"names must be of {', '.join(SPARSITY_MEASURES)}, got {name!r}")
     return result
 
 

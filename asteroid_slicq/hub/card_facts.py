@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from asteroid_slicq.evaluation import SUMS
+from asteroid_slicq.vocabulary import SUMS_OF_STEMS
 
 
 class Dataset(NamedTuple):
@@ -140,8 +140,8 @@ def sums_of_stems(sources: Sequence[str] | None) -> str:
         >>> sums_of_stems(["vocals"])
         ''
     """
-    sums = [f"{name} is {' + '.join(SUMS[name])}" for name in sources or () if name in SUMS]
-    return ", ".join(sums)
+    names = [name for name in sources or () if name in SUMS_OF_STEMS]
+    return ", ".join(f"{name} is {' + '.join(SUMS_OF_STEMS[name])}" for name in names)
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:

@@ -20,9 +20,7 @@ from torch import nn
 from asteroid_slicq.audio import AudioError, AudioReader, StemWriter, check_format, track_name
 from asteroid_slicq.separation.segment_model import SegmentModel
 from asteroid_slicq.separation.segments import process_in_segments, resample_stream
-
-DEFAULT_SEGMENT_S = 15.0
-DEFAULT_OVERLAP_S = 1.0
+from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S, DEFAULT_SEGMENT_S
 
 Waveform = TypeVar("Waveform", np.ndarray, torch.Tensor)
 Progress = Callable[[float, float], None]

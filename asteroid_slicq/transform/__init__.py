@@ -4,17 +4,14 @@ from asteroid_slicq.transform.convergence import contraction, passes_needed
 from asteroid_slicq.transform.conversion import convert
 from asteroid_slicq.transform.frame import Frame, design_frame
 from asteroid_slicq.transform.nsgt import NSGT
-from asteroid_slicq.transform.scales import SCALES, Array, Scale
+from asteroid_slicq.transform.scales import Array, Scale
 from asteroid_slicq.transform.slicqt import SliCQT
 from asteroid_slicq.transform.stft import STFT
 from asteroid_slicq.transform.streaming import SliCQTInverseStream, SliCQTStream
-from asteroid_slicq.transform.windows import WINDOWS
 
 __all__ = [
     "NSGT",
-    "SCALES",
     "STFT",
-    "WINDOWS",
     "Array",
     "Frame",
     "Scale",

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
-RASTERS = ("none", "piecewise", "full")
+from asteroid_slicq.vocabulary import RASTERIZATIONS
+
 PHASES = ("local", "global")
 _SIZES = ("n_bins", "slice_length", "transition_length", "min_width", "n_coefficients")
 _NUMBERS = ("sample_rate", "f_min_hz", "f_max_hz", "min_bandwidth_hz", "bandwidth_factor")
@@ -40,7 +41,7 @@ def check_arguments(arguments: dict[str, Any]) -> None:
         value = arguments[name]
         if not isinstance(value, Real) and (value is not None or name != "f_max_hz"):
             raise TypeError(f"{name} must be a number, got {value!r}")
-    for name, choices in (("rasterize", RASTERS), ("phase", PHASES)):
+    for name, choices in (("rasterize", RASTERIZATIONS), ("phase", PHASES)):
         if arguments[name] not in choices:
             raise ValueError(f"{name} must be one of {', '.join(choices)}, got {arguments[name]!r}")
     if not 0 < arguments["sample_rate"] < math.inf:

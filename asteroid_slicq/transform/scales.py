@@ -26,9 +26,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from asteroid_slicq.vocabulary import SCALES
+
 Array = NDArray[np.float64]
 Scale = str | Sequence[ArrayLike] | Callable[[], Sequence[ArrayLike]]
-"""A name of :data:`SCALES`, a pair ``(f_hz, q)``, or an object that returns one when called."""
+"""A name of ``vocabulary.SCALES``, a pair ``(f_hz, q)``, or an object that returns one."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,6 @@ WARPS: dict[str, Warp] = {
     "linear": Warp(lambda f: f, lambda z: z, np.ones_like),
 }
 
-SCALES = (*WARPS, "vqlog", "octave")
 _MARGIN = 1e-6  # f_min_hz / f_max_hz stays this far from 1, and from 0 on a log axis
 
 

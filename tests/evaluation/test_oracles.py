@@ -9,7 +9,6 @@ from asteroid_slicq.data import Track
 from asteroid_slicq.evaluation import middle_of, oracle_sdr, source_sparsity
 from asteroid_slicq.evaluation.metrics import track_sdr, utterance_sdr
 from asteroid_slicq.evaluation.oracles import (
-    ORACLES,
     Block,
     estimate,
     mix_phase_oracle,
@@ -17,6 +16,7 @@ from asteroid_slicq.evaluation.oracles import (
     spatial_sums,
 )
 from asteroid_slicq.transform import STFT, SliCQT
+from asteroid_slicq.vocabulary import ORACLES
 from tests.helpers import complex_noise, noise
 
 RATE = 8000

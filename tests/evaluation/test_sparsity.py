@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from asteroid_slicq.evaluation.sparsity import (
-    MEASURES,
     gini_index,
     kurtosis,
     measure,
@@ -16,6 +15,7 @@ from asteroid_slicq.evaluation.sparsity import (
 )
 from asteroid_slicq.evaluation.tiling import tiling
 from asteroid_slicq.transform import STFT, SliCQT
+from asteroid_slicq.vocabulary import SPARSITY_MEASURES
 
 RATE = 8000
 FRAME = {"n_bins": 40, "f_min_hz": 60.0, "sample_rate": RATE}
@@ -89,7 +89,7 @@ def test_a_shoulder_is_no_ridge_and_a_plateau_is_one():
     assert ridge_concentration(column) == pytest.approx((9 + 8 + 8) / 36 - 3 / 8)
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", SPARSITY_MEASURES)
 def test_loudness_does_not_count(name):
     density, area = rng().exponential(size=(30, 20)), rng(1).uniform(1, 2, 30)
     value = measure([density], [area], [name])[name]
@@ -97,7 +97,7 @@ def test_loudness_does_not_count(name):
     assert measure([density], [7 * area], [name])[name] == pytest.approx(value)
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", SPARSITY_MEASURES)
 def test_a_cell_cut_into_two_counts_as_one(name):
     density, area = rng().exponential(size=(30, 20)), rng(1).uniform(1, 2, 30)
     value = measure([density], [area], [name])[name]

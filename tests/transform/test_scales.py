@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from asteroid_slicq.transform import design_frame
-from asteroid_slicq.transform.scales import SCALES, WARPS, design_scale
+from asteroid_slicq.transform.scales import WARPS, design_scale
+from asteroid_slicq.vocabulary import SCALES
 
 RANGE = (50.0, 16000.0)
 BY_COUNT = sorted(set(SCALES) - {"octave"})  # the scales on which n_bins is the number of bins

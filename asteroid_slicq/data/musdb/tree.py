@@ -19,11 +19,12 @@ from asteroid_slicq.data.musdb.download import (
     size_of,
     zenodo_file,
 )
+from asteroid_slicq.vocabulary import STEMS
 
 ZENODO_RECORD = 3338373
 ARCHIVE = "musdb18hq.zip"
 SPLITS: tuple[str, str] = ("train", "test")
-FILES = ("mixture", "vocals", "drums", "bass", "other")
+FILES = ("mixture", *STEMS)
 SAMPLE_RATE = 44100
 _UNPACKED = 1.5  # ten hours in five files of 16 bits are 32 GB, the archive has 22.7
 

@@ -16,6 +16,7 @@ import soundfile
 from asteroid_slicq.data.procedural.mixing import quantise
 from asteroid_slicq.data.procedural.seeds import derive, generator
 from asteroid_slicq.data.procedural.track import length_of, synthesize_track
+from asteroid_slicq.vocabulary import STEMS
 
 MAX_SAMPLES = 3600 * 44100  # an hour
 
@@ -188,7 +189,7 @@ def write_dataset(
 
 def _check_existing(job: Job) -> None:
     n_samples = length_of(job.duration_s, job.sample_rate)
-    for name in ("mixture", "vocals", "drums", "bass", "other"):
+    for name in ("mixture", *STEMS):
         path = job.folder / f"{name}.wav"
         if not path.is_file():
             raise ValueError(

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asteroid_slicq.data.procedural.signal import Array, db, highpass
+from asteroid_slicq.vocabulary import STEMS
 
-STEMS = ("vocals", "drums", "bass", "other")
 FULL_SCALE = 32767
 # Mean and deviation in dB of the level of each stem while it plays.
 LEVELS_DB = {

@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 
 from asteroid_slicq.data.procedural.bass import render_bass
 from asteroid_slicq.data.procedural.drums import render_drums
-from asteroid_slicq.data.procedural.mixing import STEMS, balance_stems
+from asteroid_slicq.data.procedural.mixing import balance_stems
 from asteroid_slicq.data.procedural.other import render_other
 from asteroid_slicq.data.procedural.seeds import Seed, derive, generator
 from asteroid_slicq.data.procedural.signal import Array
 from asteroid_slicq.data.procedural.song import Song, draw_song
 from asteroid_slicq.data.procedural.vocals import render_vocals
+from asteroid_slicq.vocabulary import STEMS
 
 MIN_SAMPLE_RATE = 8000
 RENDERERS: dict[str, Callable[[np.random.Generator, Song], Array]] = {

@@ -3,8 +3,11 @@
 import torch
 from torch import Tensor
 
+from asteroid_slicq.models.mixin import SOURCES
+from asteroid_slicq.vocabulary import SUMS_OF_STEMS
+
 #: The stems that make up a source.
-STEMS_OF = {"harmonic": ("bass", "other"), "percussive": ("drums",), "vocals": ("vocals",)}
+STEMS_OF = {source: SUMS_OF_STEMS.get(source, (source,)) for source in SOURCES}
 #: All of them, in the order in which they are read.
 STEMS = tuple(stem for stems in STEMS_OF.values() for stem in stems)
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from asteroid_slicq.data.procedural import STEMS, dataset, write_dataset
+from asteroid_slicq.data.procedural import dataset, write_dataset
+from asteroid_slicq.vocabulary import STEMS
 
 FILES = {f"{name}.wav" for name in (*STEMS, "mixture")}
 

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from asteroid_slicq.data.procedural.mixing import (
-    STEMS,
     active_level,
     balance_stems,
     quantise,
     sum_stems,
 )
+from asteroid_slicq.vocabulary import STEMS
 
 RATE = 44100
 

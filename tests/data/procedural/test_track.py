@@ -4,8 +4,9 @@ import sys
 import numpy as np
 import pytest
 
-from asteroid_slicq.data.procedural import STEMS, sum_stems, synthesize_track
+from asteroid_slicq.data.procedural import sum_stems, synthesize_track
 from asteroid_slicq.data.procedural.track import RENDERERS, track_song
+from asteroid_slicq.vocabulary import STEMS
 
 RATE = 44100
 DIGEST = """

@@ -1,0 +1,48 @@
+"""Names and defaults that users write and several rooms share.
+
+It imports nothing, so that the command line knows its options before PyTorch is loaded. Tests hold
+these names and the tables that carry them out together.
+"""
+
+STEMS = ("vocals", "drums", "bass", "other")
+"""Stems of MUSDB18, in the order of most publications."""
+
+SUMS_OF_STEMS = {
+    "accompaniment": ("bass", "drums", "other"),
+    "harmonic": ("bass", "other"),
+    "percussive": ("drums",),
+}
+"""Stems that make up a source which has none of its own."""
+
+SCALES = ("bark", "mel", "erb", "log", "linear", "vqlog", "octave")
+"""Frequency scales of a transform."""
+
+WINDOWS = ("blackman-harris", "hann", "sine")
+"""Analysis windows of a transform."""
+
+RASTERIZATIONS = ("none", "piecewise", "full")
+"""Rasterizations of the sliCQT; the NSGT has no ``"piecewise"``."""
+
+XUMX_SLICQ_PRESETS = ("v2", "v2-realtime", "v2-lstm", "v1", "v1-lstm", "small")
+"""Presets of ``XUMXSliCQ``."""
+
+ORACLES = ("mix-phase", "irm1", "irm2", "ibm1", "ibm2", "mwf")
+"""Oracles of a transform."""
+
+SPARSITY_MEASURES = ("gini", "renyi", "kurtosis", "ridge")
+"""Measures of the sparsity of coefficients."""
+
+SEARCH_METHODS = ("random", "bayesian")
+"""Methods of the search for a frame."""
+
+AUDIO_FORMATS = ("wav", "flac")
+"""Formats that stems are written in."""
+
+BIT_DEPTHS = ("16", "24", "32f")
+"""Bit depths that stems are written in; FLAC has no ``"32f"``."""
+
+DEFAULT_SEGMENT_S = 15.0
+"""Length of the segments in which songs are separated, in seconds."""
+
+DEFAULT_OVERLAP_S = 1.0
+"""Overlap of neighbouring segments, in seconds; of segments under 4 s, a quarter."""
