@@ -274,6 +274,7 @@ def start(*argv, **kwargs):
     )
 
 
+@pytest.mark.slow
 def test_process_refuses_in_one_sentence(tmp_path):
     process = start("-m", "asteroid_slicq", "separate", "no.wav", "-o", "out", cwd=tmp_path)
     out, err = process.communicate(timeout=120)
@@ -282,6 +283,7 @@ def test_process_refuses_in_one_sentence(tmp_path):
     assert tree(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals are another matter there")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_process_that_is_stopped_cleans_up(tmp_path, number, code):

@@ -222,6 +222,7 @@ def test_help_names_the_command(capsys):
     assert "usage: asteroid-slicq spectrogram" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_process(tmp_path):
     """On its own, without a display."""
     write(tmp_path / "song.wav", 0.5)

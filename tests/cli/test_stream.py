@@ -62,6 +62,7 @@ def through(pcm, data, n_bytes):
     return b"".join(pcm.stream(lambda: read(n_bytes)))
 
 
+@pytest.mark.slow
 def test_process_separates_as_it_comes(model, path):
     """The first samples are out while the input is still open, and nothing is lost at its end."""
     mix = 0.1 * noise(2, 20_000)

@@ -45,6 +45,7 @@ def test_an_unwritable_path(tmp_path, capsys):
     assert "file" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_generator_imports_no_torch_itself():
     code = (
         "import sys, types; p = types.ModuleType('asteroid_slicq');"

@@ -279,6 +279,7 @@ def test_a_track_that_fails_does_not_stop_the_others(model, evaluation, data):
         next(scored)
 
 
+@pytest.mark.slow
 @needs_museval
 def test_processes_and_this_one_find_the_same(model, evaluation, data, monkeypatch):
     """Of museval alone, as beside an accelerator, which stays with this process."""
@@ -474,6 +475,7 @@ def test_without_matplotlib_a_sentence_says_so(monkeypatch):
         plot_scores({"model": {"bass": [1.0]}})
 
 
+@pytest.mark.slow
 @needs_museval
 def test_a_process_that_dies_is_explained(model, evaluation, data, monkeypatch):
     killed = []

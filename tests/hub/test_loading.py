@@ -77,6 +77,7 @@ def offline(cache, tmp_path_factory):
     return folder, json.loads(done.stdout), done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "output"), [("card", "stems"), ("tiny-slicq", "tiny-slicq"), ("light", "light")]
 )
@@ -92,6 +93,7 @@ def test_models_separate_by_their_hub_id(offline, name, output):
         assert (stems / name).read_bytes() == expected
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_in_the_cache_is_refused(offline):
     folder, codes, errors = offline
     assert codes["absent"] == 2

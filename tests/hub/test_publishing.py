@@ -338,6 +338,7 @@ def published(checkpoint, tmp_path_factory):
         yield server, json.loads(stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAILURES)
 def test_failures_are_one_sentence(published, name):
     code, out, err = published[1][list(FAILURES).index(name)]
@@ -346,6 +347,7 @@ def test_failures_are_one_sentence(published, name):
     assert re.fullmatch(r"asteroid-slicq: [^\n]+\n", err)
 
 
+@pytest.mark.slow
 def test_what_failed_changed_nothing(published):
     server, results = published
     first, to_public, of_another, hidden = results[len(FAILURES) :]
@@ -358,6 +360,7 @@ def test_what_failed_changed_nothing(published):
     assert server.repositories["user/hidden"].private
 
 
+@pytest.mark.slow
 def test_everything_is_published_in_one_commit(published):
     server, _ = published
     repository = server.repositories["user/tiny"]
@@ -397,6 +400,7 @@ json.dump(errors, sys.stdout)
 """
 
 
+@pytest.mark.slow
 def test_a_new_process_reads_the_same_model(published, tmp_path):
     server, _ = published
     files = server.repositories["user/tiny"].files

@@ -55,7 +55,7 @@ if "--frozen" in sys.argv:
 train.main(configuration.parse([a for a in sys.argv[1:] if a != "--frozen"]))
 """
 
-pytestmark = pytest.mark.skipif(not RECIPE.is_dir(), reason="recipes are not installed")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

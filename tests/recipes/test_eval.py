@@ -24,7 +24,7 @@ from tests.helpers import RECIPES, ROOT
 RECIPE = RECIPES / "xumx_slicq"
 NAMES = ("a", "b", "c", "d", "e")
 
-pytestmark = pytest.mark.skipif(not RECIPE.is_dir(), reason="recipes are not installed")
+pytestmark = pytest.mark.slow
 needs_museval = pytest.mark.skipif(
     importlib.util.find_spec("museval") is None, reason="museval is not installed"
 )

@@ -52,7 +52,7 @@ TINY = {
     },
 }
 
-pytestmark = pytest.mark.skipif(not RECIPE.is_dir(), reason="recipes are not installed")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

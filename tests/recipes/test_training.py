@@ -73,7 +73,7 @@ RECURRENT: dict[str, dict[str, Any]] = {
     "run": {**CONVOLUTIONS["run"], "num_workers": 1, "checkpoint_steps": 0},
 }
 
-pytestmark = pytest.mark.skipif(not RECIPE.is_dir(), reason="recipes are not installed")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ TINY = {
     "run": {"num_workers": 0, "n_threads": 1, "accelerator": "cpu", "log_every_s": 0.0},
 }
 
-pytestmark = pytest.mark.skipif(not RECIPE.is_dir(), reason="recipes are not installed")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -247,6 +247,7 @@ def gradients(model, x) -> list[torch.Tensor]:
     return [y.detach(), *(parameter.grad.clone() for parameter in model.parameters())]
 
 
+@pytest.mark.slow
 @of_torch
 @sliced_and_added
 def test_compiled_equals_eager(layout):
@@ -272,6 +273,7 @@ def train_in_parallel(rank: int, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_gradient_of_one(tmp_path):
     torch.multiprocessing.spawn(train_in_parallel, (str(tmp_path),), nprocs=2)
     ranks = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]

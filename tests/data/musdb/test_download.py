@@ -85,6 +85,7 @@ module["download"](module["RemoteFile"](url, int(size), md5), pathlib.Path(targe
 """
 
 
+@pytest.mark.slow
 def test_a_download_that_is_killed_is_continued(zenodo, tmp_path):
     target, partial = tmp_path / "file.zip", tmp_path / "file.zip.partial"
     zenodo.stalls = [3 * MIB]

@@ -36,6 +36,7 @@ def test_the_tree_is_that_of_musdb_and_mixtures_are_sums(tmp_path):
         assert np.array_equal(total, audio["mixture"])
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_jobs_nor_on_how_many_tracks(tmp_path):
     write_dataset(tmp_path / "a", 3, 0.5, 2, n_test=1)
     write_dataset(tmp_path / "b", 3, 0.5, 2, n_test=1, jobs=2)

@@ -36,6 +36,7 @@ def test_other_rates():
     assert all(np.isfinite(x).all() for x in stems.values())
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_samples_here_and_in_another_process():
     import hashlib
 

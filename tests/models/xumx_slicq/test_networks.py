@@ -141,6 +141,7 @@ def test_fixed_weights_know_gradients_vmap_and_jvp():
     assert leaf.grad.abs().max() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:FutureWarning")  # what torch itself calls
 @pytest.mark.parametrize("n_bins", [1, 12])
 def test_compiled_network_computes_the_same(n_bins):
