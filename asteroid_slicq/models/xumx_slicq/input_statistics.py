@@ -32,7 +32,7 @@ _VERSION = 1  # of what is computed
 class InputStatistics(NamedTuple):
     """Averages over the mixes of a data set for each bin, low frequencies first.
 
-    Args:
+    Attributes:
         mean: of the magnitudes, as the networks see them.
         std: their standard deviation.
         power: mean squared magnitude of the coefficients, whatever the networks make of them.
