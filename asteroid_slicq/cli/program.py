@@ -18,6 +18,7 @@ _COMMANDS = {
     "spectrogram": "asteroid_slicq.cli.spectrogram",
     "oracle": "asteroid_slicq.cli.oracle",
     "synth": "asteroid_slicq.cli.synth",
+    "sounds": "asteroid_slicq.cli.sounds",
     "convert": "asteroid_slicq.cli.convert",
     "export": "asteroid_slicq.cli.export",
     "publish": "asteroid_slicq.cli.publish",

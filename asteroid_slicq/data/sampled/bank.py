@@ -1,0 +1,291 @@
+"""The bank of sounds: one ZIP file of audio and an index, and a manifest that credits every sound.
+
+``bank.zip`` holds ``index.json`` and files of audio (Ogg Vorbis or FLAC), uncompressed and without
+dates, so that the same sounds give the same bytes. ``manifest.json`` lies beside it. The index maps
+
+- ``samples``: recordings, each with file, root key, cents and loop;
+- ``presets``: instruments by bank and programme of General MIDI, each with its zones;
+- ``hits``: single drum hits by voice, each a list of samples from soft to hard;
+- ``strums``: recorded guitar chords by pitch class and quality, each with down and up strokes;
+- ``voices``: recorded voices, as the room of the voices lays them out; none by default.
+"""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from asteroid_slicq.data.sampled.catalogue import REFUSED, Credit, Source, check_licence
+from asteroid_slicq.data.sampled.soundfont import Zone
+
+FORMAT = 1
+BANK_FILE, MANIFEST_FILE, INDEX_FILE = "bank.zip", "manifest.json", "index.json"
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def default_folder() -> Path:
+    """Find where banks lie: ``$ASTEROID_SLICQ_SOUNDS``, or a folder of the user's cache."""
+    if folder := os.environ.get("ASTEROID_SLICQ_SOUNDS"):
+        return Path(folder)
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "asteroid-slicq" / "sounds"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A sample of the bank: its file, rate in Hz, root key, cents, and loop (equal if none)."""
+
+    file: str
+    rate: int
+    root: int = 60
+    cents: int = 0
+    loop_start: int = 0
+    loop_end: int = 0
+
+
+class BankWriter:
+    """Collects sounds with their credits, and writes the bank and its manifest."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytes] = {}
+        self._sounds: list[dict[str, Any]] = []
+        self._names: dict[str, str] = {}
+        self._sources: dict[str, dict[str, Any]] = {}
+        self._recordings: list[Recording] = []
+        self._indices: dict[Recording, int] = {}
+        self.presets: dict[str, dict[str, Any]] = {}
+        self.hits: dict[str, list[list[int]]] = {}
+        self.strums: dict[str, dict[str, list[int]]] = {}
+        self.voices: dict[str, Any] = {}
+
+    def add_source(self, source: Source, version: str) -> None:
+        """Note a source and the version of its package."""
+        self._sources[source.name] = {
+            "package": source.package,
+            "version": version,
+            "author": source.credit.author,
+            "licence": source.credit.licence,
+            "taken": source.taken,
+            "verified": source.verified,
+            "url": source.url,
+        }
+
+    def add_file(
+        self, name: str, data: bytes, suffix: str, source: str, credit: Credit, origin: str = ""
+    ) -> str:
+        """Store a file under its own hash, once however often it is added.
+
+        Args:
+            name: Of the sound, for the manifest.
+            data: Content of the file.
+            suffix: Of the file, with its dot.
+            source: Name of a source.
+            credit: Author and licence of the sound.
+            origin: Where the source has it from, if it says so.
+
+        Returns:
+            The file's name within the bank.
+
+        Raises:
+            LicenceError: If the licence is not allowed.
+        """
+        check_licence(credit.licence, f"{name} of {source}")
+        digest = hashlib.sha256(data).hexdigest()
+        if digest not in self._names:
+            file = f"{suffix[1:]}/{len(self._files):04d}{suffix}"
+            self._names[digest] = file
+            self._files[file] = data
+            self._sounds.append(
+                {
+                    "name": name,
+                    "file": file,
+                    "source": source,
+                    "author": credit.author,
+                    "licence": credit.licence,
+                    **({"origin": origin} if origin else {}),
+                    "sha256": digest,
+                    "bytes": len(data),
+                }
+            )
+        return self._names[digest]
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all files so far."""
+        return sum(len(data) for data in self._files.values())
+
+    def add_recording(self, recording: Recording) -> int:
+        """Enter a sample into the index; returns its number."""
+        if recording not in self._indices:
+            self._indices[recording] = len(self._recordings)
+            self._recordings.append(recording)
+        return self._indices[recording]
+
+    def add_preset(self, key: str, name: str, zones: list[Zone]) -> None:
+        """Enter an instrument, whose zones refer to samples of this bank."""
+        self.presets[key] = {"name": name, "zones": [_changed(zone) for zone in zones]}
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        """Write ``bank.zip`` and ``manifest.json``; returns the manifest.
+
+        Raises:
+            OSError: If the folder cannot be written.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        index = {
+            "format": FORMAT,
+            "samples": [asdict(r) for r in self._recordings],
+            "presets": self.presets,
+            "hits": self.hits,
+            "strums": self.strums,
+            "voices": self.voices,
+        }
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+            text = json.dumps(index, separators=(",", ":"), sort_keys=True).encode()
+            archive.writestr(_entry(INDEX_FILE), text, zipfile.ZIP_DEFLATED)
+            for file, data in self._files.items():
+                archive.writestr(_entry(file), data)
+        bank = buffer.getvalue()
+        manifest = {
+            "format": FORMAT,
+            "bank": {
+                "file": BANK_FILE,
+                "bytes": len(bank),
+                "sha256": hashlib.sha256(bank).hexdigest(),
+            },
+            "sources": self._sources,
+            "sounds": self._sounds,
+            "refused": REFUSED,
+        }
+        text = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
+        for name, data in ((BANK_FILE, bank), (MANIFEST_FILE, text)):
+            with _replacing(folder / name) as path:
+                path.write_bytes(data)
+        return manifest
+
+
+class Bank:
+    """A bank of sounds that was built before; recordings are decoded when they are first asked for.
+
+    Args:
+        folder: Where ``bank.zip`` lies; `default_folder` by default.
+
+    Raises:
+        FileNotFoundError: If there is no bank.
+        ValueError: If it is of another format.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = default_folder() if folder is None else Path(folder)
+        path = self.folder / BANK_FILE
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"no bank of sounds in {self.folder}; build one with `asteroid-slicq sounds build`"
+            )
+        self._archive = zipfile.ZipFile(path)
+        index = json.loads(self._archive.read(INDEX_FILE))
+        if index.get("format") != FORMAT:
+            raise ValueError(
+                f"{path} has format {index.get('format')!r}, not {FORMAT}; "
+                "build it again with `asteroid-slicq sounds build`"
+            )
+        self.recordings = [Recording(**r) for r in index["samples"]]
+        self.hits: dict[str, list[list[int]]] = index["hits"]
+        self.strums: dict[str, dict[str, list[int]]] = index["strums"]
+        self.voices: dict[str, Any] = index["voices"]
+        self._presets = index["presets"]
+        self._zones: dict[str, list[Zone]] = {}
+        self._pcm: dict[int, NDArray[np.int16]] = {}
+
+    @property
+    def presets(self) -> dict[str, str]:
+        """Names of the instruments by ``"bank:programme"``."""
+        return {key: preset["name"] for key, preset in self._presets.items()}
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """Who made every sound, and under which licence."""
+        return read_manifest(self.folder)
+
+    def zones(self, preset: str) -> list[Zone]:
+        """List the zones of an instrument.
+
+        Raises:
+            KeyError: If the bank does not have it.
+        """
+        if preset not in self._zones:
+            self._zones[preset] = [
+                Zone(**{k: tuple(v) if isinstance(v, list) else v for k, v in zone.items()})
+                for zone in self._presets[preset]["zones"]
+            ]
+        return self._zones[preset]
+
+    def read(self, file: str) -> bytes:
+        """Read a file of the bank."""
+        return self._archive.read(file)
+
+    def pcm(self, index: int) -> NDArray[np.int16]:
+        """Decode a sample, mono and 16 bits wide.
+
+        Shape:
+            - Output: ``(time,)``
+        """
+        if index not in self._pcm:
+            data = io.BytesIO(self.read(self.recordings[index].file))
+            x, _ = soundfile.read(data, dtype="int16", always_2d=True)
+            self._pcm[index] = np.ascontiguousarray(x[:, 0])
+        return self._pcm[index]
+
+
+def read_manifest(folder: Path | None = None) -> dict[str, Any]:
+    """Read the manifest of a bank.
+
+    Raises:
+        FileNotFoundError: If there is no bank.
+    """
+    folder = default_folder() if folder is None else folder
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no bank of sounds in {folder}; build one with `asteroid-slicq sounds build`"
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _changed(zone: Zone) -> dict[str, Any]:
+    """Describe a zone by what differs from the defaults."""
+    return {
+        f.name: value
+        for f in fields(Zone)
+        if (value := getattr(zone, f.name)) != f.default or f.name == "sample"
+    }
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _DATE)
+    entry.external_attr = 0o644 << 16
+    entry.create_system = 3
+    return entry
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write to, and move it into place once it is complete."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
