@@ -226,10 +226,7 @@ class Bank:
             KeyError: If the bank does not have it.
         """
         if preset not in self._zones:
-            self._zones[preset] = [
-                Zone(**{k: tuple(v) if isinstance(v, list) else v for k, v in zone.items()})
-                for zone in self._presets[preset]["zones"]
-            ]
+            self._zones[preset] = [_zone(**zone) for zone in self._presets[preset]["zones"]]
         return self._zones[preset]
 
     def read(self, file: str) -> bytes:
@@ -245,7 +242,7 @@ class Bank:
         if index not in self._pcm:
             data = io.BytesIO(self.read(self.recordings[index].file))
             x, _ = soundfile.read(data, dtype="int16", always_2d=True)
-            self._pcm[index] = np.ascontiguousarray(x[:, 0])
+            self._pcm[index] = np.ascontiguousarray(x[:, 0], dtype=np.int16)
         return self._pcm[index]
 
 
@@ -271,6 +268,14 @@ def _changed(zone: Zone) -> dict[str, Any]:
         for f in fields(Zone)
         if (value := getattr(zone, f.name)) != f.default or f.name == "sample"
     }
+
+
+def _zone(keys: list[int] | None = None, velocities: list[int] | None = None, **rest: Any) -> Zone:
+    ranges = {"keys": keys, "velocities": velocities}
+    return Zone(
+        **{name: (low_high[0], low_high[1]) for name, low_high in ranges.items() if low_high},
+        **rest,
+    )
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -76,24 +76,17 @@ _RUMPF = (
 _CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
-def thin(
-    zones: tuple[Zone, ...],
-    spacing: int,
-    velocities: tuple[int, ...],
-    keep: Callable[[Zone], bool] = lambda zone: True,
-) -> list[Zone]:
+def thin(zones: list[Zone], spacing: int, velocities: tuple[int, ...]) -> list[Zone]:
     """Reduce an instrument to the zones at some keys and velocities, and widen those.
 
     Args:
         zones: All zones.
         spacing: Keys from one kept sample to the next.
         velocities: One velocity of each layer to keep, softest first.
-        keep: Whether a zone may be kept at all.
 
     Returns:
         Zones that cover all keys and velocities which any zone covered.
     """
-    zones = tuple(zone for zone in zones if keep(zone))
     low = max(min(z.keys[0] for z in zones), _KEYS[0])
     high = min(max(z.keys[1] for z in zones), _KEYS[1])
     keys = list(range(min(low + spacing // 2, high), high + 1, spacing))
@@ -146,8 +139,8 @@ def extract_soundfont(root: Path, source: Source, copyright_text: str, bank: Ban
         zones = list(preset.zones)
         if number in _THINNED:
             # Of a stereo pair the left side alone, in the middle.
-            zones = thin(preset.zones, *_THINNED[number], lambda z: not font.sample(z.sample).right)
-            zones = [replace(zone, pan=0.0) for zone in zones]
+            left = [replace(z, pan=0.0) for z in zones if not font.sample(z.sample).right]
+            zones = thin(left, *_THINNED[number])
         moved = []
         for zone in zones:
             sample = font.sample(zone.sample)

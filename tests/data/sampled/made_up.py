@@ -1,0 +1,118 @@
+"""Made-up packages of sounds: a SoundFont written byte by byte, and what the catalogue expects."""
+
+import struct
+
+import numpy as np
+import soundfile
+
+from asteroid_slicq.data.sampled.catalogue import SOURCES
+
+RATE = 44100
+KEYS, VELOCITIES, INSTRUMENT, SAMPLE, LOOPS, ROOT, SUSTAIN, RELEASE = 43, 44, 41, 53, 54, 58, 37, 38
+
+
+def tone(hz, n_samples, rate=RATE, decay_s=0.3, seed=0):
+    t = np.arange(n_samples) / rate
+    x = sum(np.sin(2 * np.pi * hz * k * t) / k for k in range(1, 6))
+    x = x + 0.3 * np.random.default_rng(seed).standard_normal(n_samples)
+    return 0.3 * np.exp(-t / decay_s) * x
+
+
+def span(low, high):
+    return low | high << 8
+
+
+def chunk(name, data):
+    return struct.pack("<4sI", name, len(data)) + data + b"\0" * (len(data) % 2)
+
+
+def soundfont(presets, samples):
+    """Bytes of an SF2 file.
+
+    Args:
+        presets: By (bank, programme), lists of zones; a zone is a dictionary of generators of an
+            instrument, the sample's index among them.
+        samples: Pairs of 16-bit samples and a loop.
+    """
+    data, headers = b"", b""
+    for i, (x, (loop_start, loop_end)) in enumerate(samples):
+        at = len(data) // 2
+        data += x.astype("<i2").tobytes() + b"\0" * 92
+        fields = (at, at + len(x), at + loop_start, at + loop_end, RATE, 60, 0, 0, 1)
+        headers += struct.pack("<20sIIIIIBbHH", f"made up {i}".encode(), *fields)
+    headers += struct.pack("<20sIIIIIBbHH", b"EOS", 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    phdr, pbag, pgen, inst, ibag, igen = b"", b"", b"", b"", b"", b""
+    for i, ((bank, programme), zones) in enumerate(presets.items()):
+        phdr += struct.pack("<20sHHHIII", f"preset {i}".encode(), programme, bank, i, 0, 0, 0)
+        pbag += struct.pack("<HH", len(pgen) // 4, 0)
+        pgen += struct.pack("<HH", INSTRUMENT, i)
+        inst += struct.pack("<20sH", f"instrument {i}".encode(), len(ibag) // 4)
+        for zone in zones:
+            ibag += struct.pack("<HH", len(igen) // 4, 0)
+            for number, value in sorted(zone.items(), key=lambda item: item[0] == SAMPLE):
+                igen += struct.pack("<HH", number, value % 65536)
+    n = len(presets)
+    phdr += struct.pack("<20sHHHIII", b"EOP", 0, 0, n, 0, 0, 0)
+    pbag += struct.pack("<HH", len(pgen) // 4, 0)
+    inst += struct.pack("<20sH", b"EOI", len(ibag) // 4)
+    ibag += struct.pack("<HH", len(igen) // 4, 0)
+    tables = {"phdr": phdr, "pbag": pbag, "pgen": pgen, "inst": inst, "ibag": ibag, "igen": igen}
+    pdta = b"".join(chunk(name.encode(), table) for name, table in tables.items())
+    body = b"sfbk" + chunk(b"LIST", b"sdta" + chunk(b"smpl", data))
+    body += chunk(b"LIST", b"pdta" + pdta + chunk(b"shdr", headers))
+    return chunk(b"RIFF", body)
+
+
+def packages(root):
+    """Write small stand-ins for all packages of the catalogue below a root."""
+    by_name = {source.name: source for source in SOURCES}
+    for source in SOURCES:
+        (root / source.folder).mkdir(parents=True)
+        path = root / source.copyright_file
+        path.parent.mkdir(parents=True)
+        path.write_text("\n\n".join(source.statements))
+    samples = [
+        (np.round(20000 * tone(261.6, 20000)).astype(np.int16), (8000, 8843)),
+        (np.round(20000 * tone(80.0, 8000, decay_s=0.1)).astype(np.int16), (0, 0)),
+    ]
+    loud = {SAMPLE: 0, LOOPS: 1, ROOT: 60, SUSTAIN: 60, RELEASE: -2400}
+    presets = {
+        number: [loud | {KEYS: span(0, 59)}, loud | {KEYS: span(60, 127)}]
+        for number in ((0, 0), (0, 24), (0, 25), (0, 30), (0, 33), (0, 48), (0, 73))
+    }
+    presets[128, 0] = [{SAMPLE: 1, KEYS: span(k, k), ROOT: k} for k in range(35, 82)]
+    font = root / by_name["musescore-general"].folder / "made_up.sf2"
+    font.write_bytes(soundfont(presets, samples))
+
+    sonic = by_name["sonic-pi"]
+    stanzas = [(root / sonic.copyright_file).read_text()]
+    for i, name in enumerate(("bd_one", "sn_one", "drum_cymbal_open")):
+        write(root / sonic.folder / f"{name}.flac", tone(100.0 * (i + 1), 6000, seed=i))
+        stanzas.append(
+            f"Files: etc/samples/{name}.flac\nCopyright: 2011 somebody\n"
+            f"Source: http://example.org/{i}\nLicense: CC0"
+        )
+    write(root / sonic.folder / "bd_unnamed.flac", tone(50.0, 6000))
+    write(root / sonic.folder / "loop_amen.flac", tone(50.0, 6000))
+    (root / sonic.copyright_file).write_text("\n\n".join(stanzas))
+
+    kit = root / by_name["rumpf-kit"].folder
+    pieces = {"c3 - bass drum 1": "a.flac", "d3 - snare 1": "b.flac", "f#4 -": "c.flac"}
+    for i, file in enumerate(pieces.values()):
+        write(kit / file, tone(70.0 + i, 5000, 48000, seed=10 + i), 48000)
+    entries = "".join(
+        f"<instrument><name>{name}</name><filename>{file}</filename></instrument>"
+        for name, file in pieces.items()
+    )
+    (kit / "drumkit.xml").write_text(f"<drumkit_info>{entries}</drumkit_info>")
+
+    strums = root / by_name["guitar-strums"].folder
+    for i, chord in enumerate(("Cmajor", "Csharp minor", "Bflat major", "Bminor7b5")):
+        for stroke in ("DOWN_00", "DOWN_01", "DOWN_02", "UP_00"):
+            x = tone(120.0 + i, 9600, 96000, seed=20 + i)
+            write(strums / f"{chord}_{stroke}.flac", np.stack([x, 0.5 * x], axis=1), 96000)
+    return root
+
+
+def write(path, x, rate=RATE):
+    soundfile.write(path, x / (np.abs(x).max() * 1.1), rate, subtype="PCM_16")
