@@ -1,4 +1,4 @@
-"""What MkDocs needs beyond mkdocs.yml: pages from elsewhere in the repository, links in docstrings."""
+"""Hooks of MkDocs: pages from elsewhere in the repository, and links in docstrings."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ SOURCES = {
 
 _PAGES = {source: page for page, source in SOURCES.items()}
 _LINK = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?!\w+:|#)([^)#]+)(#[^)]*)?\)")
+_EXAMPLE = re.compile(r"^( *)Example:$", re.MULTILINE)
 _ROLE = re.compile(r":(?:class|func|meth|mod|attr|data):`~?([\w.]+)`")
 
 
@@ -46,7 +47,7 @@ def _relink(link: re.Match[str], page: str, source: str) -> str:
 
 
 class Docstrings(griffe.Extension):
-    """Turns the roles of Sphinx into links where their target is on the site; finds the doctests."""
+    """Links for the roles of Sphinx where their target is on the site; sections of doctests."""
 
     def on_instance(self, *, obj: griffe.Object, **_: object) -> None:
         """Rewrite one docstring."""
@@ -58,5 +59,5 @@ class Docstrings(griffe.Extension):
                 path = name if "." in name else f"{inside.path}.{name}"
                 return f'<autoref optional identifier="{path}">`{name}`</autoref>'
 
-            text = re.sub(r"^( *)Example:$", r"\1Examples:", obj.docstring.value, flags=re.MULTILINE)
+            text = _EXAMPLE.sub(r"\1Examples:", obj.docstring.value)
             obj.docstring.value = _ROLE.sub(link, text)
