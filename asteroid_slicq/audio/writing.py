@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import secrets
 import shutil
 import warnings
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ import numpy as np
 import soundfile as sf
 
 from asteroid_slicq.audio.reading import AudioError, AudioWarning
+from asteroid_slicq.files import reserve_beside
 from asteroid_slicq.vocabulary import AUDIO_FORMATS, BIT_DEPTHS
 
 _SUBTYPES = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}
@@ -82,10 +82,12 @@ class AudioWriter:
             audio_format = "rf64"
         if self.path.is_dir():
             raise AudioError(f"{self.path}: cannot be written, a folder has that name")
-        self._temp = self.path.with_name(f".{self.path.stem}-{secrets.token_hex(4)}.part")
         try:
             # libsndfile does not say why a file cannot be created; the operating system does.
-            os.close(os.open(self._temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            self._temp = reserve_beside(self.path)
+        except OSError as error:
+            raise AudioError(f"{self.path}: cannot be written ({error.strerror})") from error
+        try:
             self._file = sf.SoundFile(
                 os.fspath(self._temp),
                 "w",
@@ -94,8 +96,6 @@ class AudioWriter:
                 _SUBTYPES[bit_depth],
                 format=audio_format.upper(),
             )
-        except OSError as error:
-            raise AudioError(f"{self.path}: cannot be written ({error.strerror})") from error
         except sf.LibsndfileError as error:
             self.discard()
             raise AudioError(

@@ -20,7 +20,6 @@ from asteroid_slicq.evaluation.records import (
     Evaluation,
     fingerprint,
     json_text,
-    write_whole,
 )
 from asteroid_slicq.evaluation.references import find_true_tracks
 from asteroid_slicq.evaluation.report import Report
@@ -55,5 +54,4 @@ __all__ = [
     "summarise_tracks",
     "utterance_sdr",
     "without",
-    "write_whole",
 ]

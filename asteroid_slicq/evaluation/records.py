@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from asteroid_slicq.evaluation import museval_format as museval_json
 from asteroid_slicq.evaluation.references import TrueTrack
+from asteroid_slicq.files import write_text
 
 #: Scores of a track, ``scores[kind][measure][source]``, NaN where there is none.
 Scores = dict[str, dict[str, dict[str, float]]]
@@ -128,12 +128,12 @@ class Evaluation:
             document = museval_json.track_document(frames)
             text = museval_json.dumps(document)
             digest = _digest(text.encode())
-            write_whole(museval_file, text)
+            write_text(museval_file, text)
             medians = museval_json.track_scores(document, self.sources)
             named = {MUSEVAL + metric: values for metric, values in medians.items()}
             scores = {**scores, MODEL: {**scores[MODEL], **named}}
         record = {"identity": self._identity(track), "museval": digest, "scores": scores}
-        write_whole(self.record_file(track), json_text(record))
+        write_text(self.record_file(track), json_text(record))
         return scores
 
     def _identity(self, track: TrueTrack) -> dict[str, Any]:
@@ -145,17 +145,6 @@ class Evaluation:
             "sources": list(self.sources),
             "audio": track.fingerprint(),
         }
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that is whole or not there, whenever the process is killed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def json_text(value: Any) -> str:

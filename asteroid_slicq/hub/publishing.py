@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -109,9 +108,9 @@ def write_repository(
     if scored is not None and scored != fingerprint(model):
         raise PublishError("the scores are of other weights, or of another mode of the model")
     card = make_card(config, facts, evaluation)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    try:
-        partial.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+        partial = Path(temporary)
         _write_weights(model, partial)
         _write_json(partial / CONFIG_FILE, config)
         (partial / CARD_FILE).write_text(str(card), encoding="utf-8")
@@ -122,8 +121,6 @@ def write_repository(
         names = [name for name in FILES if (partial / name).is_file()]
         for name in names:
             (partial / name).replace(folder / name)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return names
 
 

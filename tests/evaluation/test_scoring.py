@@ -22,7 +22,6 @@ from asteroid_slicq.evaluation import (
     find_true_tracks,
     fingerprint,
     json_text,
-    write_whole,
 )
 from asteroid_slicq.evaluation import museval_format as museval_json
 from asteroid_slicq.evaluation import pool as evaluation_pool
@@ -253,20 +252,6 @@ def test_half_a_file_is_not_taken_for_a_whole_one(evaluation, data):
     evaluation.save(track, scores, frames)
     evaluation.save(track, scores)
     assert not evaluation.museval_file(track).exists()
-
-
-def test_a_file_is_whole_or_as_it_was(tmp_path, monkeypatch):
-    file = tmp_path / "folder" / "scores.json"
-    write_whole(file, "first")
-
-    def killed(_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", killed)
-    with pytest.raises(KeyboardInterrupt):
-        write_whole(file, "second")
-    assert file.read_text() == "first"
-    assert list(file.parent.glob("*.json")) == [file]
 
 
 def test_a_track_that_fails_does_not_stop_the_others(model, evaluation, data):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import stat
@@ -11,6 +10,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from asteroid_slicq.data.musdb.download import Progress, need_space, size_of
+from asteroid_slicq.files import whole_file
 
 _CHUNK = 1 << 20
 
@@ -70,14 +70,8 @@ def unpack(archive: Path, target: Path, *, progress: Progress | None = None) -> 
 
 def _unpack_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with opened.open(member) as source, open(partial, "wb") as file:
-            shutil.copyfileobj(source, file, _CHUNK)  # checks the checksum at the end
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as partial, opened.open(member) as source, partial.open("wb") as file:
+        shutil.copyfileobj(source, file, _CHUNK)  # checks the checksum at the end
 
 
 def _is_litter(member: zipfile.ZipInfo) -> bool:

@@ -1,7 +1,6 @@
 """How a data set of procedural songs lies on disk: the tree of MUSDB18-HQ."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -100,14 +99,12 @@ def _fresh_folder(target: Path) -> Iterator[Path]:
     """Give a folder to fill, and move it to its place once it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
     # Beside the splits, so that what a killed run leaves is never taken for a track.
-    work = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent.parent))
-    try:
-        yield work
-        work.chmod(0o755)
-        os.rename(work, target)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
+    root = target.parent.parent
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=root) as temporary:
+        folder = Path(temporary, target.name)
+        folder.mkdir()
+        yield folder
+        folder.rename(target)
 
 
 def _write_track(job: Job) -> Path:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import pickle
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from asteroid_slicq.data import Track
 from asteroid_slicq.data.datasets import ValidationSegments
+from asteroid_slicq.files import whole_file
 from asteroid_slicq.models.xumx_slicq.model import XUMXSliCQ
 
 log = logging.getLogger(__name__)
@@ -155,11 +154,5 @@ def _load(file: Path) -> InputStatistics | None:
 def _save(statistics: InputStatistics, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     # Several processes, on several machines, may be at it; each result is right.
-    handle, partial = tempfile.mkstemp(prefix=f".{file.stem}-", dir=file.parent)
-    try:
-        with os.fdopen(handle, "wb") as opened:
-            torch.save(statistics._asdict(), opened)
-        os.replace(partial, file)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+    with whole_file(file) as partial:
+        torch.save(statistics._asdict(), partial)

@@ -21,8 +21,8 @@ from asteroid_slicq.evaluation import (
     json_text,
     oracle_of,
     score_tracks,
-    write_whole,
 )
+from asteroid_slicq.files import write_text
 from asteroid_slicq.hub import load_model
 from asteroid_slicq.plotting import plot_scores
 
@@ -77,8 +77,8 @@ def evaluate(args: argparse.Namespace, model: Any, mode: str = "", remix: bool =
     name = " ".join(filter(None, (exp_dir.resolve().name, mode)))
     report = Report(name, args.split, evaluation.sources, in_order, evaluation.model, remix)
     suffix = f"_{mode}" if mode else ""
-    write_whole(exp_dir / f"metrics{suffix}.json", json_text(report.as_json()))
-    write_whole(exp_dir / f"results{suffix}.md", report.as_markdown())
+    write_text(exp_dir / f"metrics{suffix}.json", json_text(report.as_json()))
+    write_text(exp_dir / f"results{suffix}.md", report.as_markdown())
     print("\n" + report.as_markdown().partition("## All measures")[0])
     print(report.as_text())
     draw(report, exp_dir / f"results{suffix}.png")

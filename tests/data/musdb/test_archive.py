@@ -1,12 +1,12 @@
 """Archives: unpacked as they were packed, or refused before anything is written."""
 
+import os
 import stat
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from asteroid_slicq.data.musdb import archive as module
 from asteroid_slicq.data.musdb import download
 from asteroid_slicq.data.musdb.archive import ArchiveError, unpack
 from asteroid_slicq.data.musdb.download import DownloadError
@@ -44,7 +44,7 @@ def test_what_macos_adds_is_left_out(tmp_path):
 
 def test_unpacking_goes_on_where_it_stopped(tmp_path, monkeypatch):
     archive, out = pack(tmp_path / "x.zip", FILES), tmp_path / "out"
-    replaced, replace = [], module.os.replace
+    replaced, replace = [], os.replace
 
     def fail_at_second(source, target):
         replaced.append(target)
@@ -52,7 +52,7 @@ def test_unpacking_goes_on_where_it_stopped(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         replace(source, target)
 
-    monkeypatch.setattr(module.os, "replace", fail_at_second)
+    monkeypatch.setattr(os, "replace", fail_at_second)
     with pytest.raises(KeyboardInterrupt):
         unpack(archive, out)
     assert set(contents(out)) == {"train/a b/bass.wav"}
