@@ -1,19 +1,24 @@
 """Stems, processes and results that the tests of the recipes share."""
 
+import importlib
 import json
 import os
+import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.helpers import ROOT
+from tests.helpers import RECIPES, ROOT
 
 RATE = 8000
 STEMS = ("bass", "vocals", "other", "drums")
@@ -25,7 +30,8 @@ SERVER = """
 import json, os, signal, sys, traceback, warnings
 warnings.simplefilter("ignore")
 import torch
-import checkpoints, configuration, system, train
+import train
+from common.system import StemSystem
 
 def kill():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -34,13 +40,13 @@ def kill_in_step(number):
     def on_before_optimizer_step(self, optimizer):
         if self.trainer.global_step == number:
             kill()
-    system.XUMXSystem.on_before_optimizer_step = on_before_optimizer_step
+    StemSystem.on_before_optimizer_step = on_before_optimizer_step
 
 def kill_in_checkpoint(number):
     save, count = torch.save, 0
     def half(content, file):
         nonlocal count
-        count += file.name.endswith("last.ckpt.partial")
+        count += "/.last-" in file.name
         if count == number:
             file.write(b"half of it")
             file.flush()
@@ -58,7 +64,7 @@ for line in sys.stdin:
                     job["moment"][1]
                 )
             os.dup2(os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
-            train.main(configuration.parse(job["arguments"]))
+            train.main(job["arguments"])
             code = 0
         except BaseException:
             traceback.print_exc(file=sys.stdout)
@@ -110,11 +116,37 @@ def run_sh(recipe: Path, *options: object, cwd: Path) -> subprocess.CompletedPro
     return run("bash", recipe / "run.sh", "--python", sys.executable, *options, cwd=cwd)
 
 
-def serve(script: str, *paths: Path) -> subprocess.Popen:
-    """A process that runs a script, see ``SERVER``."""
-    pipe = subprocess.PIPE
-    command = [sys.executable, "-c", script]
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment(*paths))
+def serve(recipe: Path) -> subprocess.Popen:
+    """A process that runs the trainings of a recipe, see ``SERVER``."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(recipe, RECIPES),
+    )
+
+
+def recipe_module(recipe: Path, name: str) -> ModuleType:
+    """A module of a recipe as its scripts import it; modules of several recipes share a name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(recipe)
+        for other in ("system", "train", "eval"):
+            patch.delitem(sys.modules, other, raising=False)
+        return importlib.import_module(name)
+
+
+def run_script(patch: pytest.MonkeyPatch, script: Path, *arguments: object) -> None:
+    """Run a script in this process, as a user does in one of its own."""
+    patch.setattr(sys, "argv", [str(part) for part in (script, *arguments)])
+    runpy.run_path(str(script), run_name="__main__")
+
+
+def options_of(recipe: Path) -> set[str]:
+    """Names of the options that a run.sh has."""
+    texts = [(recipe / "run.sh").read_text(), (RECIPES / "common" / "run.sh").read_text()]
+    texts[1] = texts[1].partition("parse_options.sh")[0]
+    return set(re.findall(r"^([a-z][a-z_]*)=", "".join(texts), re.MULTILINE))
 
 
 def ask(

@@ -43,7 +43,8 @@ SCRIPT = """
 import sys, warnings
 warnings.simplefilter("ignore")
 import torch
-import configuration, system, train
+import train
+from common.system import StemSystem
 
 def on_train_epoch_start(self):
     for module in self.modules():
@@ -51,8 +52,8 @@ def on_train_epoch_start(self):
             module.eval()
 
 if "--frozen" in sys.argv:
-    system.XUMXSystem.on_train_epoch_start = on_train_epoch_start
-train.main(configuration.parse([a for a in sys.argv[1:] if a != "--frozen"]))
+    StemSystem.on_train_epoch_start = on_train_epoch_start
+train.main([a for a in sys.argv[1:] if a != "--frozen"])
 """
 
 pytestmark = pytest.mark.slow
@@ -71,7 +72,7 @@ def folder(tmp_path_factory) -> Path:
 def train(folder: Path, name: str, *options: str) -> dict:
     """Train by the command line; the last checkpoint."""
     arguments = ["--model", "conf.yml", "--data_dir", "data", "--exp_dir", f"exp/{name}", *options]
-    done = run(sys.executable, "script.py", *arguments, cwd=folder, paths=[RECIPE])
+    done = run(sys.executable, "script.py", *arguments, cwd=folder, paths=[RECIPE, RECIPES])
     assert done.returncode == 0, done.stdout + done.stderr
     return torch.load(folder / "exp" / name / "checkpoints" / "last.ckpt", weights_only=True)
 

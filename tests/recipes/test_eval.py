@@ -4,15 +4,16 @@ import importlib
 import importlib.util
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from common import scoring
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.hub import CardFacts, read_evaluation
@@ -20,6 +21,7 @@ from asteroid_slicq.hub.card import make_card
 from asteroid_slicq.hub.publishing import describe
 from tests.evaluation.helpers import RATE, SOURCES, strict, write_track
 from tests.helpers import RECIPES, ROOT
+from tests.recipes.helpers import run_script
 
 RECIPE = RECIPES / "xumx_slicq"
 NAMES = ("a", "b", "c", "d", "e")
@@ -33,11 +35,7 @@ needs_museval = pytest.mark.skipif(
 @pytest.fixture
 def run(monkeypatch):
     """What ``python eval.py`` does, in this process."""
-    monkeypatch.syspath_prepend(str(RECIPE))
-    monkeypatch.delitem(sys.modules, "eval", raising=False)
-    module = importlib.import_module("eval")
-    yield lambda *options: module.main(module.parse([str(option) for option in options]))
-    sys.modules.pop("eval", None)
+    return partial(run_script, monkeypatch, RECIPE / "eval.py")
 
 
 def save_model(exp_dir, seed=0):
@@ -137,7 +135,7 @@ def test_a_killed_evaluation_goes_on_where_it_was(work, run, capsys):
     command = [sys.executable, RECIPE / "eval.py", *options_of(work), "--n_workers", 1]
     process = subprocess.Popen(
         [str(part) for part in command],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": f"{RECIPES}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -193,16 +191,11 @@ def is_running(pid):
 
 
 def test_without_museval_a_sentence_says_so(work, run, monkeypatch):
-    import scoring
-
     monkeypatch.setattr(scoring, "find_spec", lambda _: None)
-    with pytest.raises(ValueError, match=r"museval is not installed: .* or --fast true"):
+    with pytest.raises(SystemExit, match=r"eval.py: museval is not installed: .* or --fast true"):
         run(*options_of(work))
 
 
-def test_errors_are_one_sentence(work, monkeypatch):
-    arguments = [str(part) for part in (*options_of(work), "--split", "valid", "--fast", "true")]
-    monkeypatch.setattr(sys, "argv", ["eval.py", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(RECIPE / "eval.py"), run_name="__main__")
-    assert str(ended.value.code).startswith(f"eval.py: no folder {work}/data/valid")
+def test_errors_are_one_sentence(work, run):
+    with pytest.raises(SystemExit, match=f"^eval.py: no folder {work}/data/valid"):
+        run(*options_of(work), "--split", "valid", "--fast", "true")

@@ -1,12 +1,12 @@
 """The recipe of MiXiN: all stages as a user runs them, on small stems; kills, processes, modes."""
 
-import importlib
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,14 @@ from asteroid_slicq.models.mixin import MiXiN
 from tests.helpers import RECIPES
 from tests.recipes.helpers import (
     RATE,
-    SERVER,
     STEMS,
     ask,
     curves_of,
     last_checkpoint,
+    options_of,
+    recipe_module,
     run,
+    run_script,
     run_sh,
     same,
     scores_of,
@@ -35,6 +37,7 @@ from tests.recipes.helpers import (
 )
 
 RECIPE = RECIPES / "mixin"
+SETTINGS = recipe_module(RECIPE, "train").SETTINGS
 SOURCES = ["harmonic", "percussive", "vocals"]
 
 # One track to train on: four batches an epoch, checkpoints within them.
@@ -158,14 +161,8 @@ def test_what_would_be_published_tells_the_truth(experiment, data):
 @pytest.fixture
 def evaluate(experiment, data, monkeypatch):
     """What ``python eval.py`` does, in this process."""
-    monkeypatch.syspath_prepend(str(RECIPE))
-    for name in ("eval", "shared"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    module = importlib.import_module("eval")
     common = ("--exp_dir", experiment, "--data_dir", data, "--fast", "true", "--device", "cpu")
-    yield lambda *options: module.main(module.parse([str(o) for o in (*common, *options)]))
-    for name in ("eval", "shared"):
-        sys.modules.pop(name, None)
+    return partial(run_script, monkeypatch, RECIPE / "eval.py", *common)
 
 
 def test_modes_reach_the_evaluation(experiment, data, evaluate, capsys):
@@ -201,8 +198,7 @@ def test_modes_reach_the_evaluation(experiment, data, evaluate, capsys):
 @pytest.fixture(scope="module")
 def server() -> Iterator[subprocess.Popen]:
     """Runs trainings that may be killed, see :mod:`tests.recipes.test_training`."""
-    script = SERVER.replace("configuration.parse", "train.parse").replace("XUMX", "MiXiN")
-    with serve(script, RECIPE, RECIPE.parent / "xumx_slicq") as process:
+    with serve(RECIPE) as process:
         yield process
 
 
@@ -222,7 +218,7 @@ def test_a_killed_training_ends_as_an_uninterrupted_one(train, tmp_path):
     # Before there is a checkpoint; after one within an epoch; in the midst of the next.
     for moment in (("step", 1), ("step", 7), ("checkpoint", 1)):
         assert train("killed", moment=moment) == -9
-    assert (killed / "checkpoints" / "last.ckpt.partial").is_file()
+    assert list((killed / "checkpoints").glob(".last-*.part"))
     assert train("killed") == 0
     assert "continuing from" in (tmp_path / "killed.log").read_text()
     assert train("straight") == 0
@@ -240,6 +236,7 @@ def test_a_killed_training_ends_as_an_uninterrupted_one(train, tmp_path):
     assert scores == scores_of(straight)
     files = (killed / "checkpoints").glob("*.ckpt")
     assert {path.name for path in files} == {*scores, "last.ckpt"}
+    assert not list(killed.glob("**/*.part"))
 
 
 def test_a_training_that_is_over_is_over(train, tmp_path):
@@ -263,7 +260,8 @@ def test_two_processes_take_the_steps_of_one(train, data, conf, tmp_path):
     options = ["--optimizer", "sgd", "--lr", 0.1, "--epochs", 1]
     assert train("one", *options, "--batch_size", 4) == 0
     command = [sys.executable, RECIPE / "train.py", "--conf", conf, "--data_dir", data, *options]
-    done = run(*command, "--exp_dir", "two", "--batch_size", 2, "--devices", 2, cwd=tmp_path)
+    command += ["--exp_dir", "two", "--batch_size", 2, "--devices", 2]
+    done = run(*command, cwd=tmp_path, paths=[RECIPES])
     assert done.returncode == 0, done.stdout + done.stderr
     one, two = (last_checkpoint(tmp_path / name) for name in ("one", "two"))
     assert one["global_step"] == two["global_step"] == 2
@@ -286,20 +284,25 @@ def test_mixed_precision_is_that_of_the_networks_alone(train, tmp_path):
     assert all(value.dtype != torch.bfloat16 for value in weights.values())
 
 
-def test_targets_are_made_of_the_stems(monkeypatch):
-    monkeypatch.syspath_prepend(str(RECIPE))
-    from targets import STEMS, targets_of
-
+def test_references_are_made_of_the_stems():
+    system = recipe_module(RECIPE, "system").MiXiNSystem
+    model = system.make_model({"model": TINY["model"]})
     values = {"bass": 1.0, "drums": 10.0, "other": 100.0, "vocals": 1000.0}
-    stems = torch.tensor([values[stem] for stem in STEMS])[:, None, None].expand(2, 4, 1, 5)
-    assert targets_of(stems)[0, :, 0, 0].tolist() == [101.0, 10.0, 1000.0]
+    stems = [values[stem] for stem in system.item({}, model).stems]
+    batch = torch.tensor(stems)[:, None, None].expand(2, 4, 2, 5)
+    references = system(model, None, None, None).references(batch)
+    assert references.shape == (2, 3, 1, 5)
+    assert references[0, :, 0, 0].tolist() == [101.0, 10.0, 1000.0]
 
 
 def test_the_published_settings():
-    conf = yaml.safe_load((RECIPE / "local" / "conf.yml").read_text())
+    conf = SETTINGS.load("published")
     assert conf["optim"] == {"optimizer": "adam", "lr": 0.001, "weight_decay": 0.0}
-    training = conf["training"]
+    training, data = conf["training"], conf["data"]
     assert (training["batch_size"], training["epochs"], training["patience"]) == (64, 100, 2)
+    assert (training["schedule"], training["ema_decay"]) == ("none", 0.0)
+    augmented = ("random_mix", "gain_min", "gain_max", "swap_channels")
+    assert [data[key] for key in augmented] == [0.0, 1.0, 1.0, 0.0]
     keys = [key for section in conf.values() for key in section]
     assert len(keys) == len(set(keys))
 
@@ -307,10 +310,8 @@ def test_the_published_settings():
 def test_help_lists_every_option(tmp_path):
     done = run_sh(RECIPE, "--help", cwd=tmp_path)
     assert done.returncode == 0
-    script = (RECIPE / "run.sh").read_text()
-    options = re.findall(r"^([a-z][a-z_]*)=", script.partition("parse_options.sh")[0], re.MULTILINE)
-    assert {"stage", "tag", "conf", "quick", "musdb", "fast", "repo"} <= set(options)
-    for option in options:
+    assert {"stage", "tag", "conf", "quick", "musdb", "fast", "repo"} <= options_of(RECIPE)
+    for option in options_of(RECIPE):
         assert f"--{option} " in done.stdout
 
 
@@ -328,15 +329,11 @@ def test_wrong_options_are_named_before_anything_is_written(options, message, tm
     assert list(tmp_path.iterdir()) == []
 
 
-def test_settings_are_those_of_this_recipe(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(RECIPE.parent / "xumx_slicq"))
-    from configuration import Variants
-
-    mixin = Variants(RECIPE / "local", "published", "conf")
-    assert mixin.available() == ["published", "quick"]
-    assert mixin.load("quick")["training"]["patience"] == 2
+def test_settings_are_those_of_this_recipe(tmp_path):
+    assert SETTINGS.available() == ["published", "quick"]
+    assert SETTINGS.load("quick")["training"]["patience"] == 2
     (tmp_path / "odd.yml").write_text("training:\n  epoch: 3\n")
     with pytest.raises(ValueError, match=r"unknown key\(s\) \['epoch'\] in 'training'"):
-        mixin.load(str(tmp_path / "odd.yml"))
+        SETTINGS.load(str(tmp_path / "odd.yml"))
     with pytest.raises(ValueError, match=r"conf must be one of .*published.* got 'large'"):
-        mixin.load("large")
+        SETTINGS.load("large")

@@ -9,19 +9,21 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from common.configuration import Configuration
+from common.trainer import choose_strategy, choose_sync_batchnorm, idle_parameters
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.losses import XUMXLoss
 from asteroid_slicq.wiener import wiener_on_block
-from tests.helpers import RECIPES
+from tests.helpers import RECIPES, noise
 from tests.recipes.helpers import (
     RATE,
-    SERVER,
     STEMS,
     ask,
     curves_of,
     events_of,
     last_checkpoint,
+    recipe_module,
     same,
     scores_of,
     serve,
@@ -29,6 +31,7 @@ from tests.recipes.helpers import (
 )
 
 RECIPE = RECIPES / "xumx_slicq"
+SETTINGS = recipe_module(RECIPE, "train").SETTINGS
 TINY_MODEL = {
     "sample_rate": RATE,
     "hidden_channels": [2, 3],
@@ -83,7 +86,7 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[subprocess.Popen]:
-    with serve(SERVER, RECIPE) as process:
+    with serve(RECIPE) as process:
         yield process
 
 
@@ -117,7 +120,7 @@ def test_a_killed_training_has_the_losses_of_an_uninterrupted_one(
     for moment in moments:
         assert train("killed", settings, moment=moment) == -9
         if moment[0] == "checkpoint":
-            assert (killed / "checkpoints" / "last.ckpt.partial").is_file()
+            assert list((killed / "checkpoints").glob(".last-*.part"))
     assert train("killed", settings) == 0
     # Pictures and audio on the way change nothing.
     assert train("straight", settings, "--preview_epochs", "4") == 0
@@ -134,6 +137,7 @@ def test_a_killed_training_has_the_losses_of_an_uninterrupted_one(
     scores, files = scores_of(killed), (killed / "checkpoints").glob("*.ckpt")
     assert scores == scores_of(straight)
     assert {path.name for path in files} == {*scores, "last.ckpt"}  # none is left over
+    assert not list(killed.glob("**/*.part"))
 
     if settings is CONVOLUTIONS:
         assert ours["optimizer_states"][0]["param_groups"][0]["lr"] < 1.0  # fell on the way
@@ -172,14 +176,8 @@ def test_a_training_in_mixed_precision(train, tmp_path):
     assert np.isfinite(loss[1])
 
 
-@pytest.fixture
-def recipe(monkeypatch) -> None:
-    monkeypatch.syspath_prepend(str(RECIPE))
-
-
 @pytest.mark.parametrize("preset", ["v1", "v2"])
-def test_mixed_precision_is_that_of_the_networks_alone(preset, recipe, monkeypatch):
-    from system import XUMXSystem
+def test_mixed_precision_is_that_of_the_networks_alone(preset, monkeypatch):
 
     torch.manual_seed(0)
     model = XUMXSliCQ.from_preset(preset, **TINY_MODEL)
@@ -187,7 +185,7 @@ def test_mixed_precision_is_that_of_the_networks_alone(preset, recipe, monkeypat
     seen: list[Any] = []
     monkeypatch.setattr(loss, "forward", lambda *args: (seen.append(args), forward(*args))[1])
     forward = type(loss).forward.__get__(loss)
-    system = XUMXSystem(model, None, loss, None)
+    system = recipe_module(RECIPE, "system").XUMXSystem(model, None, loss, None)
     monkeypatch.setattr(system, "log", lambda *_, **__: None)
     stems = 0.1 * torch.randn(2, 4, 2, 4000)
     totals = [system.common_step(stems, 0)]
@@ -220,25 +218,23 @@ def test_wiener_em_has_all_bits_in_mixed_precision():
     same(*results)
 
 
-def test_idle_parameters_are_found_and_need_another_strategy(recipe):
-    import configuration
-    from trainer import choose_strategy, choose_sync_batchnorm, idle_parameters
-
-    def conf(*options: str) -> configuration.Configuration:
-        return configuration.parse(["--exp_dir", "exp", *options])
+def test_idle_parameters_are_found_and_need_another_strategy():
+    def conf(*options: str) -> Configuration:
+        return SETTINGS.parse("", ["--exp_dir", "exp", *options])
 
     model = XUMXSliCQ.from_preset("v2", **TINY_MODEL).train()
-    loss = XUMXLoss()
+    system = recipe_module(RECIPE, "system").XUMXSystem(model, None, XUMXLoss(), None)
+    batch = noise(1, 4, 2, 4000)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert idle_parameters(model, loss) == []
-    assert choose_strategy(conf("--devices", "2"), model, loss) == "auto"
+    assert idle_parameters(system, batch) == []
+    assert choose_strategy(conf("--devices", "2"), system, batch) == "auto"
     model.blocks[0].unused = torch.nn.Parameter(torch.zeros(1))
-    assert idle_parameters(model, loss) == ["blocks.0.unused"]
+    assert idle_parameters(system, batch) == ["blocks.0.unused"]
     idle = "ddp_find_unused_parameters_true"
-    assert choose_strategy(conf("--devices", "2"), model, loss) == idle
-    assert choose_strategy(conf("--devices", "1", "--num_nodes", "2"), model, loss) == idle
-    assert choose_strategy(conf("--devices", "1"), model, loss) == "auto"
-    assert choose_strategy(conf("--devices", "2", "--strategy", "ddp"), model, loss) == "ddp"
+    assert choose_strategy(conf("--devices", "2"), system, batch) == idle
+    assert choose_strategy(conf("--devices", "1", "--num_nodes", "2"), system, batch) == idle
+    assert choose_strategy(conf("--devices", "1"), system, batch) == "auto"
+    assert choose_strategy(conf("--devices", "2", "--strategy", "ddp"), system, batch) == "ddp"
     assert model.training
     assert all(p.grad is None for p in model.parameters())
     del model.blocks[0].unused

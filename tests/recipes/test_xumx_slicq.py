@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,10 @@ from asteroid.models import BaseModel
 from asteroid_slicq import XUMXSliCQ  # which registers the models, too
 from asteroid_slicq.losses import XUMXLoss, combination_si_sdr
 from tests.helpers import RECIPES
-from tests.recipes.helpers import RATE, STEMS, run_sh, write_stems
+from tests.recipes.helpers import RATE, STEMS, options_of, recipe_module, run_sh, write_stems
 
 RECIPE = RECIPES / "xumx_slicq"
+SETTINGS = recipe_module(RECIPE, "train").SETTINGS
 SOURCES = list(STEMS)
 
 TINY = {
@@ -149,10 +149,8 @@ def test_wrong_options_are_refused(options, message, tmp_path):
 def test_help_lists_every_option(tmp_path):
     done = run_sh(RECIPE, "--help", cwd=tmp_path)
     assert done.returncode == 0
-    script = (RECIPE / "run.sh").read_text()
-    options = re.findall(r"^([a-z][a-z_]*)=", script.partition("parse_options.sh")[0], re.MULTILINE)
-    assert {"stage", "tag", "model", "quick", "musdb", "fast"} <= set(options)
-    for option in options:
+    assert {"stage", "tag", "model", "quick", "musdb", "fast"} <= options_of(RECIPE)
+    for option in options_of(RECIPE):
         assert f"--{option} " in done.stdout
 
 
@@ -162,21 +160,18 @@ def test_a_wrong_tree_is_named(tmp_path):
     assert f"no folder {tmp_path}/nowhere/train" in done.stderr
 
 
-def test_the_published_losses(tmp_path, monkeypatch):
+def test_the_published_losses(monkeypatch):
     """V1's compares the model's waveforms, too."""
-    monkeypatch.syspath_prepend(str(RECIPE))
-    import configuration
-    from system import XUMXSystem
 
     logged: dict[str, torch.Tensor] = {}
     for name, preset in (("v2", "v2"), ("v2_realtime", "v2"), ("v1", "v1")):
-        settings = configuration.parse(["--exp_dir", "exp", "--model", name])["loss"]
+        settings = SETTINGS.parse("", ["--exp_dir", "exp", "--model", name])["loss"]
         assert settings.pop("normalize_blocks") is False
         loss = XUMXLoss(**settings)
         assert repr(loss) == repr(XUMXLoss.from_preset(preset))
         torch.manual_seed(0)
         model = XUMXSliCQ(**{k: v for k, v in TINY["model"].items() if k != "preset"}).eval()
-        system = XUMXSystem(model, None, loss, None)
+        system = recipe_module(RECIPE, "system").XUMXSystem(model, None, loss, None)
         monkeypatch.setattr(system, "log", lambda name, value, **_: logged.update({name: value}))
         stems = 0.1 * torch.randn(2, 4, 2, 4000)
         system.common_step(stems, 0).backward()
@@ -189,11 +184,9 @@ def test_the_published_losses(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("model", ["v1", "v2", "v2_realtime", "small", "quick"])
-def test_configurations_are_complete_and_parse(model, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(RECIPE))
-    import configuration
+def test_configurations_are_complete_and_parse(model):
 
-    conf = configuration.parse(["--model", model, "--exp_dir", "exp", "--max_time_s", "60"])
+    conf = SETTINGS.parse("", ["--model", model, "--exp_dir", "exp", "--max_time_s", "60"])
     assert set(conf) == {"data", "model", "loss", "optim", "training", "run", "main_args"}
     assert conf["training"]["max_time_s"] == 60
     assert isinstance(conf["optim"]["lr"], float)
@@ -204,11 +197,9 @@ def test_configurations_are_complete_and_parse(model, tmp_path, monkeypatch):
     ("name", "preset", "segment_s", "batch_size"),
     [("v1", "v1", 1.0, 32), ("v2", "v2", 2.0, 64), ("v2_realtime", "v2-realtime", 2.0, 64)],
 )
-def test_the_published_settings(name, preset, segment_s, batch_size, monkeypatch):
-    monkeypatch.syspath_prepend(str(RECIPE))
-    import configuration
+def test_the_published_settings(name, preset, segment_s, batch_size):
 
-    conf = configuration.load(name)
+    conf = SETTINGS.load(name)
     assert conf["model"] == {"preset": preset}
     assert conf["optim"] == {"optimizer": "adam", "lr": 0.001, "weight_decay": 0.00001}
     assert (conf["data"]["segment_s"], conf["data"]["samples_per_track"]) == (segment_s, 64)
@@ -223,13 +214,11 @@ def test_the_published_settings(name, preset, segment_s, batch_size, monkeypatch
     assert len(keys) == len(set(keys))
 
 
-def test_unknown_keys_of_a_file_are_named(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(RECIPE))
-    import configuration
+def test_unknown_keys_of_a_file_are_named(tmp_path):
 
     file = tmp_path / "odd.yml"
     file.write_text("training:\n  epoch: 3\n")
     with pytest.raises(ValueError, match=r"unknown key\(s\) \['epoch'\] in 'training'"):
-        configuration.load(str(file))
+        SETTINGS.load(str(file))
     with pytest.raises(ValueError, match=r"model must be one of .*small.* got 'large'"):
-        configuration.load("large")
+        SETTINGS.load("large")

@@ -5,23 +5,7 @@ plot ``results.png`` and, in ``eval/<model>/``, files for each track. The same c
 stopped goes on with the tracks that are left.
 """
 
-import quiet  # noqa: F401 - first: some of what it leaves out is said by the imports
-
-# isort: split
-import argparse
-
-from scoring import evaluate, load, make_parser, run
-
-
-def main(args: argparse.Namespace) -> None:
-    """Score every track of the split, then all of them together."""
-    evaluate(args, load(args))
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    return make_parser("Score a trained model on whole tracks.").parse_args(arguments)
-
+from common.scoring import main
 
 if __name__ == "__main__":
-    run(lambda: main(parse()))
+    main()

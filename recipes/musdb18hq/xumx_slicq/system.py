@@ -1,11 +1,19 @@
-"""How xumx-sliCQ is trained: the loss of a batch, and its terms in the logs."""
+"""The system of xumx-sliCQ: its model and the loss of a batch."""
+
+from pathlib import Path
 
 import torch
-from resumable import ResumableSystem
+from common.configuration import Configuration
+from common.system import StemSystem
 from torch import Tensor
 
+from asteroid_slicq import XUMXSliCQ
+from asteroid_slicq.data.datasets import TrainingSegments
+from asteroid_slicq.losses import XUMXLoss
+from asteroid_slicq.models.xumx_slicq import input_statistics
 
-class XUMXSystem(ResumableSystem):
+
+class XUMXSystem(StemSystem):
     """The system for batches of stems, whose sum is the mix.
 
     The transform is linear, so the coefficients of the mix are the sum of those of the stems. A
@@ -13,12 +21,39 @@ class XUMXSystem(ResumableSystem):
     precision the networks alone are computed with fewer bits: transforms and losses never are.
     """
 
-    def common_step(self, batch: Tensor, batch_nb: int, train: bool = True) -> Tensor:
-        """Loss of a batch.
+    @staticmethod
+    def make_model(conf: Configuration) -> XUMXSliCQ:
+        """The preset; what else the section of the model holds replaces its arguments."""
+        changes = dict(conf["model"])
+        return XUMXSliCQ.from_preset(changes.pop("preset"), **changes)
 
-        Shape:
-            - batch: ``(batch, source, channel, time)``
+    @staticmethod
+    def make_loss(
+        conf: Configuration, model: XUMXSliCQ, train_set: TrainingSegments, folder: Path
+    ) -> XUMXLoss:
+        """The loss; the scaling of the model's input starts from the statistics of the data.
+
+        With ``normalize_blocks`` each block counts relative to the power of its mix.
         """
+        if not conf["training"]["wiener_in_training"]:
+            model.wiener_iterations = 0
+        settings, n_segments = dict(conf["loss"]), conf["data"]["statistics_segments"]
+        normalize_blocks = settings.pop("normalize_blocks")
+        if not n_segments:
+            if normalize_blocks:
+                raise ValueError("normalize_blocks needs statistics_segments above 0")
+            return XUMXLoss(**settings)
+        statistics = input_statistics(
+            model, train_set.tracks, train_set.length_samples, n_segments, folder / "statistics"
+        )
+        model.set_input_statistics(statistics.mean, statistics.std)
+        if normalize_blocks:
+            blocks = statistics.power.split(list(model.transform.frame.bins_per_block))
+            settings["block_weights"] = [1 / max(block.mean().item(), 1e-12) for block in blocks]
+        return XUMXLoss(**settings)
+
+    def losses(self, batch: Tensor) -> dict[str, Tensor]:
+        """The total, and the terms that the loss has."""
         all_bits = torch.autocast(batch.device.type, enabled=False)
         with torch.no_grad(), all_bits:
             targets = self.model.transform(batch)
@@ -34,16 +69,4 @@ class XUMXSystem(ResumableSystem):
         terms = {"combination_loss": parts.combination, "mask_sum_loss": parts.mask_sum}
         if waveforms:
             terms["time_loss"] = parts.time
-        for name, value in terms.items():
-            self._log_term(name if train else f"val_{name}", value, len(batch), train)
-        return parts.total
-
-    def _log_term(self, name: str, value: Tensor, batch_size: int, train: bool) -> None:
-        self.log(
-            name,
-            value,
-            on_step=train,
-            on_epoch=not train,
-            sync_dist=not train,
-            batch_size=batch_size,
-        )
+        return {"loss": parts.total, **terms}

@@ -2,7 +2,6 @@
 
 import io
 import os
-import runpy
 import shutil
 import sys
 import zipfile
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from common import prepare_data
 
 from asteroid_slicq.data.musdb import download
 from asteroid_slicq.data.musdb import tree as musdb_tree
@@ -27,11 +27,9 @@ from asteroid_slicq.data.musdb.tree import (
 )
 from asteroid_slicq.data.procedural import write_dataset
 from asteroid_slicq.data.tracks import MUSDB_VALIDATION_TRACKS, find_tracks, split_validation
-from tests.helpers import RECIPES
 from tests.zenodo import Zenodo
 
 RATE = 44100
-PREPARE = RECIPES / "xumx_slicq" / "local" / "prepare_data.py"
 
 
 def wav(length: int = 100, rate: int = RATE, channels: int = 2) -> bytes:
@@ -243,13 +241,10 @@ def test_room_for_archive_and_tree_is_needed_before(zenodo, tmp_path, monkeypatc
     download_musdb(tmp_path, base_url=zenodo.url)
 
 
-@pytest.mark.skipif(not PREPARE.is_file(), reason="recipes are not installed")
 def test_stage_0_as_a_command(zenodo, procedural, tmp_path, monkeypatch, capsys):
-    prepare_data = runpy.run_path(str(PREPARE))["main"]
-
     def prepare(*options: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["prepare_data.py", str(tmp_path / "data"), *options])
-        return (prepare_data(), *capsys.readouterr())
+        return (prepare_data.main(), *capsys.readouterr())
 
     status, _, error = prepare()
     assert status == 1

@@ -1,8 +1,8 @@
-"""Scores of a model on whole tracks: the options, the files and the table that all recipes have."""
+"""Evaluation of a model on whole tracks: options, files and tables of all recipes."""
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,37 @@ from asteroid_slicq.evaluation import (
 from asteroid_slicq.files import write_text
 from asteroid_slicq.hub import load_model
 from asteroid_slicq.plotting import plot_scores
+from asteroid_slicq.vocabulary import DEFAULT_SEGMENT_S
+
+
+def main(
+    arguments: list[str] | None = None, modes: Mapping[str, str] | None = None, remix: str = ""
+) -> None:
+    """Score every track of a split, then all of them together, by the command line.
+
+    Args:
+        arguments: of the command line.
+        modes: attributes of the model, true or false, that options may change, and what they mean.
+        remix: the mode in which the mix is the sum of the model's sources, not the file of it.
+    """
+    args = make_parser(modes or {}).parse_args(arguments)
+    try:
+        model = load(args)
+        changed = []
+        for mode in modes or {}:
+            own, wanted = getattr(model, mode, None), getattr(args, mode)
+            if own is None:
+                raise ValueError(f"the model must have the mode {mode}, got {type(model).__name__}")
+            if wanted not in (None, own):
+                setattr(model, mode, wanted)
+                changed.append(mode if wanted else f"not_{mode}")
+        evaluate(args, model, "_".join(changed), bool(remix) and getattr(model, remix))
+    except (EvaluationError, ValueError, OSError) as error:  # which a user can mend
+        sys.exit(f"eval.py: {error}")
 
 
 def load(args: argparse.Namespace) -> Any:
-    """The model of the experiment, or another one, once it is sure that it can be scored."""
+    """Load the model of the experiment, or another one, once it is sure that it can be scored."""
     if not args.fast and find_spec("museval") is None:
         raise ValueError("museval is not installed: pip install museval, or --fast true")
     if args.n_threads:
@@ -36,7 +63,7 @@ def load(args: argparse.Namespace) -> Any:
     return load_model(args.model_path or Path(args.exp_dir) / "best_model.pth").to(args.device)
 
 
-def evaluate(args: argparse.Namespace, model: Any, mode: str = "", remix: bool = False) -> None:
+def evaluate(args: argparse.Namespace, model: Any, mode: str, remix: bool) -> None:
     """Score every track of the split, then all of them together.
 
     Args:
@@ -85,7 +112,7 @@ def evaluate(args: argparse.Namespace, model: Any, mode: str = "", remix: bool =
 
 
 def draw(report: Report, path: Path) -> None:
-    """The box plot; a sentence where matplotlib is missing."""
+    """Draw the box plot, or say that matplotlib is missing."""
     values = {
         kind: {
             source: [
@@ -104,15 +131,15 @@ def draw(report: Report, path: Path) -> None:
         figure.savefig(path)
 
 
-def make_parser(description: str) -> argparse.ArgumentParser:
-    """The options that every evaluation has."""
-    parser = argparse.ArgumentParser(description=description)
+def make_parser(modes: Mapping[str, str]) -> argparse.ArgumentParser:
+    """Make the parser of the options that every evaluation has, and of a model's modes."""
+    parser = argparse.ArgumentParser(description="Score a trained model on whole tracks.")
     parser.add_argument("--exp_dir", required=True, help="folder of the experiment")
     parser.add_argument("--data_dir", required=True, help="holds <split>/<track>/<source>.wav")
     parser.add_argument("--model_path", help="default: best_model.pth of the experiment")
     parser.add_argument("--split", default="test")
     parser.add_argument("--n_tracks", type=int, help="only the first ones")
-    parser.add_argument("--segment_s", type=float, default=10.0, help="of the separation")
+    parser.add_argument("--segment_s", type=float, default=DEFAULT_SEGMENT_S)
     parser.add_argument("--oracle", type=str2bool_arg, default=True)
     parser.add_argument(
         "--fast", type=str2bool_arg, default=False, help="without museval: cSDR and uSDR alone"
@@ -125,12 +152,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--n_threads", type=int, help="of torch in this process")
+    for mode, meaning in modes.items():
+        help_text = f"{meaning}; default: as the model says"
+        parser.add_argument(f"--{mode}", type=str2bool_arg, help=help_text)
     return parser
-
-
-def run(main: Callable[[], None]) -> None:
-    """Run a program; what a user can mend ends it with one sentence."""
-    try:
-        main()
-    except (EvaluationError, ValueError, OSError) as error:
-        sys.exit(f"eval.py: {error}")

@@ -7,34 +7,31 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from callbacks import (
+from pytorch_lightning.callbacks import Callback, Timer
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.plugins.environments import SLURMEnvironment
+from torch import Tensor
+
+from common.callbacks import (
     AveragedWeights,
     CosineSchedule,
     Patience,
     PlainProgress,
     ProgressBar,
 )
-from checkpoints import LAST, BestAndLast, WholeFiles, WithinEpochs, steps_done
-from configuration import Configuration
-from previews import Previews
-from pytorch_lightning.callbacks import Callback, Timer
-from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.plugins.environments import SLURMEnvironment
-
-from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.losses import XUMXLoss
+from common.checkpoints import LAST, BestAndLast, WholeFiles, WithinEpochs, steps_done
+from common.configuration import Configuration
+from common.previews import Previews
+from common.system import StemSystem
 
 
-def make_trainer(
-    conf: Configuration, exp_dir: Path, strategy: str, sync_batchnorm: bool = False
-) -> pl.Trainer:
+def make_trainer(conf: Configuration, exp_dir: Path, strategy: str) -> pl.Trainer:
     """The trainer with everything a run keeps: checkpoints, logs, budget, averages.
 
     Args:
-        conf: its settings; a recipe without schedules, averages or previews has none of these.
+        conf: its settings.
         exp_dir: folder of the experiment.
         strategy: how processes work together, as Lightning names it.
-        sync_batchnorm: whether batch statistics are those of all of them.
     """
     training, run = conf["training"], conf["run"]
     plugins: list[Any] = [WholeFiles()]
@@ -51,7 +48,7 @@ def make_trainer(
         devices=run["devices"],
         num_nodes=run["num_nodes"],
         strategy=strategy,
-        sync_batchnorm=sync_batchnorm,
+        sync_batchnorm=choose_sync_batchnorm(conf),
         deterministic="warn" if run["deterministic"] else None,
         precision=run["precision"],
         accumulate_grad_batches=training["accumulate"],
@@ -74,11 +71,11 @@ def make_callbacks(conf: Configuration, exp_dir: Path, bar: bool) -> list[Callba
     budget = training["max_time_s"]
     timer = Timer(timedelta(seconds=budget) if budget else None)
     callbacks: list[Callback] = [timer]
-    if training.get("schedule") == "cosine":
+    if training["schedule"] == "cosine":
         callbacks.append(CosineSchedule(training["warmup_steps"], timer))
-    if training.get("ema_decay"):
+    if training["ema_decay"]:
         callbacks.append(AveragedWeights(training["ema_decay"]))
-    if run.get("preview_epochs"):
+    if run["preview_epochs"]:
         callbacks.append(Previews(run["preview_epochs"]))
     callbacks.append(PlainProgress(run["log_every_s"]))
     if bar:
@@ -89,12 +86,12 @@ def make_callbacks(conf: Configuration, exp_dir: Path, bar: bool) -> list[Callba
     return [*callbacks, BestAndLast(exp_dir / "checkpoints")]
 
 
-def choose_strategy(conf: Configuration, model: XUMXSliCQ, loss: XUMXLoss) -> str:
+def choose_strategy(conf: Configuration, system: StemSystem, batch: Tensor) -> str:
     """Lightning's own choice, unless several processes train a model of idle parameters."""
     run = conf["run"]
     if run["strategy"] != "auto" or (str(run["devices"]) == "1" and run["num_nodes"] == 1):
         return run["strategy"]
-    return "ddp_find_unused_parameters_true" if idle_parameters(model, loss) else "auto"
+    return "ddp_find_unused_parameters_true" if idle_parameters(system, batch) else "auto"
 
 
 def choose_sync_batchnorm(conf: Configuration) -> bool:
@@ -105,25 +102,17 @@ def choose_sync_batchnorm(conf: Configuration) -> bool:
     return run["sync_batchnorm"]
 
 
-def idle_parameters(model: XUMXSliCQ, loss: XUMXLoss) -> list[str]:
-    """Names of parameters to which the loss has no gradient, as seen in a moment of noise.
+def idle_parameters(system: StemSystem, batch: Tensor) -> list[str]:
+    """Names of the model's parameters to which the loss of a batch has no gradient.
 
     In evaluation mode, so that no statistics change; the model is left as it was.
     """
-    generator = torch.Generator().manual_seed(0)
-    shape = (1, len(model.sources), model.n_channels, model.transform.frame.slice_length)
-    stems = 0.1 * torch.randn(shape, generator=generator)
-    was_training = model.training
-    model.eval()
+    named = {name: p for name, p in system.model.named_parameters() if p.requires_grad}
+    was_training = system.training
+    system.eval()
     try:
-        estimate = model.estimate(stems.sum(1))
-        waveforms = ()
-        if loss.needs_waveforms:
-            inverse = model.transform.inverse(estimate.coefficients, length=shape[-1])
-            waveforms = (inverse, stems)
-        total = loss(estimate, model.transform(stems), *waveforms).total
-        named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        total = system.losses(batch)["loss"]
         gradients = torch.autograd.grad(total, list(named.values()), allow_unused=True)
     finally:
-        model.train(was_training)
+        system.train(was_training)
     return [name for name, gradient in zip(named, gradients, strict=True) if gradient is None]

@@ -1,6 +1,7 @@
-"""Leaves out of the logs what is said at every start and what nobody who runs a recipe can change.
+"""What the recipes of MUSDB18-HQ share; see README.md beside this file.
 
-To be imported before the rest, since some of it is said while packages are imported.
+Importing it leaves out of the logs what is said at every start and what nobody who runs a recipe
+can change. Some of that is said while packages are imported, so this comes before the rest.
 """
 
 import logging

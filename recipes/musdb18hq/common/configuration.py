@@ -17,14 +17,15 @@ class Variants:
     """The settings that a recipe has a name for.
 
     Attributes:
-        folder: holds ``conf.yml``, all settings, and a file for each variant, what differs in it.
+        folder: holds ``conf.yml``, the settings of the recipe over those that all recipes have
+            (``common/conf.yml``), and a file for each variant, what differs in it.
         base: the name of ``conf.yml`` alone.
         option: of the command line that names one.
     """
 
     folder: Path
-    base: str
-    option: str
+    base: str = "published"
+    option: str = "conf"
 
     def available(self) -> list[str]:
         """Names of those that have a file, after that of the base."""
@@ -41,14 +42,16 @@ class Variants:
             ValueError: if there is no such variant, or its file has a section or key unknown to
                 ``conf.yml``.
         """
-        conf: Configuration = yaml.safe_load((self.folder / "conf.yml").read_text())
+        conf = _read(Path(__file__).parent / "conf.yml")
+        for section, values in _read(self.folder / "conf.yml").items():
+            conf.setdefault(section, {}).update(values)
         if name == self.base:
             return conf
         file = Path(name) if name.endswith((".yml", ".yaml")) else self.folder / f"{name}.yml"
         if not file.is_file():
             names = self.available()
             raise ValueError(f"{self.option} must be one of {names} or a YAML file, got {name!r}")
-        for section, values in yaml.safe_load(file.read_text()).items():
+        for section, values in _read(file).items():
             if section not in conf:
                 raise ValueError(f"{file}: unknown section {section!r}")
             # A model's section may add arguments of its own, which go to its constructor.
@@ -58,7 +61,7 @@ class Variants:
             conf[section].update(values)
         return conf
 
-    def parse(self, arguments: list[str] | None, description: str) -> Configuration:
+    def parse(self, description: str, arguments: list[str] | None = None) -> Configuration:
         """Settings of a run from its command line; ``main_args`` holds what no YAML file has."""
         arguments = sys.argv[1:] if arguments is None else arguments
         option = f"--{self.option}"
@@ -80,14 +83,5 @@ class Variants:
         return groups
 
 
-XUMX_SLICQ = Variants(Path(__file__).resolve().parent / "local", "v2", "model")
-
-
-def load(name: str) -> Configuration:
-    """Settings of a variant of xumx-sliCQ."""
-    return XUMX_SLICQ.load(name)
-
-
-def parse(arguments: list[str] | None = None) -> Configuration:
-    """Settings of a training of xumx-sliCQ."""
-    return XUMX_SLICQ.parse(arguments, "Train xumx-sliCQ on stems.")
+def _read(file: Path) -> Configuration:
+    return yaml.safe_load(file.read_text())

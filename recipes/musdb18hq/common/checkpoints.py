@@ -1,6 +1,5 @@
 """What a training keeps so that it can go on after it was killed, at whatever moment."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,8 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+
+from asteroid_slicq.files import whole_file
 
 LAST = "last.ckpt"
 
@@ -23,18 +24,14 @@ class WholeFiles(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
         """Write beside the final place, wait for the disk, and rename."""
-        write_whole(checkpoint, Path(path))
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        save_whole(checkpoint, Path(path))
 
 
-def write_whole(content: Any, file: Path) -> None:
+def save_whole(content: Any, file: Path) -> None:
     """``torch.save`` that never leaves half a file under its name."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.partial")
-    with partial.open("wb") as opened:
-        torch.save(content, opened)
-        opened.flush()
-        os.fsync(opened.fileno())
-    partial.replace(file)
+    with whole_file(file, durable=True) as partial, partial.open("wb") as opened:
+        torch.save(content, opened)  # not to a path: its name would be in the bytes
 
 
 class BestAndLast(ModelCheckpoint):

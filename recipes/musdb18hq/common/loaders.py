@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from configuration import Configuration
 from torch.utils.data import DataLoader, DistributedSampler
 
 from asteroid_slicq.data import Track
 from asteroid_slicq.data.datasets import EpochSampler, TrainingSegments, ValidationSegments
+from common.configuration import Configuration
 
 
 class ResumableLoader(DataLoader):
@@ -61,7 +61,7 @@ def make_datasets(
         samples_per_track=data["samples_per_track"],
         random_mix=data["random_mix"],
         gain=(data["gain_min"], data["gain_max"]),
-        swap_channels=data.get("swap_channels", 0.0),  # not where they are mixed down
+        swap_channels=data["swap_channels"],
         seed=conf["training"]["seed"],
     )
     valid_set = ValidationSegments(

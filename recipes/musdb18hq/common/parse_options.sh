@@ -1,13 +1,16 @@
 # Sets variables of the script that sources this file from its command line, by pairs:
 # `--name value` sets $name, which the script has to have set before (to its default); dashes in
-# the name stand for underscores. `--help` prints the comment at the head of the script.
+# the name stand for underscores. `--help` prints the comments at the heads of the recipe's run.sh
+# and of the one beside this file.
 
 _fail() { echo "$0: $1 (--help lists the options)" >&2; exit 2; }
 
 while [[ $# -gt 0 ]]; do
   case $1 in
     -h | --help)
-      awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"
+      for _file in "$0" "$COMMON/run.sh"; do
+        sed -n '/^#!/d; /^#/!{s/.*//p; q}; s/^# \{0,1\}//p' "$_file"
+      done
       exit 0
       ;;
     --*)

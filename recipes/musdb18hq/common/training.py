@@ -1,0 +1,103 @@
+"""A training from its settings, or its last checkpoint, to the model that is written."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+import yaml
+from asteroid.engine.optimizers import make_optimizer
+from asteroid.models import BaseModel
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from asteroid_slicq.data import find_tracks, split_validation
+from asteroid_slicq.files import write_text
+from common.checkpoints import LAST, BestAndLast, save_whole
+from common.configuration import Configuration
+from common.loaders import make_datasets, make_loaders
+from common.system import StemSystem
+from common.trainer import choose_strategy, make_trainer
+
+log = logging.getLogger("train")
+
+
+def train(system_class: type[StemSystem], conf: Configuration) -> None:
+    """Train, resume or, if nothing is left to do, only write the results again."""
+    exp_dir = begin(conf)
+    model: Any = system_class.make_model(conf)
+    item = system_class.item(conf, model)
+    data, seed = conf["data"], conf["training"]["seed"]
+    tracks = find_tracks(data["data_dir"], "train", item.stems, model.sample_rate, item.n_channels)
+    train_tracks, valid_tracks = split_validation(tracks, data["validation_fraction"], seed)
+    train_set, valid_set = make_datasets(
+        conf, train_tracks, valid_tracks, item.stems, item.length_samples
+    )
+    loss = system_class.make_loss(conf, model, train_set, exp_dir.parent)
+    optimizer = make_optimizer(model.parameters(), **conf["optim"])
+    schedule = make_schedule(conf, optimizer)
+    system = system_class(model, optimizer, loss, None, None, schedule, conf)
+    trainer = make_trainer(conf, exp_dir, choose_strategy(conf, system, valid_set[0][None]))
+    system.train_loader, system.val_loader = make_loaders(
+        conf, train_set, valid_set, trainer.num_devices * trainer.num_nodes
+    )
+    log.info(
+        "%d tracks to train on, %d to validate on, %d parameters",
+        len(train_tracks),
+        len(valid_tracks),
+        sum(p.numel() for p in model.parameters() if p.requires_grad),
+    )
+    last: Path | None = exp_dir / "checkpoints" / LAST
+    if last.is_file():
+        log.info("continuing from %s", last)
+    else:
+        last = None
+    trainer.fit(system, ckpt_path=last, weights_only=True)
+    if trainer.is_global_zero:
+        write_best(trainer, system_class.make_model(conf), exp_dir)
+
+
+def begin(conf: Configuration) -> Path:
+    """Make the folder of the experiment, note its settings there, and seed all that draws."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    exp_dir = Path(conf["main_args"]["exp_dir"])
+    for left_by_a_kill in exp_dir.glob("checkpoints/.*.part"):
+        left_by_a_kill.unlink(missing_ok=True)
+    write_text(exp_dir / "conf.yml", yaml.safe_dump(conf, sort_keys=False))
+    pl.seed_everything(conf["training"]["seed"], workers=True)
+    if conf["run"]["n_threads"]:
+        torch.set_num_threads(conf["run"]["n_threads"])
+    return exp_dir
+
+
+def make_schedule(
+    conf: Configuration, optimizer: torch.optim.Optimizer
+) -> ReduceLROnPlateau | None:
+    """Make the schedule of the learning rate; a cosine is a callback of the trainer."""
+    training = conf["training"]
+    if training["schedule"] == "plateau":
+        return ReduceLROnPlateau(
+            optimizer, factor=training["plateau_factor"], patience=training["plateau_patience"]
+        )
+    if training["schedule"] not in ("none", "cosine"):
+        raise ValueError(f"schedule must be none, plateau or cosine, got {training['schedule']!r}")
+    return None
+
+
+def write_best(trainer: pl.Trainer, model: BaseModel, exp_dir: Path) -> None:
+    """Write the list of the best checkpoints, and the model with the weights of the very best."""
+    checkpoint = cast(BestAndLast, trainer.checkpoint_callback)
+    if not checkpoint.best_model_path:
+        raise SystemExit("the training ended before its first step: there is no model to write")
+    scores = {path: score.item() for path, score in checkpoint.best_k_models.items()}
+    write_text(exp_dir / "best_k_models.json", json.dumps(scores, indent=0))
+    best = exp_dir / "checkpoints" / Path(checkpoint.best_model_path).name
+    state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+    prefix = "model."
+    model.load_state_dict(
+        {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    )
+    log.info("best model: %s (val_loss %.6f)", best.name, checkpoint.best_model_score)
+    save_whole(model.serialize(), exp_dir / "best_model.pth")
