@@ -61,7 +61,7 @@ def main() -> None:
     tables = {dtype: [] for dtype in PASSES}
     for name, arguments in FRAMES.items():
         slicqt = SliCQT(overlap_added=True, **arguments)
-        norm = contraction(slicqt)
+        norm = contraction(slicqt.maps(torch.float64))
         for dtype, n_passes in PASSES.items():
             slicqt = slicqt.to(dtype)
             length = 6 * slicqt.frame.slice_length + 77

@@ -247,13 +247,12 @@ class SliCQTFB(Filterbank):
 
     def _traced_buffers(self) -> tuple[Tensor, ...]:
         """What the traced maps take: two slicing windows, where coefficients lie, two factors."""
-        layout = self.slicqt._slicing().layout
-        there = self.slicqt._analysis_windows(self._dtype())
-        back = self.slicqt._synthesis_windows(self._dtype())
+        maps = self.slicqt.maps(self._dtype())
+        layout, there, back = maps.layout, maps.analysis, maps.synthesis
         assert there.slicing is not None
         assert back.stream is not None
-        analysis = layout.analysis_factors(there.forward)[0].reshape(-1, 2)
-        synthesis = layout.synthesis_factors(back.forward).reshape(-1, 2)
+        analysis = layout.analysis_factors(there.bins)[0].reshape(-1, 2)
+        synthesis = layout.synthesis_factors(back.bins).reshape(-1, 2)
         return there.slicing, back.stream[0], layout.index, analysis, synthesis
 
 
@@ -332,7 +331,7 @@ def _contraction(**config: Any) -> float:
     That of the ragged frame, a fraction of the work and the same to a few dB, is told by
     tests/test_filterbank.py.
     """
-    return contraction(SliCQT(**config))
+    return contraction(SliCQT(**config).maps(torch.float64))
 
 
 registration.register_filterbank(SliCQTFB, "slicqt")

@@ -4,6 +4,7 @@ from asteroid_slicq.transform.convergence import contraction, passes_needed
 from asteroid_slicq.transform.conversion import convert
 from asteroid_slicq.transform.frame import Frame, design_frame
 from asteroid_slicq.transform.nsgt import NSGT
+from asteroid_slicq.transform.operators import Maps
 from asteroid_slicq.transform.scales import Array, Scale
 from asteroid_slicq.transform.slicqt import SliCQT
 from asteroid_slicq.transform.stft import STFT
@@ -14,6 +15,7 @@ __all__ = [
     "STFT",
     "Array",
     "Frame",
+    "Maps",
     "Scale",
     "SliCQT",
     "SliCQTInverseStream",

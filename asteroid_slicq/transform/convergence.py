@@ -1,4 +1,4 @@
-"""How fast the inverse of the overlap-added layout converges.
+"""Speed of convergence of the inverse of the overlap-added layout.
 
 Let A be the overlap-added analysis and R one pass of synthesis. R∘A is not quite the identity,
 since the impulse responses of narrow bins are longer than the zero margin of a slice and wrap
@@ -8,18 +8,12 @@ around its ends. With E = I − R∘A, n passes of ``x ← x + R(c − A x)`` le
 
 from __future__ import annotations
 
-import copy
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from asteroid_slicq.transform.layout import Windows
-from asteroid_slicq.transform.operators import analyse, synthesise
-
-if TYPE_CHECKING:
-    from asteroid_slicq.transform.slicqt import SliCQT
+from asteroid_slicq.transform.operators import Maps
 
 PRECISION_DB = {torch.complex64: 120.0, torch.complex128: 250.0}
 """What an inverse is to reach, in dB below the signal."""
@@ -27,30 +21,27 @@ PRECISION_DB = {torch.complex64: 120.0, torch.complex128: 250.0}
 _ITERATIONS = 12
 
 
-def contraction(slicqt: SliCQT) -> float:
-    """‖I − R∘A‖, by power iteration on E*E over noise of four slices, in float64.
+def contraction(maps: Maps) -> float:
+    """‖I − R∘A‖, by power iteration on E*E over noise of four slices.
 
     Below one for every frame that was tried (docs/overlap_add.md); the smaller, the fewer passes.
-    """
-    slicqt = copy.deepcopy(slicqt).cpu().double()
-    slicing = slicqt._slicing()
-    there, back = (
-        of(torch.float64) for of in (slicqt._analysis_windows, slicqt._synthesis_windows)
-    )
-    length = 4 * slicqt.frame.slice_length
-    n_slices = slicqt.frame.n_slices(length)
 
-    def error(x: torch.Tensor, first: Windows, second: Windows) -> torch.Tensor:
-        blocks = analyse(x, n_slices, slicing, first)
-        return x - synthesise(blocks, length, slicing, second)
+    Args:
+        maps: A and R in float64 on the CPU: ``slicqt.maps(torch.float64)``.
+    """
+    n_slices, length = 2 * 4 + 1, 4 * maps.layout.n_fft
+    transposed = maps.transposed()
+
+    def error(x: torch.Tensor, maps: Maps) -> torch.Tensor:
+        return x - maps.synthesise(maps.analyse(x, n_slices), length)
 
     # From NumPy, for torch.func.vmap refuses random numbers.
     x = torch.from_numpy(np.random.default_rng(0).standard_normal((1, length)))
     norm = 0.0
     for _ in range(_ITERATIONS):
-        y = error(x / x.norm(), there, back)
+        y = error(x / x.norm(), maps)
         norm = float(y.norm())
-        x = error(y, back.transposed(), there.transposed())  # (R A)* = A* R*
+        x = error(y, transposed)  # (R A)* = A* R*
     return norm
 
 

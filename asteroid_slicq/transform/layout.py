@@ -13,7 +13,7 @@ part of the window.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 
@@ -24,29 +24,23 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Windows:
-    """What one direction multiplies with, and what its adjoint does.
+    """What a linear map multiplies with.
 
     Attributes:
-        forward: windows of the direction itself, in the order of the flat row.
-        adjoint: windows that make the other direction its adjoint.
+        bins: windows of all bins, in the order of the flat row.
         slicing: window over a slice, or None for a window of ones.
         stream: weights over the coefficients of a slice, one tensor a block, where slices are cut
             from an overlap-added stream; None for ones.
 
     Shape:
-        - ``forward``, ``adjoint``: ``(ΣM_k,)``
+        - ``bins``: ``(ΣM_k,)``
         - ``slicing``: ``(slice_length,)``
         - ``stream``: ``(M,)`` each
     """
 
-    forward: Tensor
-    adjoint: Tensor
+    bins: Tensor
     slicing: Tensor | None = None
     stream: tuple[Tensor, ...] | None = None
-
-    def transposed(self) -> Windows:
-        """The windows with which the other direction is the adjoint of this one."""
-        return Windows(self.adjoint, self.forward, self.slicing, self.stream)
 
 
 @dataclass(frozen=True)
@@ -58,15 +52,29 @@ class Layout:
         blocks: ``(bins, coefficients)`` of each block.
         index: DFT bin of each coefficient's frequency, mirrored into 0 … n_fft/2.
         sign: −1 where that frequency was mirrored (the spectrum is conjugated there), else 1.
+        lengths: M_k, the length of each coefficient's IDFT.
 
     Shape:
-        - ``index``, ``sign``: ``(ΣM_k,)``
+        - ``index``, ``sign``, ``lengths``: ``(ΣM_k,)``
     """
 
     n_fft: int
     blocks: tuple[tuple[int, int], ...]
     index: Tensor
     sign: Tensor
+    lengths: Tensor
+
+    def adjoint_of_analysis(self, windows: Windows) -> Windows:
+        """Windows with which synthesis is the adjoint of the analysis with these."""
+        return replace(windows, bins=windows.bins * self._gain(windows.bins.dtype))
+
+    def adjoint_of_synthesis(self, windows: Windows) -> Windows:
+        """Windows with which analysis is the adjoint of the synthesis with these."""
+        return replace(windows, bins=windows.bins / self._gain(windows.bins.dtype))
+
+    def _gain(self, dtype: torch.dtype) -> Tensor:
+        """``n_fft / (2·M_k)``: the IDFT of a bin divides by M_k, ``irfft`` by half of n_fft."""
+        return self.n_fft / 2 / self.lengths.to(dtype)
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
@@ -131,16 +139,16 @@ class FlatRow:
     """The flat row of a frame in NumPy: see :class:`Layout`.
 
     Attributes:
-        windows: analysis, the synthesis that is its adjoint, synthesis by the dual, and the
-            analysis that is its adjoint.
+        windows: of the analysis, and of the synthesis by the dual.
 
     Shape:
-        - ``index``, ``sign``: ``(ΣM_k,)``
-        - ``windows``: ``(4, ΣM_k)``
+        - ``index``, ``sign``, ``lengths``: ``(ΣM_k,)``
+        - ``windows``: ``(2, ΣM_k)``
     """
 
     index: np.ndarray
     sign: np.ndarray
+    lengths: np.ndarray
     windows: np.ndarray
 
 
@@ -176,11 +184,32 @@ def flat_row(
         synthesis[slots] = origin[k] * share * duals[k]
         bins[slots] = p + j
         index.append(bins)
-        scale = n_fft / (2 * m)
-        factors.append([analysis, analysis * scale, synthesis, synthesis / scale])
+        factors.append([analysis, synthesis])
     frequency = np.concatenate(index)
     mirrored = np.abs(frequency)
     mirrored = np.where(2 * mirrored > n_fft, n_fft - mirrored, mirrored)
     sign = np.where(mirrored == frequency, 1.0, -1.0).astype(np.float32)
-    stacked = np.concatenate([np.stack(f) for f in factors], axis=-1)
-    return FlatRow(mirrored, sign, stacked)
+    slots = np.repeat(lengths, lengths).astype(np.int32)
+    return FlatRow(mirrored, sign, slots, np.concatenate(factors, axis=-1))
+
+
+def split_precision(values: np.ndarray) -> Tensor:
+    """Float64 values as the sum of two float32 numbers, 48 bits in all.
+
+    So ``module.double()`` has its full precision, also after ``module.float()``, and devices
+    without float64 can hold the buffer. A cast to 16 bits does lose it.
+
+    Shape:
+        - values: any; output: ``(2, *values.shape)``
+    """
+    high = values.astype(np.float32)
+    return torch.from_numpy(np.stack([high, (values - high).astype(np.float32)]))
+
+
+def joined_precision(pair: Tensor, dtype: torch.dtype) -> Tensor:
+    """The values that :func:`split_precision` split, in a precision.
+
+    Shape:
+        - pair: ``(2, …)``; output: ``(…)``
+    """
+    return pair.to(dtype).sum(0)

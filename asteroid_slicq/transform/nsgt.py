@@ -24,62 +24,16 @@ DFT bin beside its own mirror image, so only the sum over that half is exact.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from asteroid_slicq.transform.layout import Layout, Windows, blocks_to_spectrum, spectrum_to_blocks
+from asteroid_slicq.transform.layout import Layout, Windows, joined_precision, split_precision
 from asteroid_slicq.transform.nsgt_frame import NSGTFrame, check_range, design_nsgt_frame, nsgt_row
+from asteroid_slicq.transform.operators import analyse, synthesise
 from asteroid_slicq.transform.scales import Scale
-from asteroid_slicq.transform.slicqt import _check_waveform, _split_precision
-
-
-@dataclass(frozen=True)
-class _Maps:
-    """One direction of the transform, and with its windows exchanged the adjoint of the other."""
-
-    layout: Layout
-    windows: Windows
-
-    def transposed(self) -> _Maps:
-        return _Maps(self.layout, self.windows.transposed())
-
-    def analyse(self, x: Tensor) -> tuple[Tensor, ...]:
-        """``(batch, length)`` → ``(batch, freq, time)`` each."""
-        factors = self.layout.analysis_factors(self.windows.forward)
-        spectrum = torch.fft.rfft(x).unsqueeze(1)
-        blocks = spectrum_to_blocks(spectrum, self.layout, factors)
-        return tuple(block.squeeze(2) for block in blocks)
-
-    def synthesise(self, blocks: Sequence[Tensor]) -> Tensor:
-        """``(batch, freq, time)`` each → ``(batch, length)``."""
-        factors = self.layout.synthesis_factors(self.windows.forward)
-        spectrum = blocks_to_spectrum([b.unsqueeze(2) for b in blocks], self.layout, factors)
-        return torch.fft.irfft(spectrum.squeeze(1), n=self.layout.n_fft)
-
-
-class _Analyse(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, maps):
-        ctx.maps = maps
-        return maps.analyse(x)
-
-    @staticmethod
-    def backward(ctx, *gradients):
-        return _Synthesise.apply(ctx.maps.transposed(), *gradients), None
-
-
-class _Synthesise(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, maps, *blocks):
-        ctx.maps = maps
-        return maps.synthesise(blocks)
-
-    @staticmethod
-    def backward(ctx, *gradients):
-        return None, *_Analyse.apply(gradients[0], ctx.maps.transposed())
+from asteroid_slicq.transform.slicing import Unsliced
+from asteroid_slicq.transform.slicqt import check_waveform
 
 
 class NSGT(nn.Module):
@@ -131,6 +85,7 @@ class NSGT(nn.Module):
 
     index: Tensor
     sign: Tensor
+    lengths: Tensor
     windows: Tensor
     frame: NSGTFrame
 
@@ -166,11 +121,12 @@ class NSGT(nn.Module):
             gamma_hz=gamma_hz,
             rasterize=rasterize,
         )
-        index, sign, windows = nsgt_row(self.frame, min_width)
+        row = nsgt_row(self.frame, min_width)
         # Functions of the configuration, so not part of the state dict.
-        self.register_buffer("index", torch.from_numpy(index), persistent=False)
-        self.register_buffer("sign", torch.from_numpy(sign), persistent=False)
-        self.register_buffer("windows", _split_precision(windows), persistent=False)
+        self.register_buffer("index", torch.from_numpy(row.index), persistent=False)
+        self.register_buffer("sign", torch.from_numpy(row.sign), persistent=False)
+        self.register_buffer("lengths", torch.from_numpy(row.lengths), persistent=False)
+        self.register_buffer("windows", split_precision(row.windows), persistent=False)
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, ...] | Tensor:
         """Coefficients of a waveform.
@@ -190,17 +146,15 @@ class NSGT(nn.Module):
             TypeError: for what is no tensor.
             ValueError: for a complex waveform, or one of another length.
         """
-        waveform = _check_waveform(waveform)
+        waveform = check_waveform(waveform)
         leading, length = waveform.shape[:-1], waveform.shape[-1]
         if length != self.frame.length:
             raise ValueError(
                 f"waveform must have the {self.frame.length} samples that this NSGT was built for, "
                 f"got {length}: pad or cut it, or build an NSGT of length={length}"
             )
-        differentiable = torch.is_grad_enabled() and waveform.requires_grad
-        maps = self._maps(0, waveform.dtype, differentiable)
-        x = waveform.reshape(-1, length)
-        blocks: Any = _Analyse.apply(x, maps) if differentiable else maps.analyse(x)
+        windows = Windows(joined_precision(self.windows[:, 0], waveform.dtype))
+        blocks = analyse(waveform.reshape(-1, length), 1, self._whole(), windows)
         blocks = tuple(block.view(*leading, *block.shape[1:]) for block in blocks)
         return blocks[0] if self.rasterize == "full" else blocks
 
@@ -223,9 +177,8 @@ class NSGT(nn.Module):
         check_range("length", length, 1, self.frame.length, "samples")
         leading = blocks[0].shape[:-2]
         blocks = [block.reshape(-1, *block.shape[-2:]) for block in blocks]
-        differentiable = torch.is_grad_enabled() and any(b.requires_grad for b in blocks)
-        maps = self._maps(1, blocks[0].real.dtype, differentiable)
-        x: Any = _Synthesise.apply(maps, *blocks) if differentiable else maps.synthesise(blocks)
+        windows = Windows(joined_precision(self.windows[:, 1], blocks[0].dtype.to_real()))
+        x = synthesise(blocks, self.frame.length, self._whole(), windows)
         return x.view(*leading, -1)[..., :length]
 
     def extra_repr(self) -> str:
@@ -255,16 +208,7 @@ class NSGT(nn.Module):
                 )
         return blocks
 
-    def _maps(self, direction: int, dtype: torch.dtype, differentiable: bool) -> _Maps:
-        """Analysis (0) or synthesis (1) in a precision; adjoint windows only where needed."""
+    def _whole(self) -> Unsliced:
         frame = self.frame
-        windows = self.windows[:, direction].to(dtype).sum(0)
-        adjoint = windows
-        if differentiable:
-            # ⟨c, A x⟩ over a_k is ⟨A* c, x⟩ with synthesis over a_k·n / (2·M_k), and so back
-            counts = torch.tensor([n * m for n, m in frame.blocks], device=windows.device)
-            ratio = torch.tensor([frame.length / (2 * m) for _, m in frame.blocks], dtype=dtype)
-            ratio = (1 / ratio if direction else ratio).to(windows.device)
-            adjoint = windows * ratio.repeat_interleave(counts, output_size=len(windows))
-        layout = Layout(frame.length, frame.blocks, self.index, self.sign)
-        return _Maps(layout, Windows(windows, adjoint))
+        layout = Layout(frame.length, frame.blocks, self.index, self.sign, self.lengths)
+        return Unsliced(layout)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import difflib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
 
-from asteroid_slicq.transform.layout import flat_row
+from asteroid_slicq.transform.layout import FlatRow, flat_row
 from asteroid_slicq.transform.scales import Array, Scale, design_scale
 from asteroid_slicq.transform.windows import bell
 
@@ -168,12 +168,8 @@ def check_range(
         )
 
 
-def nsgt_row(frame: NSGTFrame, min_width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Index, sign and windows (analysis, synthesis) in the order of the flat row.
-
-    Shape:
-        - output: ``(ΣM_k,)``, ``(ΣM_k,)``, ``(2, ΣM_k)``
-    """
+def nsgt_row(frame: NSGTFrame, min_width: int) -> FlatRow:
+    """The flat row, with the windows of analysis and synthesis."""
     n, lengths = frame.length, frame.lengths
     bells = [bell(frame.window, int(width)) for width in frame.widths]
     row = flat_row(n, frame.positions, lengths, bells, bells, np.ones(frame.n_bins), "local")
@@ -198,4 +194,5 @@ def nsgt_row(frame: NSGTFrame, min_width: int) -> tuple[np.ndarray, np.ndarray, 
             f"{min(4 * gap + 4, n)}, or a larger bandwidth_factor"
         )
     # The layout itself counts an edge twice.
-    return row.index, row.sign, np.stack([analysis, weighted / total[row.index] / (1 + edge)])
+    synthesis = weighted / total[row.index] / (1 + edge)
+    return replace(row, windows=np.stack([analysis, synthesis]))

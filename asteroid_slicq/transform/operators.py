@@ -1,4 +1,4 @@
-r"""The two linear maps under a sliCQT, each the adjoint of the other up to its windows.
+r"""The two linear maps under a transform, each the adjoint of the other up to its windows.
 
 ``analyse`` computes, for every slice s and bin k,
 
@@ -12,211 +12,63 @@ dual they are the transform and its inverse. With other windows they are each ot
 
 In the overlap-added layout A is followed by the sum of slices where they overlap, whose
 adjoint cuts the stream into slices again; weights over the coefficients of a slice stand on both
-sides alike.
+sides alike. The NSGT is the case of one slice, of the whole signal, without v.
 
-So the backward pass costs what a forward pass costs, and saves nothing. The work runs over a
-bounded number of slices at a time.
+So the backward pass costs what a forward pass costs, and saves nothing.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from asteroid_slicq.transform.layout import Layout, Windows, blocks_to_spectrum, spectrum_to_blocks
-
-_CHUNK_SAMPLES = {"cpu": 3 * 2**20}  # 12 MB of float32
-_CHUNK_SAMPLES_ELSEWHERE = 2**26
+from asteroid_slicq.transform.layout import Layout, Windows
+from asteroid_slicq.transform.slicing import Slicing, Unsliced
 
 
 @dataclass(frozen=True)
-class Slicing:
-    """How a signal is cut into slices and how many are computed at a time.
+class Maps:
+    """Analysis and one pass of synthesis of a transform, as linear maps in one precision.
 
     Attributes:
-        layout: where the coefficients of a slice lie.
-        overlap_added: whether coefficients of neighbouring slices are added where they overlap.
-        chunk: slices at a time; None is what suits the device.
+        slicing: how a signal is cut.
+        analysis: windows of the analysis.
+        synthesis: windows of the synthesis.
     """
 
-    layout: Layout
-    overlap_added: bool = False
-    chunk: int | None = None
+    slicing: Slicing
+    analysis: Windows
+    synthesis: Windows
 
     @property
-    def hop(self) -> int:
-        """Distance between slices in samples."""
-        return self.layout.n_fft // 2
+    def layout(self) -> Layout:
+        """Where the coefficients of a slice lie."""
+        return self.slicing.layout
 
-    def chunks(self, batch: int, n_slices: int, device: torch.device) -> list[tuple[slice, slice]]:
-        """(batch, slice) ranges of bounded size, long in one of the two."""
-        budget = _CHUNK_SAMPLES.get(device.type, _CHUNK_SAMPLES_ELSEWHERE)
-        budget -= budget // 3 * self.overlap_added  # there are half as many coefficients, too
-        rows = self.chunk or max(2, budget // self.layout.n_fft)
-        step_b = _even_share(batch, max(1, rows // n_slices))
-        step_s = _even_share(n_slices, max(1, rows // step_b))
-        return [
-            (slice(b, min(b + step_b, batch)), slice(s, min(s + step_s, n_slices)))
-            for b in range(0, batch, step_b)
-            for s in range(0, n_slices, step_s)
-        ]
+    def analyse(self, x: Tensor, n_slices: int) -> tuple[Tensor, ...]:
+        """Coefficients of a signal, see :func:`analyse`."""
+        return analyse(x, n_slices, self.slicing, self.analysis)
 
-    def n_slices(self, blocks: Sequence[Tensor]) -> int:
-        """Number of slices that blocks of coefficients come from."""
-        if not self.overlap_added:
-            return blocks[0].shape[-2]
-        return blocks[0].shape[-1] // (self.layout.blocks[0][1] // 2) - 1
+    def synthesise(self, blocks: Sequence[Tensor], length: int) -> Tensor:
+        """Signal of coefficients, see :func:`synthesise`."""
+        return synthesise(blocks, length, self.slicing, self.synthesis)
 
-    def shapes(self, batch: int, n_slices: int) -> Iterator[tuple[int, ...]]:
-        """Shape of each block of coefficients."""
-        for n, m in self.layout.blocks:
-            if self.overlap_added:
-                yield batch, n, (n_slices + 1) * (m // 2)
-            else:
-                yield batch, n, n_slices, m
-
-
-def _even_share(total: int, most: int) -> int:
-    """Size of parts of about one size, ``most`` at most; even where there is more than one."""
-    if most >= total:
-        return total
-    share = math.ceil(total / math.ceil(total / most))
-    return share + share % 2 if share + share % 2 <= most else max(1, share - share % 2)
-
-
-def half_spectra(slices: Tensor, window: Tensor | None) -> Tensor:
-    """``rfft(slices·window)``, on the CPU as one complex transform of two slices a time.
-
-    With Z = DFT {a + ib}, A[k] = (Z[k] + conj Z[−k]) / 2 and B[k] = (Z[k] − conj Z[−k]) / 2i. Real
-    transforms of long, odd-factored rows take twice as long there.
-
-    Shape:
-        - slices: ``(batch, slice, N)``; output: ``(batch, slice, N/2 + 1)``
-    """
-    batch, n_slices, n = slices.shape
-    if slices.device.type != "cpu" or batch * n_slices < 2:
-        return torch.fft.rfft(slices if window is None else slices * window)
-    factor = 0.5 if window is None else 0.5 * window  # the ½ of both A and B
-    axis, half = (1 if n_slices % 2 and not batch % 2 else 2), n // 2
-    if axis == 1:  # pairs of neighbours in the batch
-        a, b = slices[0::2], slices[1::2]
-        shape = (batch // 2, n_slices)
-    else:  # pairs of neighbours in time
-        a, b = slices[:, 0::2], slices[:, 1::2]
-        shape = (batch, (n_slices + 1) // 2)
-    packed = slices.new_empty((*shape, n, 2))
-    torch.mul(a, factor, out=packed[..., 0])
-    torch.mul(b, factor, out=packed[: b.shape[0], : b.shape[1], :, 1])
-    packed[:, b.shape[1] :, :, 1] = 0
-    z = torch.view_as_real(torch.fft.fft(torch.view_as_complex(packed)))
-    re, im = z[:, :, 1 : half + 1].unbind(-1)
-    re_back, im_back = z[:, :, half:].flip(2).unbind(-1)  # Z[−k] at k = 1 … N/2
-    pairs = z.new_empty((*shape[:axis], 2, *shape[axis:], half + 1, 2))
-    a, b = pairs.unbind(axis)
-    torch.add(re, re_back, out=a[:, :, 1:, 0])
-    torch.sub(im, im_back, out=a[:, :, 1:, 1])
-    torch.add(im, im_back, out=b[:, :, 1:, 0])
-    torch.sub(re_back, re, out=b[:, :, 1:, 1])
-    pairs[..., 0, 1] = 0
-    torch.mul(z[:, :, 0], 2, out=pairs[..., 0, 0].movedim(axis, -1))
-    return torch.view_as_complex(pairs).view(batch, -1, half + 1)[:, :n_slices]
-
-
-def _analyse(x: Tensor, n_slices: int, slicing: Slicing, windows: Windows) -> tuple[Tensor, ...]:
-    batch = x.shape[0]
-    layout = slicing.layout
-    factors = layout.analysis_factors(windows.forward)
-    chunks = slicing.chunks(batch, n_slices, x.device)
-    if len(chunks) == 1 and not slicing.overlap_added:
-        spectrum = half_spectra(_slices(x, 0, n_slices, slicing.hop), windows.slicing)
-        return tuple(spectrum_to_blocks(spectrum, layout, factors))
-    dtype = torch.promote_types(x.dtype, torch.complex64)
-    blocks = tuple(x.new_empty(shape, dtype=dtype) for shape in slicing.shapes(batch, n_slices))
-    for b, s in chunks:
-        spectrum = half_spectra(_slices(x[b], s.start, s.stop, slicing.hop), windows.slicing)
-        parts = spectrum_to_blocks(spectrum, layout, factors)
-        for i, (block, part) in enumerate(zip(blocks, parts, strict=True)):
-            if not slicing.overlap_added:
-                block[b, :, s].copy_(part)
-                continue
-            weights = None if windows.stream is None else windows.stream[i]
-            _add_overlapping(block[b], part, s.start, weights)
-    return blocks
-
-
-def _slices(x: Tensor, start: int, stop: int, hop: int) -> Tensor:
-    """Slices of a signal; one hop of zeros is in front of it, and as many as it takes behind.
-
-    Only slices at the ends are copied.
-
-    Shape:
-        - x: ``(batch, length)``; output: ``(batch, stop − start, 2·hop)``
-    """
-    first, last = (start - 1) * hop, stop * hop
-    part = x[:, max(0, first) : last]
-    padding = (max(0, -first), last - max(0, first) - part.shape[-1])
-    part = torch.nn.functional.pad(part, padding) if any(padding) else part
-    return part.unfold(-1, 2 * hop, hop)
-
-
-def _add_overlapping(stream: Tensor, part: Tensor, first: int, weights: Tensor | None) -> None:
-    """Write weighted slices into a stream, which holds the slices before ``first``.
-
-    Shape:
-        - stream: ``(batch, freq, (all slices + 1)·M/2)``; part: ``(batch, freq, slice, M)``
-        - weights: ``(M,)``, real
-    """
-    n_slices, m = part.shape[-2:]
-    # view_as_real: … slice, half, M/2, re/im
-    early, late = torch.view_as_real(part).unflatten(-2, (2, m // 2)).unbind(-3)
-    halves = torch.view_as_real(stream).unflatten(-2, (-1, m // 2))
-    begun = halves[:, :, first].clone() if first else None
-    own = halves[:, :, first : first + n_slices]
-    behind = halves[:, :, first + 1 : first + n_slices + 1]
-    if weights is None:
-        own.copy_(early)
-        behind[:, :, -1] = 0
-        behind += late
-    else:
-        u, v = weights.view(2, m // 2, 1).unbind(0)
-        torch.mul(early, u, out=own)
-        behind[:, :, -1] = 0
-        behind.addcmul_(late, v)
-    if begun is not None:
-        own[:, :, 0] += begun
-
-
-def _synthesise(
-    blocks: Sequence[Tensor], length: int, slicing: Slicing, windows: Windows
-) -> Tensor:
-    hop, layout = slicing.hop, slicing.layout
-    batch = blocks[0].shape[0]
-    n_slices = slicing.n_slices(blocks)
-    if slicing.overlap_added:
-        sizes = [m for _, m in layout.blocks]
-        blocks = [c.unfold(-1, m, m // 2) for c, m in zip(blocks, sizes, strict=True)]
-    factors = layout.synthesis_factors(windows.forward)
-    halves = windows.forward.new_zeros((batch, n_slices + 1, hop))
-    for b, s in slicing.chunks(batch, n_slices, blocks[0].device):
-        parts = [block[b, :, s] for block in blocks]
-        if windows.stream is not None:
-            parts = [part * u for part, u in zip(parts, windows.stream, strict=True)]
-        chunk = torch.fft.irfft(blocks_to_spectrum(parts, layout, factors), n=layout.n_fft)
-        if windows.slicing is not None:
-            chunk *= windows.slicing
-        halves[b, s] += chunk[..., :hop]
-        halves[b, s.start + 1 : s.stop + 1] += chunk[..., hop:]
-    return halves[:, 1:n_slices].reshape(batch, -1)[:, :length]
+    def transposed(self) -> Maps:
+        """The adjoint of the synthesis as analysis, and that of the analysis as synthesis."""
+        return Maps(
+            self.slicing,
+            self.layout.adjoint_of_synthesis(self.synthesis),
+            self.layout.adjoint_of_analysis(self.analysis),
+        )
 
 
 class _Analyse(torch.autograd.Function):
     @staticmethod
     def forward(x, n_slices, slicing, windows):
-        return _analyse(x, n_slices, slicing, windows)
+        return slicing.analyse(x, n_slices, windows)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -225,7 +77,8 @@ class _Analyse(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *gradients):
-        x = _Synthesise.apply(ctx.length, ctx.slicing, ctx.windows.transposed(), *gradients)
+        windows = ctx.slicing.layout.adjoint_of_analysis(ctx.windows)
+        x = _Synthesise.apply(ctx.length, ctx.slicing, windows, *gradients)
         return x, None, None, None
 
     @staticmethod
@@ -242,7 +95,7 @@ class _Analyse(torch.autograd.Function):
 class _Synthesise(torch.autograd.Function):
     @staticmethod
     def forward(length, slicing, windows, *blocks):
-        return _synthesise(blocks, length, slicing, windows)
+        return slicing.synthesise(blocks, length, windows)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -251,7 +104,8 @@ class _Synthesise(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
-        blocks = _Analyse.apply(gradient, ctx.n_slices, ctx.slicing, ctx.windows.transposed())
+        windows = ctx.slicing.layout.adjoint_of_synthesis(ctx.windows)
+        blocks = _Analyse.apply(gradient, ctx.n_slices, ctx.slicing, windows)
         return None, None, None, *blocks
 
     @staticmethod
@@ -268,18 +122,22 @@ class _Synthesise(torch.autograd.Function):
         return x.unflatten(0, blocks[0].shape[:2]), 0
 
 
-def analyse(x: Tensor, n_slices: int, slicing: Slicing, windows: Windows) -> tuple[Tensor, ...]:
+def analyse(
+    x: Tensor, n_slices: int, slicing: Slicing | Unsliced, windows: Windows
+) -> tuple[Tensor, ...]:
     """Coefficients of a signal, differentiable to any order, forwards too, and under ``vmap``.
 
     Shape:
         - x: ``(batch, length)``, real
         - output: ``(batch, freq, slice, time)`` complex, one a block; ``(batch, freq, time)`` when
-          overlap-added
+          overlap-added or unsliced
     """
     return _Analyse.apply(x, n_slices, slicing, windows)  # type: ignore[return-value]
 
 
-def synthesise(blocks: Sequence[Tensor], length: int, slicing: Slicing, windows: Windows) -> Tensor:
+def synthesise(
+    blocks: Sequence[Tensor], length: int, slicing: Slicing | Unsliced, windows: Windows
+) -> Tensor:
     """Signal of coefficients, differentiable to any order, forwards too, and under ``vmap``.
 
     Shape:

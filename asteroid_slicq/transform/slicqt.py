@@ -7,6 +7,7 @@ maps in :mod:`asteroid_slicq.transform.operators`; this module joins them as an 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,9 +17,16 @@ from torch import Tensor, nn
 
 from asteroid_slicq.transform.convergence import contraction, passes_needed
 from asteroid_slicq.transform.frame import Frame, design_frame
-from asteroid_slicq.transform.layout import Layout, Windows, flat_row
-from asteroid_slicq.transform.operators import Slicing, analyse, synthesise
+from asteroid_slicq.transform.layout import (
+    Layout,
+    Windows,
+    flat_row,
+    joined_precision,
+    split_precision,
+)
+from asteroid_slicq.transform.operators import Maps
 from asteroid_slicq.transform.scales import Scale
+from asteroid_slicq.transform.slicing import Slicing
 
 
 class SliCQT(nn.Module):
@@ -77,6 +85,7 @@ class SliCQT(nn.Module):
 
     index: Tensor
     sign: Tensor
+    lengths: Tensor
     windows: Tensor
     slicing_window: Tensor
     stream_windows: Tensor
@@ -145,9 +154,10 @@ class SliCQT(nn.Module):
         for name, values in (
             ("index", torch.from_numpy(row.index)),
             ("sign", torch.from_numpy(row.sign)),
-            ("windows", _split_precision(row.windows)),
-            ("slicing_window", _split_precision(frame.slicing_window)),
-            ("stream_windows", _split_precision(_stream_windows(frame))),
+            ("lengths", torch.from_numpy(row.lengths)),
+            ("windows", split_precision(row.windows)),
+            ("slicing_window", split_precision(frame.slicing_window)),
+            ("stream_windows", split_precision(_stream_windows(frame))),
         ):
             self.register_buffer(name, values, persistent=False)
 
@@ -169,14 +179,10 @@ class SliCQT(nn.Module):
             TypeError: for what is no tensor.
             ValueError: for an empty or complex waveform.
         """
-        waveform = _check_waveform(waveform)
+        waveform = check_waveform(waveform)
         leading, length = waveform.shape[:-1], waveform.shape[-1]
-        blocks = analyse(
-            waveform.reshape(-1, length),
-            self.frame.n_slices(length),
-            self._slicing(),
-            self._analysis_windows(waveform.dtype),
-        )
+        maps = self.maps(waveform.dtype)
+        blocks = maps.analyse(waveform.reshape(-1, length), self.frame.n_slices(length))
         blocks = tuple(block.view(*leading, *block.shape[1:]) for block in blocks)
         return blocks[0] if self.config["rasterize"] == "full" else blocks
 
@@ -202,19 +208,17 @@ class SliCQT(nn.Module):
         blocks = self._check(coefficients, length)
         leading = blocks[0].shape[: -2 if self.frame.overlap_added else -3]
         blocks = [block.reshape(-1, *block.shape[len(leading) :]) for block in blocks]
-        dtype = blocks[0].real.dtype
-        slicing, windows = self._slicing(), self._synthesis_windows(dtype)
-        waveform = synthesise(blocks, length, slicing, windows)
+        maps = self.maps(blocks[0].dtype.to_real())
+        waveform = maps.synthesise(blocks, length)
         if self.frame.overlap_added:
             passes = self.passes_needed(blocks[0].dtype) if passes is None else passes
             if passes < 1:
                 raise ValueError(f"passes must be at least 1, got {passes}")
-            n_slices = slicing.n_slices(blocks)
-            analysis = self._analysis_windows(dtype)
+            n_slices = maps.slicing.n_slices(blocks)
             for _ in range(passes - 1):
-                again = analyse(waveform, n_slices, slicing, analysis)
+                again = maps.analyse(waveform, n_slices)
                 rest = [block - part for block, part in zip(blocks, again, strict=True)]
-                waveform = waveform + synthesise(rest, length, slicing, windows)
+                waveform = waveform + maps.synthesise(rest, length)
         return waveform.view(*leading, length)
 
     def synthesis(self, coefficients: Sequence[Tensor] | Tensor, length: int) -> Tensor:
@@ -229,8 +233,27 @@ class SliCQT(nn.Module):
     def passes_needed(self, dtype: torch.dtype) -> int:
         """Passes that bring the overlap-added inverse to 120 dB (complex64) or 250 dB."""
         if self._contraction is None:
-            self._contraction = contraction(self)
+            self._contraction = contraction(copy.deepcopy(self).cpu().maps(torch.float64))
         return passes_needed(self._contraction, dtype)
+
+    def maps(self, dtype: torch.dtype) -> Maps:
+        """Analysis and one pass of synthesis as linear maps, for flat batches and without checks.
+
+        Args:
+            dtype: of the waveform, float32 or float64.
+        """
+        frame = self.frame
+        windows = joined_precision(self.windows, dtype)
+        layout = Layout(frame.slice_length, frame.blocks, self.index, self.sign, self.lengths)
+        stream = None
+        if frame.overlap_added:
+            sizes = [m for _, m in frame.blocks]
+            stream = joined_precision(self.stream_windows, dtype).split(sizes)
+        return Maps(
+            Slicing(layout, frame.overlap_added, self.chunk),
+            analysis=Windows(windows[0], slicing=joined_precision(self.slicing_window, dtype)),
+            synthesis=Windows(windows[1], stream=stream),
+        )
 
     def extra_repr(self) -> str:
         """The frame in one line."""
@@ -273,24 +296,8 @@ class SliCQT(nn.Module):
             raise ValueError(f"length must lie in 1 … {longest} for these slices, got {length}")
         return blocks
 
-    def _slicing(self) -> Slicing:
-        frame = self.frame
-        layout = Layout(frame.slice_length, frame.blocks, self.index, self.sign)
-        return Slicing(layout, frame.overlap_added, self.chunk)
 
-    def _analysis_windows(self, dtype: torch.dtype) -> Windows:
-        windows = self.windows.to(dtype).sum(0)
-        return Windows(windows[0], windows[1], self.slicing_window.to(dtype).sum(0))
-
-    def _synthesis_windows(self, dtype: torch.dtype) -> Windows:
-        windows, stream = self.windows.to(dtype).sum(0), None
-        if self.frame.overlap_added:
-            sizes = [m for _, m in self.frame.blocks]
-            stream = self.stream_windows.to(dtype).sum(0).split(sizes)
-        return Windows(windows[2], windows[3], None, stream)
-
-
-def _check_waveform(waveform: Tensor) -> Tensor:
+def check_waveform(waveform: Tensor) -> Tensor:
     """A waveform in single or double precision."""
     if not isinstance(waveform, Tensor):
         raise TypeError(f"waveform must be a tensor, got {type(waveform).__name__}")
@@ -305,16 +312,3 @@ def _check_waveform(waveform: Tensor) -> Tensor:
 def _stream_windows(frame: Frame) -> np.ndarray:
     """The slicing window at the times of each block's coefficients, block after block."""
     return np.concatenate([frame.slicing_window_at(m) for _, m in frame.blocks])
-
-
-def _split_precision(values: np.ndarray) -> Tensor:
-    """Float64 values as the sum of two float32 numbers, 48 bits in all.
-
-    So ``module.double()`` has its full precision, also after ``module.float()``, and devices
-    without float64 can hold the buffer. A cast to 16 bits does lose it.
-
-    Shape:
-        - values: any; output: ``(2, *values.shape)``
-    """
-    high = values.astype(np.float32)
-    return torch.from_numpy(np.stack([high, (values - high).astype(np.float32)]))

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from asteroid_slicq.transform.layout import blocks_to_spectrum, spectrum_to_blocks
-from asteroid_slicq.transform.operators import half_spectra
+from asteroid_slicq.transform.slicing import half_spectra
 from asteroid_slicq.transform.slicqt import SliCQT
 
 
@@ -50,7 +50,7 @@ class State:
 
     def __init__(self, slicqt: SliCQT, kind: Kind) -> None:
         frame = slicqt.frame
-        self.frame, self.layout, self.kind = frame, slicqt._slicing().layout, kind
+        self.frame, self.kind = frame, kind
         shapes = [(n, 0) if frame.overlap_added else (n, 0, m) for n, m in frame.blocks]
         self.nothing = [self.zeros(*shape).to(kind.dtype.to_complex()) for shape in shapes]
 
@@ -69,8 +69,9 @@ class Analysis(State):
 
     def __init__(self, slicqt: SliCQT, kind: Kind) -> None:
         super().__init__(slicqt, kind)
-        windows = slicqt._analysis_windows(kind.dtype)
-        self.window, self.factors = windows.slicing, self.layout.analysis_factors(windows.forward)
+        maps = slicqt.maps(kind.dtype)
+        windows, self.layout = maps.analysis, maps.layout
+        self.window, self.factors = windows.slicing, self.layout.analysis_factors(windows.bins)
         self.span = self.frame.slice_hop + self.frame.transition_length
         self.samples, self.n_slices = self.zeros(self.span // 2), 0
         added = self.frame.blocks if self.frame.overlap_added else ()
@@ -113,8 +114,9 @@ class Synthesis(State):
 
     def __init__(self, slicqt: SliCQT, kind: Kind) -> None:
         super().__init__(slicqt, kind)
-        windows = slicqt._synthesis_windows(kind.dtype)
-        self.factors, self.over = self.layout.synthesis_factors(windows.forward), windows.stream
+        maps = slicqt.maps(kind.dtype)
+        windows, self.layout = maps.synthesis, maps.layout
+        self.factors, self.over = self.layout.synthesis_factors(windows.bins), windows.stream
         self.late, self.stream = self.zeros(1, self.frame.slice_hop), list(self.nothing)
         self.lead_in = 1  # half slices in front of the first sample
 

@@ -123,7 +123,7 @@ def test_a_thousand_bins_reconstruct():
 @pytest.mark.parametrize("raster", RASTERS)
 def test_error_after_n_passes_is_bounded_by_the_norm(frame, raster):
     slicqt = build(frame, rasterize=raster, overlap_added=True)
-    norm = contraction(slicqt)
+    norm = contraction(slicqt.maps(torch.float64))
     x = noise(6 * slicqt.frame.slice_length + 5)
     coefficients = slicqt(x)
     for passes in range(1, 8):

@@ -182,6 +182,27 @@ def test_gradcheck_both_directions_and_twice(length, rasterize):
     assert torch.autograd.gradgradcheck(lambda *c: nsgt.inverse(c).pow(3).sum(), blocks)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:FutureWarning")  # of torch, by itself
+@pytest.mark.parametrize("rasterize", ["none", "full"])
+def test_transforms_of_torch_func(rasterize):
+    nsgt = NSGT(**SMALL, length=701, rasterize=rasterize).double()
+    x = noise(3, 2, 701)
+
+    def loss(x):
+        changed = [block * block.abs() for block in blocks_of(nsgt, x)]
+        return nsgt.inverse(changed).pow(3).sum()
+
+    leaf = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(loss(leaf), leaf)
+    tolerance = 1e-11 * float(expected.abs().max())
+    assert (torch.func.grad(loss)(x) - expected).abs().max() < tolerance
+    assert (torch.func.vmap(torch.func.grad(loss))(x) - expected).abs().max() < tolerance
+    y = noise(3, 2, 701, seed=1)
+    value, slope = torch.func.jvp(loss, (x,), (y,))
+    assert torch.allclose(value, loss(x), rtol=1e-12)
+    assert torch.allclose(slope, (expected * y).sum(), rtol=1e-10)
+
+
 def test_backward_saves_nothing_of_the_signal():
     nsgt = NSGT(**SMALL, length=1501)
     saved = []
