@@ -81,7 +81,8 @@ def _choir(rng: np.random.Generator, song: Song, kind: str) -> list[Phrase]:
     return phrases + [Phrase(tuple(line)) for line in lines if line]
 
 
-def _lead_effects(rng: np.random.Generator, x: Array, sample_rate: int) -> Array:
+def lead_effects(rng: np.random.Generator, x: Array, sample_rate: int) -> Array:
+    """High-pass, compression, saturation and equaliser of a voice, mono; its peak is about one."""
     x = highpass(x, rng.uniform(60, 140), sample_rate)
     peak = np.abs(x).max() + 1e-9
     x = compress(x / peak, sample_rate, rng.uniform(-26, -10), rng.uniform(2, 6), 0.004, 0.12)
@@ -116,7 +117,7 @@ def render_vocals(rng: np.random.Generator, song: Song) -> Array:
     lead = _render(phrases, singer, song, rng, late_s)
     dry = np.zeros((2, n))
     if lead.any():
-        lead = _lead_effects(rng, lead, sr)
+        lead = lead_effects(rng, lead, sr)
         dry += pan(lead, float(rng.normal(0, 0.04)))
     if phrases and rng.random() < 0.3:  # the same singer again, left and right
         gain = db(rng.uniform(-12, -3))

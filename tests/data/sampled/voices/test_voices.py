@@ -1,0 +1,120 @@
+"""Voices: speech is cut into syllables, survives packing, and sings what the notes say."""
+
+import numpy as np
+import pytest
+
+from asteroid_slicq.data.procedural.track import track_song
+from asteroid_slicq.data.procedural.voice import SungNote
+from asteroid_slicq.data.sampled.voices import Voice, read_voice, record, sampled_vocals
+from asteroid_slicq.data.sampled.voices.singer import draw_singer
+from asteroid_slicq.data.sampled.voices.singing import PREROLL_S, sing
+from asteroid_slicq.data.sampled.voices.speech import Speaker, draw_line
+from asteroid_slicq.data.sampled.voices.utterances import analyse, pack, unpack
+
+pytest.importorskip("pyworld")
+
+RATE = 16000
+
+
+def babble(rng: np.random.Generator, n_syllables: int = 6) -> tuple[np.ndarray, int]:
+    """Syllables of noise and of a pulse train of 120 Hz through two formants."""
+    out = [np.zeros(RATE // 10)]
+    for _ in range(n_syllables):
+        hiss = 0.02 * rng.standard_normal(RATE // 20)
+        vowel = np.zeros(RATE // 5)
+        vowel[:: RATE // 120] = 1.0
+        f_hz = np.fft.rfftfreq(len(vowel), 1 / RATE)
+        formants = rng.uniform(400, 800), rng.uniform(1200, 2200)
+        gain = sum(1 / (1 + ((f_hz - f) / 120) ** 2) for f in formants) + 0.02
+        vowel = np.fft.irfft(np.fft.rfft(vowel) * gain, len(vowel)) * np.hanning(len(vowel))
+        out += [hiss, vowel / np.abs(vowel).max(), np.zeros(RATE // 25)]
+    return np.concatenate([*out, np.zeros(RATE // 10)]), RATE
+
+
+@pytest.fixture(scope="module")
+def utterance():
+    utterance = analyse(*babble(np.random.default_rng(0)))
+    assert utterance is not None
+    return utterance
+
+
+@pytest.fixture(scope="module")
+def voices():
+    speaker = Speaker("test", "flite", True, babble)
+    ((_, data),) = record([speaker], seconds=3.0)
+    return {"test": read_voice("test", "flite", True, data)}
+
+
+def test_syllables_are_the_vowels_that_were_spoken(utterance):
+    assert len(utterance.syllables) == 6
+    pitch = utterance.f0_hz[utterance.f0_hz > 0]
+    assert abs(np.median(pitch) - RATE / (RATE // 120)) < 3
+    for begin, first, last, end in utterance.syllables:
+        assert begin <= first < last <= end
+        assert (utterance.f0_hz[first + 3 : last - 3] > 0).mean() > 0.8
+
+
+def test_silence_and_noise_are_no_speech():
+    assert analyse(1e-4 * np.random.default_rng(0).standard_normal(RATE), RATE) is None
+
+
+def test_packed_utterances_come_back(utterance):
+    data = pack([utterance, utterance])
+    assert data == pack([utterance, utterance])
+    first, second = unpack(data)
+    for again in (first, second):
+        assert again.top_hz == pytest.approx(utterance.top_hz)
+        floor = -160.0
+        near = np.abs(again.envelopes - np.maximum(utterance.envelopes, floor))
+        assert near.max() <= 0.38
+        np.testing.assert_allclose(again.aperiodicity, utterance.aperiodicity, atol=0.006)
+        np.testing.assert_allclose(again.f0_hz, utterance.f0_hz, rtol=1e-3)
+        np.testing.assert_array_equal(again.syllables, utterance.syllables)
+
+
+@pytest.mark.parametrize("midi", [45, 57, 64])
+def test_the_pitch_is_that_of_the_note(utterance, midi):
+    import pyworld
+
+    voice = Voice("test", True, 1.0, [utterance])
+    singer = draw_singer(np.random.default_rng(1), {"test": voice})
+    notes = [SungNote(0.0, 1.2, midi, 0.8, None)]
+    x = sing(notes, singer, utterance, 44100, np.random.default_rng(2))
+    assert np.isfinite(x).all()
+    middle = x[int((PREROLL_S + 0.4) * 44100) : int((PREROLL_S + 0.9) * 44100)]
+    f0, _ = pyworld.harvest(np.ascontiguousarray(middle), 44100)
+    sung = 69 + 12 * np.log2(np.median(f0[f0 > 0]) / 440)
+    assert abs(sung - midi) < 0.6
+
+
+def test_no_voice_ends_where_its_recording_did(utterance):
+    """A 16 kHz recording sings with energy up to 16 kHz, and without a cliff at 8 kHz."""
+    voice = Voice("test", True, 1.0, [utterance])
+    for seed in range(3):
+        singer = draw_singer(np.random.default_rng(seed), {"test": voice})
+        notes = [SungNote(0.3 * i, 0.3 * i + 0.28, 55 + i, 0.8, None) for i in range(4)]
+        x = sing(notes, singer, utterance, 44100, np.random.default_rng(seed))
+        power = np.abs(np.fft.rfft(x)) ** 2
+        f_hz = np.fft.rfftfreq(len(x), 1 / 44100)
+        level_db = [
+            10 * np.log10(power[(f_hz > f) & (f_hz <= 1.1 * f)].mean() + 1e-20)
+            for f in 4000 * 1.1 ** np.arange(15)
+        ]
+        assert np.diff(level_db).min() > -9
+        assert level_db[-1] > level_db[0] - 50
+
+
+def test_a_vocal_stem_is_a_function_of_its_seed(voices):
+    song = track_song(11, 8.0)
+    stems = [sampled_vocals(np.random.default_rng(s), song, voices) for s in (3, 3, 4)]
+    assert all(stem.shape == (2, song.n_samples) and np.isfinite(stem).all() for stem in stems)
+    assert any(stem.any() for stem in stems)
+    np.testing.assert_array_equal(stems[0], stems[1])
+    assert not np.array_equal(stems[0], stems[2])
+
+
+def test_lines_are_words():
+    rng = np.random.default_rng(0)
+    lines = {draw_line(rng) for _ in range(50)}
+    assert len(lines) > 40
+    assert not any("{" in line or "-" in line for line in lines)
