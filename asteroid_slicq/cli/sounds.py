@@ -67,7 +67,7 @@ def run_sounds(args: argparse.Namespace) -> int:
     folder = default_folder() if args.cache is None else args.cache
     try:
         if args.action == "build":
-            built = build_bank(folder, args.root)
+            built = build_bank(folder, args.root, lambda name: print(f"  {name}", flush=True))
             bank = built.manifest["bank"]
             print(
                 f"{len(built.manifest['sounds'])} sounds, {bank['bytes'] / 1e6:.1f} MB: "

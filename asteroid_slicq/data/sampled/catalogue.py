@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
 # SPDX identifiers. A notice of the authors, as the manifest of a bank is, meets their terms.
+# LicenseRef-CMU: the notice licence of the speech software of CMU and of CSTR Edinburgh.
 ALLOWED_LICENCES = (
     "MIT",
     "MIT-0",
@@ -19,6 +20,7 @@ ALLOWED_LICENCES = (
     "BSD-2-Clause",
     "BSD-3-Clause",
     "Apache-2.0",
+    "LicenseRef-CMU",
     "LicenseRef-public-domain",
 )
 

