@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from asteroid_slicq import MiXiN, SeparatorStream, XUMXSliCQ
 from asteroid_slicq.models.xumx_slicq import OnnxSeparator, export_onnx
 from asteroid_slicq.separation import separate as separate_with
-from asteroid_slicq.wiener import wiener_on_block
+from asteroid_slicq.wiener import filter_masked
 
 SAMPLE_RATE = 44100
 LONG_SONG_S = 300
@@ -247,7 +247,7 @@ def time_stages(repetitions: int) -> None:
 
             def filtered(masks=masks, blocks=blocks, n=n_iterations) -> None:
                 for mask, block in zip(masks, blocks, strict=True):
-                    wiener_on_block(mask, block, n)
+                    filter_masked(mask, block, n)
 
             def inverse(model=model, sources=sources) -> object:
                 return model.transform.inverse(sources, length=seconds * SAMPLE_RATE)

@@ -8,17 +8,14 @@ from asteroid_slicq.wiener.filtering import (
     wiener,
     wiener_em,
 )
-from asteroid_slicq.wiener.postfilter import wiener_on_block, wiener_on_stft
-from asteroid_slicq.wiener.recompute import needs_gradient
+from asteroid_slicq.wiener.postfilter import wiener_on_stft
 
 __all__ = [
     "apply_mix_phase",
     "filter_masked",
     "impose_mix_phase",
-    "needs_gradient",
     "softmask",
     "wiener",
     "wiener_em",
-    "wiener_on_block",
     "wiener_on_stft",
 ]

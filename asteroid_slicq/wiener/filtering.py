@@ -11,21 +11,16 @@ transform", for running it on each block of a sliCQT.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
-from typing import overload
+from typing import cast, overload
 
 import torch
 from torch import Tensor
 
-from asteroid_slicq.wiener.expectation import em
-from asteroid_slicq.wiener.recompute import needs_gradient
+from asteroid_slicq.wiener.expectation import ExpectationMaximisation
 
 _EPS = float(torch.finfo(torch.float32).eps)
-_SCALE_FACTOR = 10.0
-_CHUNK = {"cpu": 2**15}  # bins × frames at a time, so that what is in between stays in the cache
-_CHUNK_ELSEWHERE = 2**21
 
 
 def apply_mix_phase(masks: Tensor, mix: Tensor) -> Tensor:
@@ -215,7 +210,7 @@ def filter_masked(
     window_frames: int | None = 5000,
     eps: float | None = _EPS,
 ) -> Tensor:
-    """:func:`wiener_em` of :func:`apply_mix_phase`, cheaper where no gradient is asked for.
+    """:func:`wiener_em` of :func:`apply_mix_phase`, cheaper: the products are never in memory.
 
     Shape:
         - masks: ``(batch, source, channel, freq, ...)``, real
@@ -232,9 +227,9 @@ def filter_masked(
             "masks must be (batch, source, channel, freq, ...) and mix the same without source, "
             f"got {tuple(masks.shape)} and {tuple(mix.shape)}"
         )
-    if iterations == 0 or mix.numel() == 0 or needs_gradient(masks, mix):
-        return wiener_em(apply_mix_phase(masks, mix), mix, iterations, window_frames, eps)
     _check_options(iterations, window_frames, eps)
+    if iterations == 0 or mix.numel() == 0:
+        return apply_mix_phase(masks, mix)
     return _filter_block(masks, mix, iterations, window_frames, eps)
 
 
@@ -258,72 +253,10 @@ def _filter_block(
     if iterations == 0 or mix.numel() == 0:
         return estimates
     y, x = estimates.flatten(4), mix.flatten(3)
-    n_frames = x.shape[-1]
-    window = min(window or n_frames, n_frames)
+    window = min(window or x.shape[-1], x.shape[-1])
     eps = _machine_eps(mix) if eps is None else eps
-    dtype = y.dtype if y.is_complex() else torch.promote_types(y.dtype, x.dtype)
-    out = None if needs_gradient(y, x) else torch.empty_like(y, dtype=dtype)
-    parts = []
-    whole = n_frames // window * window  # windows of one length go together
-    for start, stop in ((0, whole), (whole, n_frames)):
-        if start == stop:
-            continue
-        size = min(window, stop - start)
-        y_part, x_part = (part[..., start:stop].unflatten(-1, (-1, size)) for part in (y, x))
-        out_part = None if out is None else out[..., start:stop].unflatten(-1, (-1, size))
-        parts.append(_filter_windows(y_part, x_part, iterations, eps, out_part).flatten(-2))
-    if out is None:
-        out = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-    return out.view(estimates.shape)
-
-
-def _filter_windows(
-    y: Tensor, x: Tensor, iterations: int, eps: float, out: Tensor | None
-) -> Tensor:
-    """Filter windows of a common spatial covariance each, a few of a few bins at a time.
-
-    Shape:
-        - y: ``(batch, source, channel, freq, window, frame)``; x: ``(batch, channel, freq, window,
-          frame)``; out: as ``y``, to be written to where no gradient is needed
-    """
-    # A common scale keeps the regularisation √ε small beside loud mixes and harmless in silence.
-    # To divide y and x by it is to multiply ε and √ε by its square.
-    re, im = torch.view_as_real(x.detach().resolve_conj()).unbind(-1)
-    loudest = torch.addcmul(re.square(), im, im).amax(dim=(1, 2, 4))  # |x|², of items and windows
-    dtype = torch.float32 if x.device.type == "mps" else torch.float64
-    gain = (loudest.to(dtype) / _SCALE_FACTOR**2).clamp(min=1.0)[:, None, :, None]
-    n_bins, n_windows, n_frames = x.shape[2:]
-    floors, ridges = (e.expand(-1, n_bins, -1, -1) for e in (eps * gain, eps**0.5 * gain))
-
-    budget = max(1, _CHUNK.get(x.device.type, _CHUNK_ELSEWHERE) // n_frames)
-    windows = min(n_windows, budget)
-    bins = min(n_bins, max(1, budget // windows))
-    items = max(1, budget // (windows * bins))
-
-    def cut(whole: Tensor) -> list[Tensor]:
-        """Chunks of what has its items first and ``(freq, window, frame)`` last."""
-        return [
-            part
-            for of_items in whole.split(items)
-            for of_bins in of_items.split(bins, -3)
-            for part in of_bins.split(windows, -2)
-        ]
-
-    outs = None if out is None else cut(out)
-    refined = []
-    for i, (y_part, x_part, *constants) in enumerate(
-        zip(cut(y), cut(x), cut(floors), cut(ridges), strict=True)
-    ):
-        if outs is None:
-            refined.append(em(y_part, x_part, iterations, *constants).to(y.dtype))
-        else:
-            em(y_part, x_part, iterations, *constants, out=outs[i])
-    if out is not None:
-        return out
-    n_rows, n_columns = math.ceil(n_bins / bins), math.ceil(n_windows / windows)
-    refined = [torch.cat(refined[i : i + n_columns], -2) for i in range(0, len(refined), n_columns)]
-    refined = [torch.cat(refined[i : i + n_rows], -3) for i in range(0, len(refined), n_rows)]
-    return torch.cat(refined)
+    refined = ExpectationMaximisation.apply(y, x, iterations, window, eps)
+    return cast(Tensor, refined).view(estimates.shape)
 
 
 def _machine_eps(mix: Tensor) -> float:

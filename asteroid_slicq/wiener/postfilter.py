@@ -13,24 +13,10 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
-from asteroid_slicq.wiener.filtering import apply_mix_phase, filter_masked, wiener_em
+from asteroid_slicq.wiener.filtering import wiener_em
 
 _N_FFT, _HOP = 4096, 1024
 _WINDOW_FRAMES = 300
-
-
-def wiener_on_block(masks: Tensor, mix: Tensor, iterations: int) -> Tensor:
-    """A masked block of a sliCQT with the phase of the mix, and Wiener-EM on it.
-
-    The slices are laid end to end.
-
-    Shape:
-        - masks: ``(batch, source, channel, freq, slice, time)``, real
-        - mix: ``(batch, channel, freq, slice, time)``, complex; output: as ``masks``, complex
-    """
-    if iterations == 0:
-        return apply_mix_phase(masks, mix)
-    return filter_masked(masks, mix, iterations)
 
 
 def wiener_on_stft(

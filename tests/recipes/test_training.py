@@ -14,7 +14,7 @@ from common.trainer import choose_strategy, choose_sync_batchnorm, idle_paramete
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.losses import XUMXLoss
-from asteroid_slicq.wiener import wiener_on_block
+from asteroid_slicq.wiener import filter_masked
 from tests.helpers import RECIPES, noise
 from tests.recipes.helpers import (
     RATE,
@@ -211,8 +211,8 @@ def test_wiener_em_has_all_bits_in_mixed_precision():
     results = []
     for enabled in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            refined = wiener_on_block(masks, mix, 1)
-            without_gradient = wiener_on_block(masks.detach(), mix, 1)
+            refined = filter_masked(masks, mix, 1)
+            without_gradient = filter_masked(masks.detach(), mix, 1)
         gradients = torch.autograd.grad(refined.abs().sum(), masks)
         results.append((refined, without_gradient, *gradients))
     same(*results)

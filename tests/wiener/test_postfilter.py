@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.wiener import postfilter, wiener_on_block, wiener_on_stft
+from asteroid_slicq.wiener import filter_masked, postfilter, wiener_on_stft
 
 EPS = float(np.finfo(np.float32).eps)
 
@@ -61,7 +61,7 @@ def test_block_filter_equals_norbert_on_slices_laid_end_to_end(iterations):
     mix = torch.randn((2, 2, 3, 5, 6), dtype=torch.complex128, generator=generator)
     masks = torch.rand((2, 4, 2, 3, 5, 6), dtype=torch.float64, generator=generator)
     estimates = masks * mix.unsqueeze(1)
-    refined = wiener_on_block(masks, mix, iterations)
+    refined = filter_masked(masks, mix, iterations)
     for b in range(2):
         ends = norbert_em(estimates[b].flatten(-2).numpy(), mix[b].flatten(-2).numpy(), iterations)
         assert np.abs(refined[b].flatten(-2).numpy() - ends).max() < 1e-9

@@ -27,7 +27,7 @@ from asteroid_slicq.models.xumx_slicq.networks import (
 )
 from asteroid_slicq.models.xumx_slicq.v1 import DilatedBlockNetwork
 from asteroid_slicq.transform import SliCQT
-from asteroid_slicq.wiener import wiener_on_block, wiener_on_stft
+from asteroid_slicq.wiener import filter_masked, wiener_on_stft
 
 _V1 = {"bandwidth_hz": 16000.0, "wiener": "stft"}
 
@@ -219,7 +219,7 @@ class XUMXSliCQ(BaseModel):
         """Coefficients and masks of all sources in one block of the mix."""
         masks = network(block.abs())
         iterations = self.wiener_iterations if self.wiener == "slicqt" else 0
-        return wiener_on_block(masks, block, iterations), masks
+        return filter_masked(masks, block, iterations), masks
 
     def network_input(self, mix: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Magnitudes as the networks see them, for :meth:`set_input_statistics`.

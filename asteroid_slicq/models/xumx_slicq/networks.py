@@ -28,7 +28,6 @@ from asteroid_slicq.models.xumx_slicq.matrices import (
     as_matrices,
     with_norm,
 )
-from asteroid_slicq.wiener import needs_gradient
 
 _TIME_KERNEL = 4
 """Frames of half a slice seen by the two inner convolutions."""
@@ -166,7 +165,10 @@ class BlockNetwork(nn.Module):
             matrices is not None
             and self.runs_as_matrices(magnitudes.device)
             and not torch.compiler.is_compiling()
-            and not needs_gradient(magnitudes, *self.parameters())
+            and not (
+                torch.is_grad_enabled()
+                and any(x.requires_grad for x in (magnitudes, *self.parameters()))
+            )
         ):
             return matrices.masks(magnitudes)
         # b batch, j source, c channel, f freq, s slice, t time, n half-slices, h half of a slice

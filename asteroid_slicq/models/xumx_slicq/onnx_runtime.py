@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from asteroid_slicq.models.xumx_slicq.networks import LOOKAHEAD_SLICES
 from asteroid_slicq.models.xumx_slicq.onnx_export import ARGS_KEY, require
 from asteroid_slicq.transform import SliCQT
-from asteroid_slicq.wiener import wiener_on_block, wiener_on_stft
+from asteroid_slicq.wiener import filter_masked, wiener_on_stft
 
 _PAST_SLICES = 3  # before a slice that its masks depend on
 
@@ -101,7 +101,7 @@ class OnnxSeparator(nn.Module):
         masks = self.masks([block.abs() for block in coefficients])
         wiener, iterations = self._args["wiener"], self._args["wiener_iterations"]
         estimates = [
-            wiener_on_block(mask, x, iterations if wiener == "slicqt" else 0)
+            filter_masked(mask, x, iterations if wiener == "slicqt" else 0)
             for mask, x in zip(masks, coefficients, strict=True)
         ]
         waveforms = self.transform.inverse(estimates, length=mix.shape[-1])
