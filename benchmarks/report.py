@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+MISSED: list[str] = []
 
 
 def time_side_by_side(
@@ -75,6 +76,20 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def reached(what: str, measured: float, relation: str, limit: float) -> bool:
+    """Whether a target (``≤`` or ``≥``) is reached; :func:`end` names those that are not."""
+    is_reached = measured <= limit if relation == "≤" else measured >= limit
+    if not is_reached:
+        MISSED.append(f"{what}: {measured:.2f}, not {relation} {limit}")
+    return is_reached
+
+
+def end() -> None:
+    """Exit with an error if a target was missed; the page is written by then."""
+    if MISSED:
+        sys.exit("\n".join(["targets missed:", *MISSED]))
 
 
 def machine() -> str:

@@ -317,7 +317,11 @@ def main() -> None:
         target = ""
         if name in TARGETS:
             most, of = TARGETS[name]
+            report.reached(name, seconds[name] / seconds[of], "≤", most)
             target = f"{seconds[name] / seconds[of]:.2f} × {of} (≤ {most})"
+        if not name.startswith("Open-Unmix"):
+            highest = max(above for above, _ in peaks)
+            report.reached(f"{name}, MiB", highest, "≤", MOST_MEMORY_MIB)
         rows.append(
             [
                 name,
@@ -367,6 +371,7 @@ the build of PyTorch. Ours separate a file of 60 s, and one of
 {report.table(header, rows)}
 """,
     )
+    report.end()
 
 
 if __name__ == "__main__":

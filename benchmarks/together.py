@@ -15,14 +15,15 @@ from typing import cast
 
 import report
 import torch
+from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.models.xumx_slicq import BlockNetwork, NetworkStream
-from asteroid_slicq.models.xumx_slicq.matrices import Layer, layer
 
 SLICES_A_SECOND = 4.88
+Layer = tuple[Tensor, Tensor]  # weight and bias
 
 
 def groups(networks: list[BlockNetwork]) -> list[list[BlockNetwork]]:
@@ -33,9 +34,14 @@ def groups(networks: list[BlockNetwork]) -> list[list[BlockNetwork]]:
     return list(alike.values())
 
 
+def product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A layer over four frames, ``(source, batch, time, 1, i)``, as a product of matrices."""
+    windows = rearrange(x.unfold(2, 4, 1), "j b n 1 i u -> j (b n) (u i)")
+    return torch.baddbmm(bias, windows, weight).view(*x.shape[:2], -1, 1, weight.shape[-1]).relu_()
+
+
 def inner_matrices(x: Tensor, encode: Layer, decode: Layer) -> Tensor:
-    x = layer(x, encode, 4, 1).relu_()
-    return layer(F.pad(x, (0, 0, 0, 0, 3, 3)), decode, 4, 1).relu_()
+    return product(F.pad(product(x, *encode), (0, 0, 0, 0, 3, 3)), *decode)
 
 
 def inference(networks: list[BlockNetwork], seconds: float) -> dict[str, Callable[[], object]]:

@@ -188,6 +188,7 @@ def main() -> None:
                 sys.exit(f"{variant}: the two differ, {values}")
             timed = report.time_side_by_side(steps, args.repetitions, budget_s=60)
             plain, ours = timed["plain"][0], timed["ours"][0]
+            report.reached(f"{variant}, {device}", plain / ours, "≥", TARGET[device])
             cells = [f"{plain:.3f}", f"{ours:.3f}", f"{plain / ours:.2f} × (≥ {TARGET[device]})"]
             for name in ("plain", "ours"):
                 options = ["--variant", variant, "--peak", name, "--threads", str(args.threads)]
@@ -218,6 +219,7 @@ model's.
 {report.table(header, rows)}
 """,
     )
+    report.end()
 
 
 if __name__ == "__main__":

@@ -163,7 +163,8 @@ def target_table(seconds: dict[str, dict[str, dict[str, float]]]) -> str:
         else:
             peer = seconds[label][what]["STFT"] if of == "STFT" else seconds[label][of][name]
             measured, unit, text = value / peer, "×", f"× {of}"
-        verdict = "reached" if measured <= limit else "missed"
+        is_reached = report.reached(f"{name}, {label}, {what}", measured, "≤", limit)
+        verdict = "reached" if is_reached else "missed"
         rows.append([name, label, what, f"≤ {limit} {text}", f"{measured:.2f} {unit}", verdict])
     return report.table(["transform", "input", "pass", "target", "measured", ""], rows)
 
@@ -329,6 +330,7 @@ def main() -> None:
             write(labels, args.quick)
     if not args.quick:
         print(f"written to {report.PAGE}", file=sys.stderr)
+    report.end()
 
 
 def write_speed(labels: list[str], quick: bool) -> None:
@@ -336,7 +338,8 @@ def write_speed(labels: list[str], quick: bool) -> None:
     for label in labels:
         seconds[label] = measure(INPUTS[label], 15 if label == "60 s" else 40)
         print(speed_table({label: seconds[label]}), flush=True)
-    print(target_table(seconds), flush=True)
+    targets = target_table(seconds)
+    print(targets, flush=True)
     if quick:
         return
     report.write_section(
@@ -353,7 +356,7 @@ exact. "All three" is forward, inverse and backward.
 
 Targets:
 
-{target_table(seconds)}
+{targets}
 """,
     )
 
