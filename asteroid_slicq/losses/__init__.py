@@ -1,4 +1,4 @@
-"""What a separator is trained to minimise.
+"""Losses of separators over combinations of sources: coefficients, waveforms and masks.
 
 The losses of X-UMX (Sawata et al., "All for one and one for all", arXiv:2010.04228) for ragged
 time-frequency coefficients and for waveforms. With ``J`` sources, a *combination* is a subset of 1

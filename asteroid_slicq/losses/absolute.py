@@ -1,4 +1,4 @@
-"""The absolute error of sums of sources, a piece at a time."""
+"""Mean absolute error of sums of sources, computed in chunks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHUNK_ELSEWHERE = 2**22
 
 
 def membership(subsets: Sequence[tuple[int, ...]], n_sources: int, like: Tensor) -> Tensor:
-    """Ones where a source is in a subset, zeros elsewhere; times the sources it is their sums.
+    """Matrix of ones where a source is in a subset; times the sources, it is their sums.
 
     Shape:
         - output: ``(subset, source)``, of the dtype and device of ``like``, but real
@@ -76,7 +76,7 @@ class MeanAbsoluteSums(torch.autograd.Function):
 
 
 def _pieces(x: Tensor) -> Iterator[tuple[slice, slice, slice]]:
-    """Where to cut ``(source, group, sample)``."""
+    """Chunks of ``(source, group, sample)``."""
     n_groups, n_samples = x.shape[1:]
     chunk = _CHUNK if x.device.type == "cpu" else _CHUNK_ELSEWHERE
     groups, samples = max(1, chunk // max(1, n_samples)), min(chunk, max(1, n_samples))

@@ -1,4 +1,4 @@
-"""What xumx-sliCQ is trained with: coefficients, waveforms and masks together."""
+"""The losses of xumx-sliCQ: coefficients, waveforms and masks together."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ XUMX_LOSS_PRESETS: dict[str, dict[str, Any]] = {
 
 
 class _Estimate(Protocol):
-    """What the losses read of a model's estimate."""
+    """The parts of a model's estimate that the losses read."""
 
     @property
     def coefficients(self) -> Sequence[Tensor]: ...

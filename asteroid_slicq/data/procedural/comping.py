@@ -1,4 +1,4 @@
-"""Which notes an accompanying instrument plays: held chords, stabs, arpeggios, riffs and lines."""
+"""Notes of accompanying instruments: held chords, stabs, arpeggios, riffs and lines."""
 
 from dataclasses import dataclass
 

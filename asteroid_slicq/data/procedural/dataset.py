@@ -1,4 +1,4 @@
-"""How a data set of procedural songs lies on disk: the tree of MUSDB18-HQ."""
+"""Data sets of procedural songs on disk, in the tree of MUSDB18-HQ."""
 
 import os
 import tempfile

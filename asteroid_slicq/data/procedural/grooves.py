@@ -1,4 +1,4 @@
-"""Which drum is hit on which step: patterns of styles, their variations, and fills."""
+"""Drum patterns by style, their variations, and fills."""
 
 from dataclasses import dataclass
 

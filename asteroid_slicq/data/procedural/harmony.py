@@ -1,4 +1,4 @@
-"""Which notes belong together: modes, chords, progressions and the voicing of chords."""
+"""Harmony: modes, chords, progressions and the voicing of chords."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Keyboards and mallets: how one note of each sounds.
+"""Keyboards and mallets, note by note.
 
 Every maker draws an instrument and returns a function `(f0_hz, duration_s, velocity)` that renders
 a mono note, `(time,)`.

@@ -1,4 +1,4 @@
-"""What is sung: rhythms, contours and syllables of phrases over the chords."""
+"""Sung melodies: rhythms, contours and syllables of phrases over the chords."""
 
 from dataclasses import dataclass
 

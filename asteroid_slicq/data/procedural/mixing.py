@@ -1,4 +1,4 @@
-"""How loud each stem is, and how four stems become files that sum to their mixture exactly."""
+"""Levels of the stems, and their rounding to files that sum to the mixture exactly."""
 
 import numpy as np
 from numpy.typing import NDArray

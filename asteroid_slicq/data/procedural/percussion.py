@@ -1,4 +1,4 @@
-"""What each piece of a drum kit sounds like when it is hit once.
+"""Single hits of the pieces of a drum kit.
 
 Every maker draws the timbre of one piece and returns a function of velocity in (0, 1] that
 renders a hit. Hits are mono, `(time,)`, and peak near one at full velocity.

@@ -1,4 +1,4 @@
-"""What a mouth does: formants of vowels and consonants, and syllables drawn from them."""
+"""Formants of vowels and consonants, and syllables drawn from them."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How a plucked or struck string sounds: the Karplus-Strong loop, solved in frequency.
+"""Plucked and struck strings: the Karplus-Strong loop, solved in frequency.
 
 The loop `y = x + g·delay(y)` has the transfer function `1 / (1 - g(f) e^{-j phase(f)})`. Sampling
 that on a circle of radius above one and inverting the DFT gives its impulse response, exactly in

@@ -1,4 +1,4 @@
-"""How one seed becomes the independent random streams of tracks and instruments."""
+"""Independent random streams of tracks and instruments from one seed."""
 
 import zlib
 

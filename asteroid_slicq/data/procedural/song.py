@@ -1,4 +1,4 @@
-"""What one song is: tempo, meter, key, chords, sections, and when each part plays."""
+"""The plan of a song: tempo, meter, key, chords, sections, and when each part plays."""
 
 from dataclasses import dataclass
 
@@ -100,7 +100,7 @@ class Song:
 
     @property
     def n_bars(self) -> int:
-        """How many bars the sections cover."""
+        """Number of bars of all sections."""
         return sum(s.n_bars for s in self.sections)
 
     @property

@@ -1,4 +1,4 @@
-"""Where a sound stands: pan, width, chorus, echo and reverberation."""
+"""Spatial effects: pan, width, chorus, echo and reverberation."""
 
 import numpy as np
 from scipy.signal import oaconvolve

@@ -1,4 +1,4 @@
-"""How a voice is excited and filtered: the glottal pulse and the resonances of the vocal tract.
+"""Source and filter of a voice: the glottal pulse and the resonances of the vocal tract.
 
 The pulse is the derivative of Rosenberg's (1971), the filter a cascade of resonances (Fant 1960),
 applied frame by frame in frequency.

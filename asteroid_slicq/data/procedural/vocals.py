@@ -1,4 +1,4 @@
-"""The vocal stem: who sings, with which doubles and backing voices, and the effects on them."""
+"""The vocal stem: singers, doubles and backing voices, and their effects."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How a voice turns notes and syllables into sound: a glottis through moving formants.
+"""A singing voice: notes and syllables through a glottis and moving formants.
 
 The pulse has jitter, shimmer and breath; the formants' targets move from phoneme to phoneme and are
 smoothed, as a tongue is slow.
