@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import re
 import runpy
 import subprocess
 import sys
@@ -140,13 +139,6 @@ def run_script(patch: pytest.MonkeyPatch, script: Path, *arguments: object) -> N
     """Run a script in this process, as a user does in one of its own."""
     patch.setattr(sys, "argv", [str(part) for part in (script, *arguments)])
     runpy.run_path(str(script), run_name="__main__")
-
-
-def options_of(recipe: Path) -> set[str]:
-    """Names of the options that a run.sh has."""
-    texts = [(recipe / "run.sh").read_text(), (RECIPES / "common" / "run.sh").read_text()]
-    texts[1] = texts[1].partition("parse_options.sh")[0]
-    return set(re.findall(r"^([a-z][a-z_]*)=", "".join(texts), re.MULTILINE))
 
 
 def ask(

@@ -1,0 +1,137 @@
+"""What recipes have from ``common``: options, settings, scripts; and that a new one is small."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from asteroid.models import BaseModel
+
+from tests.helpers import RECIPES, ROOT
+from tests.recipes.helpers import STEMS, recipe_module, run, run_sh, write_stems
+
+OPTIONS = {"xumx_slicq": "model", "mixin": "conf"}
+VARIANTS = {
+    "xumx_slicq": ["v2", "quick", "small", "v1", "v2_realtime"],
+    "mixin": ["published", "quick"],
+}
+
+
+@pytest.fixture(params=list(OPTIONS))
+def recipe(request) -> Path:
+    return RECIPES / request.param
+
+
+def test_help_lists_every_option(recipe, tmp_path):
+    done = run_sh(recipe, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    body = (RECIPES / "common" / "run.sh").read_text().partition("parse_options.sh")[0]
+    text = (recipe / "run.sh").read_text() + body
+    options = set(re.findall(r"^([a-z][a-z_]*)=", text, re.MULTILINE))
+    assert {"stage", "tag", OPTIONS[recipe.name], "quick", "musdb", "fast", "repo"} <= options
+    for option in options:
+        assert f"--{option} " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--no-such-option", "1"], "unknown option --no-such-option"),
+        (["--PATH", "/"], "unknown option --PATH"),
+        (["--RECIPE", "other"], "unknown option --RECIPE"),
+        (["--tag"], "option --tag needs a value"),
+        (["--quick", "yes"], "option --quick must be true or false"),
+        (["train"], "unexpected argument 'train'"),
+    ],
+)
+def test_wrong_options_are_refused(options, message, recipe, tmp_path):
+    done = run_sh(recipe, *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_what_cannot_work_is_said_before_anything_is_written(recipe, tmp_path):
+    option, base = OPTIONS[recipe.name], VARIANTS[recipe.name][0]
+    for arguments, message in (
+        (["--musdb", "nowhere"], f"no folder {tmp_path}/nowhere/train: --musdb must name the tree"),
+        ([f"--{option}", "nothing"], f"--{option} must be {base}, the name of a file in local/"),
+        (["--publish", "true"], "--publish true needs --repo USER/NAME"),
+    ):
+        done = run_sh(recipe, *arguments, "--expdir", "exp", cwd=tmp_path)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_are_complete_and_parse(recipe):
+    settings = recipe_module(recipe, "train").SETTINGS
+    assert settings.available() == VARIANTS[recipe.name]
+    common = yaml.safe_load((RECIPES / "common" / "conf.yml").read_text())
+    for name in settings.available():
+        options = [f"--{settings.option}", name, "--exp_dir", "exp", "--max_time_s", "60"]
+        conf = settings.parse("", options)
+        assert {*common, "model", "main_args"} <= set(conf)
+        assert conf["training"]["max_time_s"] == 60
+        assert isinstance(conf["optim"]["lr"], float)
+        assert isinstance(conf["optim"]["weight_decay"], float)
+        keys = [key for section in conf.values() for key in section]
+        assert len(keys) == len(set(keys))
+
+
+def test_unknown_settings_are_named(recipe, tmp_path):
+    settings = recipe_module(recipe, "train").SETTINGS
+    file = tmp_path / "odd.yml"
+    for text, message in (
+        ("training:\n  epoch: 3\n", r"unknown key\(s\) \['epoch'\] in 'training'"),
+        ("trainings:\n  epochs: 3\n", "unknown section 'trainings'"),
+    ):
+        file.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            settings.load(str(file))
+    with pytest.raises(ValueError, match=f"{settings.option} must be one of .*quick.* got 'large'"):
+        settings.load("large")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "script"), [("xumx_slicq", "train.py"), ("mixin", "eval.py")])
+def test_scripts_run_by_hand_from_the_folder_of_the_recipe(name, script, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", f"..{os.pathsep}{ROOT}")
+    done = run(sys.executable, script, "--help", cwd=RECIPES / name)
+    assert done.returncode == 0, done.stderr
+    assert "--exp_dir" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_new_recipe_is_six_short_files(tmp_path):
+    """Those of the README, through all stages."""
+    readme = (RECIPES / "common" / "README.md").read_text().partition("## A new recipe")[2]
+    files = dict(re.findall(r"^`(\S+)`:.*?^```\w+\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL))
+    assert len(files) == 6
+    (tmp_path / "common").symlink_to(RECIPES / "common")
+    folder = tmp_path / "waveforms"
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    assert sum(len(text.splitlines()) for text in files.values()) < 100
+
+    (folder / "tiny.yml").write_text(
+        "model: {sample_rate: 8000, hidden_channels: [2, 3], transform: {n_bins: 16, f_min_hz: 200}"
+        "}\ndata: {samples_per_track: 4, validation_segments: 2, segment_s: 0.5}"
+        "\ntraining: {epochs: 1, batch_size: 2}"
+        "\nrun: {num_workers: 0, accelerator: cpu, preview_epochs: 1}\n"
+    )
+    data = write_stems(tmp_path / "data", "train/a", "train/b", "test/c")
+    done = run_sh(
+        *(folder, "--conf", "waveforms/tiny.yml", "--musdb", data, "--tag", "first"),
+        *("--fast", "true", "--trained_on", "procedural"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    experiment = folder / "exp" / "train_waveforms_first"
+    model = BaseModel.from_pretrained(str(experiment / "best_model.pth"))
+    assert (model.sources, model.sample_rate) == (list(STEMS), 8000)
+    for name in ("metrics.json", "results.md", "publish/README.md", "logs/publish.log"):
+        assert (experiment / name).stat().st_size > 0, name
+    assert "# waveforms-tiny" in (experiment / "publish" / "README.md").read_text()
