@@ -1,4 +1,4 @@
-"""The command ``asteroid-slicq synth``: write a procedural data set."""
+"""The command ``asteroid-slicq synth``: write a data set of composed songs."""
 
 import argparse
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from asteroid_slicq.cli.messages import complain
 from asteroid_slicq.data.procedural import plan_dataset, write_dataset
+from asteroid_slicq.data.sampled import default_folder
 
 
 def add_synth_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -19,9 +20,9 @@ def add_synth_parser(subparsers: Any) -> argparse.ArgumentParser:
     """
     parser = subparsers.add_parser(
         "synth",
-        help="write a data set of procedural songs",
-        description="Write procedural multitrack songs in the folder layout of MUSDB18-HQ. "
-        "Tracks that are already there are kept.",
+        help="write a data set of composed songs",
+        description="Write composed multitrack songs in the folder layout of MUSDB18-HQ, played by "
+        "synthesisers or from recorded sounds. Tracks that are already there are kept.",
     )
     parser.add_argument("out", metavar="OUT", help="folder of the data set")
     parser.add_argument("--tracks", type=int, default=150, help="tracks in all (default: 150)")
@@ -31,6 +32,16 @@ def add_synth_parser(subparsers: Any) -> argparse.ArgumentParser:
         "--test-tracks", type=int, default=None, help="tracks in test (default: a third)"
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes at work (default: 1)")
+    parser.add_argument(
+        "--sounds",
+        choices=("procedural", "sampled", "both"),
+        default="procedural",
+        help="synthesisers, the recordings of `asteroid-slicq sounds build`, or either one, as "
+        "each track's seed decides (default: procedural)",
+    )
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="folder of the recordings (default: your cache)"
+    )
     parser.set_defaults(run=run_synth)
     return parser
 
@@ -47,7 +58,10 @@ def run_synth(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     try:
-        plan = plan_dataset(args.out, args.tracks, args.seconds, args.seed, n_test=args.test_tracks)
+        options: dict[str, Any] = {"n_test": args.test_tracks}
+        if args.sounds != "procedural":
+            options |= {"render": _renderer(args.sounds, args.cache), "label": args.sounds}
+        plan = plan_dataset(args.out, args.tracks, args.seconds, args.seed, **options)
         with tqdm(total=len(plan), unit="track", desc="synth", delay=0.5) as bar:
 
             def advance(folder: Path) -> None:
@@ -59,7 +73,7 @@ def run_synth(args: argparse.Namespace) -> int:
                 args.tracks,
                 args.seconds,
                 args.seed,
-                n_test=args.test_tracks,
+                **options,
                 jobs=args.jobs,
                 progress=advance,
             )
@@ -67,3 +81,13 @@ def run_synth(args: argparse.Namespace) -> int:
         complain(f"synth: {error}")
         return 2
     return 0
+
+
+def _renderer(sounds: str, folder: Path | None) -> Any:
+    try:
+        from asteroid_slicq.data.sampled.track import Renderer
+    except ImportError as error:
+        raise ValueError(
+            f'--sounds {sounds} needs the extra sounds: pip install "asteroid-slicq[sounds]"'
+        ) from error
+    return Renderer(sounds, default_folder() if folder is None else folder)

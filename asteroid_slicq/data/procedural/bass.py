@@ -56,7 +56,7 @@ class Note:
     slide_from: float | None = None
 
 
-def _line(rng: np.random.Generator, song: Song, kind: str) -> list[Note]:
+def draw_line(rng: np.random.Generator, song: Song, kind: str) -> list[Note]:
     """Write a bass line: a rhythm repeated bar by bar, over roots, fifths, octaves or a walk."""
     odds = {"roots": 2.0, "eighths": 2.0, "octaves": 1.0, "syncopated": 2.0, "long": 1.0}
     if song.style in ("jazz", "shuffle"):
@@ -231,7 +231,7 @@ def render_bass(rng: np.random.Generator, song: Song) -> Array:
     voice = BassVoice(kind, rng, sr)
     x = np.zeros(n)
     cache: dict[tuple[float, int, bool, int], Array] = {}
-    for note in _line(rng, song, kind):
+    for note in draw_line(rng, song, kind):
         start = song.sample(note.step, rng)
         length = int(note.length * song.step_s * sr)
         if kind == "808":

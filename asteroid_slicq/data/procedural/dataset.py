@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from asteroid_slicq.data.procedural.mixing import quantise
-from asteroid_slicq.data.procedural.seeds import derive, generator
+from asteroid_slicq.data.procedural.seeds import Seed, derive, generator
 from asteroid_slicq.data.procedural.track import length_of, synthesize_track
 from asteroid_slicq.vocabulary import STEMS
 
+Render = Callable[[Seed, float, int], dict[str, NDArray[np.float32]]]
 MAX_SAMPLES = 3600 * 44100  # an hour
 
 _ADJECTIVES = """
@@ -41,6 +43,7 @@ class Job:
     index: int
     duration_s: float
     sample_rate: int
+    render: Render = synthesize_track
 
 
 def _natural(name: str, value: object, least: int) -> int:
@@ -66,6 +69,8 @@ def plan_dataset(
     *,
     n_test: int | None = None,
     sample_rate: int = 44100,
+    render: Render = synthesize_track,
+    label: str = "",
 ) -> list[Job]:
     """List the tracks of a data set; the arguments are those of `write_dataset`.
 
@@ -89,8 +94,9 @@ def plan_dataset(
     jobs = []
     for split, count in (("train", n_tracks - n_test), ("test", n_test)):
         for index in range(count):
-            folder = Path(root) / split / track_name(seed, split, index)
-            jobs.append(Job(folder, seed, split, index, float(duration_s), sample_rate))
+            name = track_name(seed, split, index) + (f" ({label})" if label else "")
+            folder = Path(root) / split / name
+            jobs.append(Job(folder, seed, split, index, float(duration_s), sample_rate, render))
     return jobs
 
 
@@ -109,9 +115,7 @@ def _fresh_folder(target: Path) -> Iterator[Path]:
 
 def _write_track(job: Job) -> Path:
     # A split's tracks do not depend on how many there are, nor on the other split.
-    stems = synthesize_track(
-        derive(job.seed, job.split, job.index), job.duration_s, job.sample_rate
-    )
+    stems = job.render(derive(job.seed, job.split, job.index), job.duration_s, job.sample_rate)
     with _fresh_folder(job.folder) as folder:
         for name, x in quantise(stems).items():
             soundfile.write(folder / f"{name}.wav", x.T, job.sample_rate, subtype="PCM_16")
@@ -126,6 +130,8 @@ def write_dataset(
     *,
     n_test: int | None = None,
     sample_rate: int = 44100,
+    render: Render = synthesize_track,
+    label: str = "",
     jobs: int = 1,
     progress: Callable[[Path], None] | None = None,
 ) -> list[Path]:
@@ -142,6 +148,8 @@ def write_dataset(
         seed: Integer of at least 0.
         n_test: Tracks among them in ``test``; by default a third, at least one if there are two.
         sample_rate: In Hz, at least 8000.
+        render: Renders a track from its seed; where there are several processes, each gets it.
+        label: Goes behind the names of the tracks, so that other renderings lie beside these.
         jobs: Processes at work, at least 1. The result does not depend on it.
         progress: Called with the folder of each track once it is there, in any order.
 
@@ -153,7 +161,16 @@ def write_dataset(
             track, of another length or rate or without all files.
         OSError: If the folder cannot be written.
     """
-    todo = plan_dataset(root, n_tracks, duration_s, seed, n_test=n_test, sample_rate=sample_rate)
+    todo = plan_dataset(
+        root,
+        n_tracks,
+        duration_s,
+        seed,
+        n_test=n_test,
+        sample_rate=sample_rate,
+        render=render,
+        label=label,
+    )
     jobs = _natural("jobs", jobs, 1)
     Path(root).mkdir(parents=True, exist_ok=True)
     missing = []

@@ -90,7 +90,8 @@ class Kit:
         return self._takes[key] * (velocity / LAYERS[layer])
 
 
-def _score(rng: np.random.Generator, song: Song) -> list[Stroke]:
+def draw_strokes(rng: np.random.Generator, song: Song) -> list[Stroke]:
+    """Write what the drummer plays through the song."""
     grooves = {s.name: draw_groove(rng, song) for s in song.sections}
     if rng.random() < 0.7:  # one groove through the song, voices apart
         first = next(iter(grooves.values()))
@@ -129,7 +130,7 @@ def render_drums(rng: np.random.Generator, song: Song) -> Array:
     sides = {v: rng.choice([-1, 1]) * rng.uniform(0, 1) * w for v, (_, w) in PLACES.items()}
     voices: dict[str, Array] = {}
     scatter = 0.03 if electronic else 0.1
-    for stroke in _score(rng, song):
+    for stroke in draw_strokes(rng, song):
         start = song.sample(stroke.step, rng)
         velocity = float(np.clip(stroke.velocity * (1 + rng.normal(0, scatter)), 0.08, 1.0))
         if start >= n:

@@ -31,7 +31,10 @@ def active_level(x: Array, sample_rate: int) -> float:
 
 
 def balance_stems(
-    stems: dict[str, Array], rng: np.random.Generator, sample_rate: int
+    stems: dict[str, Array],
+    rng: np.random.Generator,
+    sample_rate: int,
+    levels_db: dict[str, tuple[float, float]] = LEVELS_DB,
 ) -> dict[str, NDArray[np.float32]]:
     """Give the stems their levels, and the whole a loudness, so that nothing clips.
 
@@ -39,13 +42,14 @@ def balance_stems(
         stems: Raw stems.
         rng: Random stream.
         sample_rate: In Hz.
+        levels_db: Mean and deviation in dB of the level of each stem.
 
     Shape:
         - Input and output: ``(2, time)`` each
     """
     gains = {
         name: float(np.clip(rng.normal(mean, deviation), mean - 8, mean + 7))
-        for name, (mean, deviation) in LEVELS_DB.items()
+        for name, (mean, deviation) in levels_db.items()
     }
     target_db = float(np.clip(rng.normal(-19.0, 3.0), -32.0, -12.0))
     ceiling = float(rng.uniform(0.6, 0.985))

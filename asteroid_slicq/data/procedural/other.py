@@ -131,7 +131,7 @@ def _leslie(rng: np.random.Generator, x: Array, sample_rate: int) -> Array:
     return np.stack(sides)
 
 
-def _play(kind: str, rng: np.random.Generator, song: Song, plays: Array) -> Array:
+def play_part(kind: str, rng: np.random.Generator, song: Song, plays: Array) -> Array:
     """Render one instrument, dry, as ``(2, time)``."""
     sr = song.sample_rate
     centre = float(rng.uniform(50, 72))
@@ -218,7 +218,7 @@ def render_other(rng: np.random.Generator, song: Song) -> Array:
         plays = song.presence(
             rng, float(rng.uniform(0.0, 0.35) if first else rng.uniform(0.2, 0.8))
         )
-        x = _play(kind, rng, song, plays)
+        x = play_part(kind, rng, song, plays)
         level = np.sqrt(np.mean(x**2))
         if level < 1e-7:
             continue

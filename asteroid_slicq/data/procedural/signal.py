@@ -109,6 +109,40 @@ def saturate(x: Array, drive: float, bias: float = 0.0) -> Array:
     return (np.tanh(drive * x + bias) - np.tanh(bias)) / drive
 
 
+def compression_gain(
+    x: Array,
+    sample_rate: int,
+    threshold_db: float,
+    ratio: float,
+    attack_s: float = 0.005,
+    release_s: float = 0.12,
+) -> Array:
+    """Compute the gain by which `compress` turns a sound down; the arguments are the same.
+
+    Shape:
+        - Input: ``(..., time)``
+        - Output: ``(time,)``, at most 1.
+    """
+    hop = 64
+    length = x.shape[-1]
+    n = -(-length // hop)
+    mono = np.abs(x).max(axis=tuple(range(x.ndim - 1))) if x.ndim > 1 else np.abs(x)
+    level = np.pad(mono, (0, n * hop - length)).reshape(n, hop).max(axis=1)
+    if n == 0 or not level.any():
+        return np.ones(length)
+    up = float(np.exp(-hop / (attack_s * sample_rate)))
+    down = float(np.exp(-hop / (release_s * sample_rate)))
+    state, out = 0.0, []
+    for value in level.tolist():
+        keep = up if value > state else down
+        state = keep * state + (1.0 - keep) * value
+        out.append(state)
+    smooth = np.asarray(out)
+    over_db = 20.0 * np.log10(np.maximum(smooth / smooth.max(), 1e-6)) - threshold_db
+    gain = 10.0 ** (-np.maximum(over_db, 0.0) * (1.0 - 1.0 / ratio) / 20.0)
+    return np.interp(np.arange(length), (np.arange(n) + 0.5) * hop, gain)
+
+
 def compress(
     x: Array,
     sample_rate: int,
@@ -130,24 +164,7 @@ def compress(
     Shape:
         - Input and output: ``(..., time)``
     """
-    hop = 64
-    length = x.shape[-1]
-    n = -(-length // hop)
-    mono = np.abs(x).max(axis=tuple(range(x.ndim - 1))) if x.ndim > 1 else np.abs(x)
-    level = np.pad(mono, (0, n * hop - length)).reshape(n, hop).max(axis=1)
-    if n == 0 or not level.any():
-        return x
-    up = float(np.exp(-hop / (attack_s * sample_rate)))
-    down = float(np.exp(-hop / (release_s * sample_rate)))
-    state, out = 0.0, []
-    for value in level.tolist():
-        keep = up if value > state else down
-        state = keep * state + (1.0 - keep) * value
-        out.append(state)
-    smooth = np.asarray(out)
-    over_db = 20.0 * np.log10(np.maximum(smooth / smooth.max(), 1e-6)) - threshold_db
-    gain = 10.0 ** (-np.maximum(over_db, 0.0) * (1.0 - 1.0 / ratio) / 20.0)
-    return x * np.interp(np.arange(length), (np.arange(n) + 0.5) * hop, gain)
+    return x * compression_gain(x, sample_rate, threshold_db, ratio, attack_s, release_s)
 
 
 def adsr(

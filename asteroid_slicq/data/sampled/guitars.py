@@ -1,0 +1,120 @@
+"""Recorded guitars: rhythm parts played twice and panned apart, leads, and strummed chords."""
+
+import numpy as np
+
+from asteroid_slicq.data.procedural.comping import Event, block_chords, riff
+from asteroid_slicq.data.procedural.guitars import amplify
+from asteroid_slicq.data.procedural.harmony import Chord
+from asteroid_slicq.data.procedural.seeds import log_uniform
+from asteroid_slicq.data.procedural.signal import Array, fade, place
+from asteroid_slicq.data.procedural.song import Song
+from asteroid_slicq.data.procedural.space import pan
+from asteroid_slicq.data.sampled.articulation import Expression
+from asteroid_slicq.data.sampled.performance import perform
+from asteroid_slicq.data.sampled.sampler import Sampler
+
+# Clean strings go through an amplifier of ours; the others were recorded through one.
+CLEAN = ("0:26", "0:27", "0:28", "8:28")
+CRUNCH = ["0:29", "0:30", "0:27"]
+LEAD = ["0:29", "0:30", "8:30", "0:27"]
+
+
+def _amplified(rng: np.random.Generator, x: Array, rate: int, preset: str, gain: float) -> Array:
+    """Send a mono take through an amplifier, or leave it as it was recorded through one."""
+    if not x.any():
+        return x
+    if preset in CLEAN:
+        return amplify(rng, x, rate, 8.0 * gain)
+    return amplify(rng, x, rate, gain) if rng.random() < 0.7 else x / np.abs(x).max()
+
+
+def crunch(rng: np.random.Generator, song: Song, sampler: Sampler, plays: Array) -> Array:
+    """Play distorted rhythm guitars; more often than not two takes, left and right.
+
+    Shape:
+        - Output: ``(2, time)``
+    """
+    power = rng.random() < 0.75
+    centre = float(rng.uniform(47, 56))
+    events = block_chords(rng, song, plays, centre, 4, float(rng.uniform(0.0, 0.01)), power)
+    gain = log_uniform(rng, 0.3, 6.0)
+    doubled = rng.random() < 0.65
+    sides = (-0.9, 0.9) if doubled else (float(rng.uniform(-0.6, 0.6)),)
+    out = np.zeros((2, song.n_samples))
+    for side in sides:
+        preset = str(rng.choice(sampler.having(CRUNCH)))
+        bright = float(rng.uniform(-0.8, 0.8))
+        take = perform(rng, song, sampler, preset, events, bright, tight=1.4).mean(axis=0)
+        out += pan(_amplified(rng, take, song.sample_rate, preset, gain), side)
+    return out
+
+
+def lead(rng: np.random.Generator, song: Song, sampler: Sampler, plays: Array) -> Array:
+    """Play a distorted lead with bends and vibrato.
+
+    Shape:
+        - Output: ``(2, time)``
+    """
+    preset = str(rng.choice(sampler.having(LEAD)))
+    events = riff(rng, song, plays, float(rng.uniform(58, 74)), rng.uniform(0.3, 0.8))
+    expression = Expression(rng, (10, 50), 0.1, float(rng.uniform(0.1, 0.4)))
+    take = perform(
+        rng, song, sampler, preset, events, float(rng.uniform(-0.5, 0.8)), expression=expression
+    ).mean(axis=0)
+    gain = log_uniform(rng, 0.4, 8.0)
+    return pan(_amplified(rng, take, song.sample_rate, preset, gain), float(rng.uniform(-0.4, 0.4)))
+
+
+def strummed(rng: np.random.Generator, song: Song, sampler: Sampler, plays: Array) -> Array:
+    """Play the chords with recorded strokes of a steel-string guitar, at times twice.
+
+    Shape:
+        - Output: ``(2, time)``
+    """
+    events = block_chords(rng, song, plays, 55.0, 1)
+    if rng.random() < 0.4:
+        width = rng.uniform(0.4, 1.0)
+        return sum(
+            pan(_strokes(rng, song, sampler, events), side) for side in (-width, width)
+        ) + np.zeros((2, song.n_samples))
+    return pan(_strokes(rng, song, sampler, events), float(rng.uniform(-0.6, 0.6)))
+
+
+def _strokes(rng: np.random.Generator, song: Song, sampler: Sampler, events: list[Event]) -> Array:
+    rate, n = song.sample_rate, song.n_samples
+    out = np.zeros(n)
+    capo = int(rng.integers(-2, 3))
+    for i, event in enumerate(events):
+        start = song.sample(event.step, rng)
+        length = int(event.length * song.step_s * rate)
+        if i + 1 < len(events):  # the next stroke takes the strings
+            length = max(length, int((events[i + 1].step - event.step) * song.step_s * rate))
+        if start >= n or start + length < 0:
+            continue
+        sample, semitones = _shape(rng, sampler, song.chord_at(event.step), event, capo)
+        cents = 100.0 * semitones + song.tuning_cents + rng.normal(0.0, 2.0)
+        x = fade(sampler.hit(sample, cents)[:length], rate, 0.0005, 0.02)
+        place(out, x, start, event.velocity)
+    return out
+
+
+def _shape(
+    rng: np.random.Generator, sampler: Sampler, chord: Chord, event: Event, capo: int
+) -> tuple[int, int]:
+    """Choose a recorded stroke of a chord, and the semitones from it to the chord.
+
+    Of the recorded chords of the right quality the one is taken that lies nearest below or above
+    the chord moved by the capo, so that a guitarist's voicings change from song to song.
+    """
+    quality = "minor" if 3 in chord.tones and 4 not in chord.tones else "major"
+    strums = sampler.bank.strums
+    names = [name for name in strums if name.endswith(quality)] or list(strums)
+
+    def distance(name: str) -> int:
+        return (chord.root - int(name.split(":")[0]) + 6) % 12 - 6
+
+    name = min(names, key=lambda name: (abs(distance(name) - capo), name))
+    up = event.step % 4 == 2 or (event.step % 2 == 1)
+    wanted, others = ("up", "down") if up else ("down", "up")
+    strokes = strums[name][wanted] or strums[name][others]
+    return int(strokes[int(rng.integers(len(strokes)))]), distance(name)
