@@ -11,12 +11,14 @@ from asteroid_slicq.data.procedural.signal import (
     equalise,
     highpass,
     lowpass,
+    place,
     random_equaliser,
     saturate,
 )
 from asteroid_slicq.data.procedural.song import Song
 from asteroid_slicq.data.procedural.space import chorus, pan, reverberate, room_response
 from asteroid_slicq.data.sampled.articulation import glide
+from asteroid_slicq.data.sampled.noise import Touch, add_floor
 from asteroid_slicq.data.sampled.sampler import Sampler
 
 PRESETS = {
@@ -55,7 +57,7 @@ def sampled_bass(rng: np.random.Generator, song: Song, sampler: Sampler) -> Arra
     if rng.random() < 0.3:
         response = room_response(rng, log_uniform(rng, 0.2, 0.8), song.sample_rate)
         out = out + db(rng.uniform(-24, -12)) * reverberate(out, response)
-    return out
+    return add_floor(rng, out, song.sample_rate, True) if rng.random() < 0.7 else out
 
 
 def _play(
@@ -68,8 +70,10 @@ def _play(
 ) -> Array:
     rate, n = song.sample_rate, song.n_samples
     out = np.zeros((2, n))
-    bright = float(rng.uniform(-1.0, 0.5))
+    bright = float(rng.uniform(-0.8, 1.0))
     late_s = float(rng.normal(0.0, 0.004))
+    touch = Touch(rng, rate) if kind in _STRINGS else None
+    noises = np.zeros(n)
     for note in notes:
         start = song.sample(note.step, rng) + round(late_s * rate)
         duration_s = note.length * song.step_s
@@ -92,7 +96,10 @@ def _play(
             bright=bright - (1.0 if note.muted else 0.0),
             bend=bend,
         )
-    return out.mean(axis=0)
+        if touch is not None:
+            place(noises, touch.sound(note.velocity), start)
+    x = out.mean(axis=0)
+    return x + np.abs(x).max() * noises
 
 
 def _amplify(rng: np.random.Generator, x: Array, rate: int, kind: str) -> Array:

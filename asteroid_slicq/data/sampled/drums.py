@@ -17,6 +17,7 @@ from asteroid_slicq.data.procedural.signal import (
 from asteroid_slicq.data.procedural.song import Song
 from asteroid_slicq.data.procedural.space import pan, reverberate, room_response
 from asteroid_slicq.data.sampled.kit import PERCUSSION, RecordedKit
+from asteroid_slicq.data.sampled.noise import add_floor
 from asteroid_slicq.data.sampled.sampler import Sampler
 
 # Level in dB of the peak of a channel beside the kick's, and how wide it is panned.
@@ -62,7 +63,7 @@ def _perform(
     rate, n = song.sample_rate, song.n_samples
     lean_s = {c: rng.normal(0.0, 0.3 * song.looseness_s) for c in CHANNELS}
     channels: dict[str, Array] = {}
-    ringing = -1  # where an open hat began that nothing has choked yet
+    ringing = {"hats": -1, "kick": -1}  # where a sound began that the next one ends
     for stroke in sorted(strokes, key=lambda s: s.step):
         channel = _channel(stroke.voice)
         start = song.sample(stroke.step, rng) + round(lean_s[channel] * rate)
@@ -70,12 +71,12 @@ def _perform(
         if start >= n or start < -4 * rate:
             continue
         buffer = channels.setdefault(channel, np.zeros(n))
-        if channel == "hats":
-            if 0 <= ringing < start:
-                closing = min(int(0.008 * rate), n - start)
-                buffer[start : start + closing] *= np.linspace(1.0, 0.0, closing)
-                buffer[start + closing :] = 0.0
-            ringing = start if stroke.voice == "open" else -1
+        if 0 <= ringing.get(channel, -1) < start:
+            closing = min(int((0.008 if channel == "hats" else 0.03) * rate), n - start)
+            buffer[start : start + closing] *= np.linspace(1.0, 0.0, closing)
+            buffer[start + closing :] = 0.0
+        if channel in ringing:
+            ringing[channel] = start if stroke.voice in ("open", "kick") else -1
         if channel in ("snare", "tom1") and velocity > 0.6 and rng.random() < 0.02:  # a flam
             place(buffer, kit.hit(stroke.voice, 0.4 * velocity), start - int(0.025 * rate))
         place(buffer, kit.hit(stroke.voice, velocity), start)
@@ -120,6 +121,8 @@ def sampled_drums(rng: np.random.Generator, song: Song, sampler: Sampler) -> Arr
     if rng.random() < 0.35:  # the room's microphones, crushed
         room = 1.5 * compress(room, rate, -24, rng.uniform(4, 10), 0.003, 0.25)
     out = close + db(rng.uniform(-22, -5)) * room
+    if not electronic and rng.random() < 0.6:
+        out = add_floor(rng, out, rate)
     if rng.random() < 0.7:
         out = compress(out, rate, rng.uniform(-24, -8), rng.uniform(1.5, 6), 0.006, 0.15)
     if rng.random() < 0.25:  # parallel compression

@@ -23,11 +23,13 @@ from asteroid_slicq.data.procedural.space import (
     balance,
     chorus,
     echo,
+    pan,
     reverberate,
     room_response,
 )
 from asteroid_slicq.data.sampled import guitars
 from asteroid_slicq.data.sampled.articulation import Expression
+from asteroid_slicq.data.sampled.noise import add_floor
 from asteroid_slicq.data.sampled.performance import perform
 from asteroid_slicq.data.sampled.sampler import Sampler
 
@@ -54,6 +56,8 @@ _MORE = {"wind": 0.8, "bow": 0.6, "world": 0.3, "solobrass": 0.4}
 _SOLO = ("leadsynth", "wind", "bow", "world", "solobrass")
 _SYNTHETIC = ("pad", "stab", "leadsynth")
 _PLUCKED = ("acoustic", "clean")
+_DOUBLED = ("acoustic", "clean", "clav", "brass", "strings", "bow")
+_CHORUSED = ("strings", "pad", "stab", "epiano", "organ", "clean", "leadsynth")
 _SWELLING = ("strings", "pad", "wind", "bow", "solobrass", "brass")
 _MANNERS = {
     "pad": {"chords": 1.0},
@@ -93,27 +97,36 @@ def _part(rng: np.random.Generator, song: Song, sampler: Sampler, kind: str, pla
     if not presets or (kind in BASE and rng.random() < odds):
         return play_part(kind if kind in BASE else "acoustic", rng, song, plays)
     solo = kind in _SOLO and kind not in ("leadsynth", "world")
-    x = perform(
-        rng,
-        song,
-        sampler,
-        str(rng.choice(presets)),
-        _events(rng, song, kind, plays),
-        float(rng.uniform(-0.8, 0.8)),
-        width=float(rng.uniform(0.4, 1.0)),
-        detune_cents=4.0 if solo else 2.0,
-        expression=Expression(rng) if solo else None,
-    )
+    preset, events = str(rng.choice(presets)), _events(rng, song, kind, plays)
+    expression = Expression(rng) if solo else None
+
+    def take() -> Array:
+        return perform(
+            rng,
+            song,
+            sampler,
+            preset,
+            events,
+            float(rng.uniform(-0.8, 0.8)),
+            width=float(rng.uniform(0.4, 1.0)),
+            detune_cents=4.0 if solo else 2.0,
+            expression=expression,
+        )
+
+    if kind in _DOUBLED and rng.random() < 0.35:  # played twice, left and right
+        apart = rng.uniform(0.5, 1.0)
+        return pan(take().mean(axis=0), -apart) + pan(take().mean(axis=0), apart)
+    x = take()
     if not x.any():
         return x
     if kind in _SWELLING and rng.random() < 0.6:
         rate = song.sample_rate
         swell_db = rng.uniform(0.5, 2.5) * smooth_noise(rng, song.n_samples, rate, 0.7)
         x = x * 10.0 ** (swell_db / 20.0)
-    if kind in ("strings", "pad", "epiano", "organ") and rng.random() < 0.3:
+    if kind in _CHORUSED and rng.random() < 0.4:
         depth_s, mix = log_uniform(rng, 0.001, 0.006), rng.uniform(0.3, 1.0)
         return chorus(x.mean(axis=0), song.sample_rate, rng, depth_s, mix)
-    return balance(x, float(rng.uniform(-0.7, 0.7)))
+    return balance(x, float(rng.uniform(-0.9, 0.9)))
 
 
 def _channel(rng: np.random.Generator, x: Array, kind: str, song: Song) -> Array:
@@ -129,6 +142,8 @@ def _channel(rng: np.random.Generator, x: Array, kind: str, song: Song) -> Array
         x = compress(x, rate, rng.uniform(-20, -8), rng.uniform(1.5, 4))
     if rng.random() < 0.3:
         x = saturate(x, log_uniform(rng, 0.5, 3.0), rng.uniform(0.0, 0.2))
+    if rng.random() < (0.25 if kind in _SYNTHETIC else 0.7):
+        x = add_floor(rng, x, rate, kind in ("crunch", "leadguitar", "clean", "epiano", "organ"))
     return x
 
 

@@ -22,9 +22,9 @@ from asteroid_slicq.vocabulary import STEMS
 # Mean and deviation in dB of the level of each stem while it plays.
 LEVELS_DB = {
     "vocals": (1.5, 2.5),
-    "drums": (0.0, 2.8),
+    "drums": (-0.5, 2.8),
     "bass": (-2.0, 2.8),
-    "other": (-1.5, 3.0),
+    "other": (-0.5, 3.0),
 }
 SOUNDS = ("procedural", "sampled", "both")
 

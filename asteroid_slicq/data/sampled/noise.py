@@ -1,0 +1,87 @@
+"""Noise that recordings have and samples lack: of microphones, amplifiers, fingers and frets."""
+
+import numpy as np
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
+
+from asteroid_slicq.data.procedural.signal import Array, bandpass, db, fade, highpass, lowpass
+
+_BLOCK_S = 0.05
+
+
+def add_floor(
+    rng: np.random.Generator, x: Array, sample_rate: int, amplifier: bool = False
+) -> Array:
+    """Add the noise of a microphone or an amplifier while a part plays and for a moment around.
+
+    Where a part rests for longer, editors cut its track: there it stays silent.
+
+    Args:
+        rng: Random stream.
+        x: Stereo part.
+        sample_rate: In Hz.
+        amplifier: Whether there is hum as well, and little treble.
+
+    Shape:
+        - Input and output: ``(2, time)``
+    """
+    n = x.shape[-1]
+    block = max(int(_BLOCK_S * sample_rate), 1)
+    n_blocks = -(-n // block)
+    power = np.pad(np.mean(x**2, axis=0), (0, n_blocks * block - n)).reshape(n_blocks, block)
+    level = np.sqrt(power.mean(axis=1))
+    heard = level > 0.01 * level.max(initial=0.0)
+    if not heard.any():
+        return x
+    loud = float(np.sqrt(np.mean(level[heard] ** 2)))
+    around = maximum_filter1d(heard.astype(float), 2 * int(rng.uniform(0.3, 1.5) / _BLOCK_S) + 1)
+    gate = np.interp(np.arange(n), (np.arange(n_blocks) + 0.5) * block, uniform_filter1d(around, 5))
+    same = rng.uniform(0.0, 0.9)  # of the two channels
+    white = rng.standard_normal((3, n))
+    noise = same * white[2] + np.sqrt(1.0 - same**2) * white[:2]
+    noise = rng.uniform(0.05, 1.0) * noise + 3.0 * lowpass(
+        noise, rng.uniform(200, 900), sample_rate, 1
+    )
+    if amplifier:
+        t = np.arange(n) / sample_rate
+        mains_hz = float(rng.choice([50.0, 60.0]))
+        hum = sum(
+            rng.uniform(0.0, 1.0) / k * np.sin(2 * np.pi * (k * mains_hz * t + rng.random()))
+            for k in range(1, 8)
+        )
+        noise = lowpass(noise, rng.uniform(4000, 9000), sample_rate) + rng.uniform(0.0, 2.0) * hum
+    noise = highpass(noise, 40, sample_rate, 1)
+    noise /= np.sqrt(np.mean(noise**2)) + 1e-12
+    return x + loud * db(rng.uniform(-78.0, -48.0)) * gate * noise
+
+
+class Touch:
+    """The noise of fingers, plectrum and frets at the beginning of a note, drawn once.
+
+    Args:
+        rng: Random stream.
+        sample_rate: In Hz.
+    """
+
+    def __init__(self, rng: np.random.Generator, sample_rate: int) -> None:
+        self._rng, self._rate = rng, sample_rate
+        low_hz = rng.uniform(500, 2500)
+        self._band_hz = low_hz, low_hz * rng.uniform(2.0, 5.0)
+        self._decay_s = rng.uniform(0.002, 0.02)
+        self._gain = db(rng.uniform(-38.0, -18.0))
+        self._takes = [self._take() for _ in range(6)]
+
+    def _take(self) -> Array:
+        n = int(8 * self._decay_s * self._rate)
+        decay = np.exp(-np.arange(n) / (self._decay_s * self._rate))
+        noise = bandpass(self._rng.standard_normal(n), *self._band_hz, self._rate, 1) * decay
+        noise *= self._gain / (np.abs(noise).max() + 1e-12)
+        return fade(noise, self._rate, 0.0005, 0.001)
+
+    def sound(self, velocity: float) -> Array:
+        """Draw the noise of one note.
+
+        Shape:
+            - Output: ``(time,)``, beside a note of peak one.
+        """
+        take = self._takes[int(self._rng.integers(len(self._takes)))]
+        return take * velocity * self._rng.uniform(0.4, 1.5)
