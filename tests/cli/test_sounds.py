@@ -4,6 +4,7 @@ import json
 import pytest
 
 from asteroid_slicq.cli.sounds import add_sounds_parser, run_sounds
+from asteroid_slicq.cli.synth import add_synth_parser, run_synth
 from tests.data.sampled.made_up import packages
 
 
@@ -36,4 +37,19 @@ def test_what_is_missing_is_one_sentence(tmp_path, capsys):
     assert "apt-get install" in error
     assert len(error.splitlines()) == 1
     assert run("list", "--cache", tmp_path / "bank") == 2
+    assert "sounds build" in capsys.readouterr().err
+
+
+def test_songs_are_written_from_a_bank(root, tmp_path, capsys):
+    run("build", "--cache", tmp_path / "bank", "--root", root)
+    parser = argparse.ArgumentParser(prog="asteroid-slicq")
+    add_synth_parser(parser.add_subparsers())
+
+    def synth(*words):
+        return run_synth(parser.parse_args(["synth", *map(str, words)]))
+
+    options = ("--tracks", 1, "--seconds", 0.5, "--sounds", "sampled")
+    assert synth(tmp_path / "out", *options, "--cache", tmp_path / "bank") == 0
+    assert len(list(tmp_path.glob("out/train/* (sampled)/mixture.wav"))) == 1
+    assert synth(tmp_path / "none", *options, "--cache", tmp_path) == 2
     assert "sounds build" in capsys.readouterr().err

@@ -17,7 +17,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,14 @@ from typing import Any
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 
 from asteroid_slicq.data.sampled.catalogue import REFUSED, Credit, Source, check_licence
 from asteroid_slicq.data.sampled.soundfont import Zone
 
 FORMAT = 1
 BANK_FILE, MANIFEST_FILE, INDEX_FILE = "bank.zip", "manifest.json", "index.json"
+_LEAST_RATE = 40000
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -201,7 +203,7 @@ class Bank:
                 f"{path} has format {index.get('format')!r}, not {FORMAT}; "
                 "build it again with `asteroid-slicq sounds build`"
             )
-        self.recordings = [Recording(**r) for r in index["samples"]]
+        self.recordings = [_oversampled(Recording(**r)) for r in index["samples"]]
         self.hits: dict[str, list[list[int]]] = index["hits"]
         self.strums: dict[str, dict[str, list[int]]] = index["strums"]
         self.voices: dict[str, Any] = index["voices"]
@@ -234,15 +236,20 @@ class Bank:
         return self._archive.read(file)
 
     def pcm(self, index: int) -> NDArray[np.int16]:
-        """Decode a sample, mono and 16 bits wide.
+        """Decode a sample, mono and 16 bits wide, at the rate that its recording says.
 
         Shape:
             - Output: ``(time,)``
         """
         if index not in self._pcm:
-            data = io.BytesIO(self.read(self.recordings[index].file))
-            x, _ = soundfile.read(data, dtype="int16", always_2d=True)
-            self._pcm[index] = np.ascontiguousarray(x[:, 0], dtype=np.int16)
+            recording = self.recordings[index]
+            data = io.BytesIO(self.read(recording.file))
+            x, rate = soundfile.read(data, dtype="int16", always_2d=True)
+            mono = np.ascontiguousarray(x[:, 0], dtype=np.int16)
+            if rate < recording.rate:
+                finer = resample_poly(mono.astype(np.float64), recording.rate // rate, 1)
+                mono = np.clip(np.rint(finer), -32768, 32767).astype(np.int16)
+            self._pcm[index] = mono
         return self._pcm[index]
 
 
@@ -259,6 +266,21 @@ def read_manifest(folder: Path | None = None) -> dict[str, Any]:
             f"no bank of sounds in {folder}; build one with `asteroid-slicq sounds build`"
         )
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _oversampled(recording: Recording) -> Recording:
+    """Raise a low rate by a whole factor.
+
+    A sampler interpolates between few points, and so mirrors a spectrum at half the rate of its
+    sample: unless that lies above what is heard.
+    """
+    factor = -(-_LEAST_RATE // recording.rate)
+    return replace(
+        recording,
+        rate=factor * recording.rate,
+        loop_start=factor * recording.loop_start,
+        loop_end=factor * recording.loop_end,
+    )
 
 
 def _changed(zone: Zone) -> dict[str, Any]:

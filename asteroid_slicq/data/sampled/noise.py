@@ -1,9 +1,17 @@
-"""Noise that recordings have and samples lack: of microphones, amplifiers, fingers and frets."""
+"""What recordings have and samples lack: noise of amplifiers and fingers, and air."""
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
-from asteroid_slicq.data.procedural.signal import Array, bandpass, db, fade, highpass, lowpass
+from asteroid_slicq.data.procedural.signal import (
+    Array,
+    bandpass,
+    db,
+    fade,
+    highpass,
+    lowpass,
+    saturate,
+)
 
 _BLOCK_S = 0.05
 
@@ -52,6 +60,20 @@ def add_floor(
     noise = highpass(noise, 40, sample_rate, 1)
     noise /= np.sqrt(np.mean(noise**2)) + 1e-12
     return x + loud * db(rng.uniform(-78.0, -48.0)) * gate * noise
+
+
+def excite(rng: np.random.Generator, x: Array, sample_rate: int) -> Array:
+    """Add the harmonics of the presence above it, as studios do to sounds that end too early.
+
+    Shape:
+        - Input and output: ``(..., time)``
+    """
+    low_hz = rng.uniform(2000, 4500)
+    presence = bandpass(x, low_hz, rng.uniform(1.6, 2.5) * low_hz, sample_rate)
+    peak = np.abs(presence).max() + 1e-12
+    bent = saturate(presence / peak, rng.uniform(4.0, 20.0), rng.uniform(0.0, 0.5))
+    air = highpass(bent, rng.uniform(6000, 9000), sample_rate, 4)
+    return x + peak * db(rng.uniform(0.0, 18.0)) * air
 
 
 class Touch:

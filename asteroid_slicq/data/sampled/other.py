@@ -29,7 +29,7 @@ from asteroid_slicq.data.procedural.space import (
 )
 from asteroid_slicq.data.sampled import guitars
 from asteroid_slicq.data.sampled.articulation import Expression
-from asteroid_slicq.data.sampled.noise import add_floor
+from asteroid_slicq.data.sampled.noise import add_floor, excite
 from asteroid_slicq.data.sampled.performance import perform
 from asteroid_slicq.data.sampled.sampler import Sampler
 
@@ -142,6 +142,8 @@ def _channel(rng: np.random.Generator, x: Array, kind: str, song: Song) -> Array
         x = compress(x, rate, rng.uniform(-20, -8), rng.uniform(1.5, 4))
     if rng.random() < 0.3:
         x = saturate(x, log_uniform(rng, 0.5, 3.0), rng.uniform(0.0, 0.2))
+    if rng.random() < 0.4:
+        x = excite(rng, x, rate)
     if rng.random() < (0.25 if kind in _SYNTHETIC else 0.7):
         x = add_floor(rng, x, rate, kind in ("crunch", "leadguitar", "clean", "epiano", "organ"))
     return x

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+
+from asteroid_slicq.data.sampled.articulation import Expression, glide
+from asteroid_slicq.data.sampled.bank import Bank, BankWriter, Recording
+from asteroid_slicq.data.sampled.catalogue import Credit
+from asteroid_slicq.data.sampled.extraction import encode_flac
+from asteroid_slicq.data.sampled.sampler import CONTROL, Sampler
+from asteroid_slicq.data.sampled.soundfont import Zone
+
+RATE = 44100
+PERIOD = 100  # of the looped sine: 441 Hz at 44.1 kHz
+
+
+def sine_bank(folder, rate=RATE, **fields):
+    """A bank of one sine, looped over a whole number of periods."""
+    writer = BankWriter()
+    x = 0.5 * np.sin(2 * np.pi * np.arange(4000) / PERIOD)
+    file = writer.add_file("sine", encode_flac(x, rate), ".flac", "test", Credit("me", "CC0-1.0"))
+    number = writer.add_recording(Recording(file, rate, 69, 0, 1000, 3000))
+    zone = Zone(sample=number, loop=1, attack_s=0.001, release_s=0.5, **fields)
+    writer.add_preset("0:0", "sine", [zone])
+    writer.write(folder)
+    return Bank(folder)
+
+
+def play(bank, key=69, duration_s=0.5, seconds=1.0, velocity=1.0, start=0, **options):
+    out = np.zeros((2, int(seconds * RATE)))
+    Sampler(bank, RATE).play(out, start, "0:0", key, velocity, duration_s, **options)
+    return out
+
+
+def peak_hz(x):
+    x = x * np.hanning(len(x))
+    spectrum = np.abs(np.fft.rfft(x, 8 * len(x)))
+    return np.argmax(spectrum) * RATE / (8 * len(x))
+
+
+@pytest.fixture(scope="module")
+def sine(tmp_path_factory):
+    return sine_bank(tmp_path_factory.mktemp("sine"))
+
+
+@pytest.mark.parametrize(("key", "cents"), [(69, 0), (81, 0), (62, 0), (69, 30)])
+def test_the_pitch_is_that_of_the_key(sine, key, cents):
+    x = play(sine, key, cents=cents)[0, 2000:20000]
+    expected = 441.0 * 2 ** ((key - 69 + cents / 100) / 12)
+    assert peak_hz(x) == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_loop_goes_on_without_a_seam(sine):
+    x = play(sine, 71, duration_s=0.9)[0, 2000:30000]
+    t = np.arange(len(x))
+    hz = 441.0 * 2 ** (2 / 12)
+    basis = np.stack([f(2 * np.pi * hz / RATE * t) for f in (np.sin, np.cos)], axis=1)
+    fit = basis @ np.linalg.lstsq(basis, x, rcond=None)[0]
+    assert np.abs(x - fit).max() < 2e-3 * np.abs(x).max()
+
+
+def test_a_release_falls_by_100_db_in_its_time(sine):
+    x = play(sine, duration_s=0.2, seconds=1.0)[0]
+    level = np.sqrt(np.mean(x[: RATE // 5].reshape(-1, 20)[20:] ** 2))
+    later = np.sqrt(np.mean(x[int(0.3 * RATE) - 500 : int(0.3 * RATE) + 500] ** 2))
+    assert 20 * np.log10(later / level) == pytest.approx(-20.0, abs=1.0)
+    assert not x[int(0.75 * RATE) :].any()
+
+
+def test_softer_keys_are_softer(sine):
+    loud, soft = (np.abs(play(sine, velocity=v)).max() for v in (1.0, 0.5))
+    assert 20 * np.log10(loud / soft) == pytest.approx(26.0 * np.log10(2.0), abs=0.2)
+
+
+def test_a_bend_moves_the_pitch(sine):
+    bend = np.full(RATE // CONTROL, 1200.0)
+    assert peak_hz(play(sine, bend=bend)[0, 2000:20000]) == pytest.approx(882.0, rel=1e-3)
+    assert peak_hz(play(sine, bend=np.zeros(0))[0, 2000:20000]) == pytest.approx(441.0, rel=1e-3)
+
+
+def test_what_began_before_the_buffer_goes_on_in_it(sine):
+    whole = play(sine)
+    cut = play(sine, start=-10000)
+    np.testing.assert_allclose(cut[:, :20000], whole[:, 10000:30000], atol=1e-12)
+    assert not play(sine, start=RATE).any()
+
+
+def test_a_zone_is_filtered_and_panned(tmp_path, sine):
+    dull = sine_bank(tmp_path / "dull", cutoff_hz=100.0)
+    steady = slice(8000, 20000)
+    ratio = np.abs(play(dull)[:, steady]).max() / np.abs(play(sine)[:, steady]).max()
+    assert ratio == pytest.approx((100.0 / 441.0) ** 2, rel=0.05)
+    left = play(sine_bank(tmp_path / "left", pan=-1.0))
+    assert np.abs(left[1]).max() < 1e-9 < np.abs(left[0]).max()
+
+
+def test_a_sample_of_a_low_rate_has_no_mirror_image(tmp_path):
+    bank = sine_bank(tmp_path, 11025)
+    assert bank.recordings[0].rate == 44100
+    assert bank.recordings[0].loop_end == 12000
+    x = play(bank, 69 + 24)[0, 4000:20000]
+    spectrum = np.abs(np.fft.rfft(x * np.blackman(len(x))))
+    hz = np.fft.rfftfreq(len(x), 1 / RATE)
+    assert peak_hz(x) == pytest.approx(441.0, rel=1e-3)
+    assert spectrum[hz > 2000].max() < 1e-4 * spectrum.max()
+
+
+def test_hits_are_read_at_their_own_rate(sine):
+    assert peak_hz(Sampler(sine, RATE).hit(0)) == pytest.approx(441.0, rel=5e-3)
+    assert peak_hz(Sampler(sine, RATE).hit(0, 1200.0)) == pytest.approx(882.0, rel=5e-3)
+
+
+def test_glides_end_at_the_note():
+    course = glide(-3.0, 0.1, RATE)
+    assert course[0] == -300.0
+    assert course[-1] == pytest.approx(0.0)
+    course = Expression(np.random.default_rng(0), (20, 20), 0.0).course(1.0, RATE)
+    assert 5 < np.abs(course[len(course) // 2 :]).max() < 60
