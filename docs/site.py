@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = {
     "index.md": "README.md",
     "default_model.md": "asteroid_slicq/models/xumx_slicq/weights/README.md",
+    "recipes/common.md": "recipes/musdb18hq/common/README.md",
     "recipes/xumx_slicq.md": "recipes/musdb18hq/xumx_slicq/README.md",
     "recipes/mixin.md": "recipes/musdb18hq/mixin/README.md",
     "contributing.md": "CONTRIBUTING.md",
