@@ -27,6 +27,17 @@ def golden(name: str) -> Path:
     return path
 
 
+def environment(*paths: Path) -> dict[str, str]:
+    """Of a process that finds this package, and modules in folders."""
+    known = [*map(str, paths), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, known)),
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
 def noise(
     *shape: int, seed: int = 0, scale: float = 1.0, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:

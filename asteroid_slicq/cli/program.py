@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         with _terminable():
-            args = _parse(argv)
+            args = parse(argv)
             return args.run(args)
     except SystemExit as end:  # help and usage errors of argparse, termination
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 2
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
+def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Arguments of a command, whose inputs may stand before and after its options."""
     parser = _parser(argv)
     args, rest = parser.parse_known_args(argv)

@@ -11,10 +11,9 @@ import pytest
 import soundfile as sf
 import torch
 
-import asteroid_slicq
 from asteroid_slicq.cli import models as loading
 from asteroid_slicq.cli import program as cli
-from tests.helpers import GAINS, Split
+from tests.helpers import GAINS, Split, environment
 
 
 @pytest.fixture
@@ -262,11 +261,9 @@ sys.exit(cli.main(sys.argv[1:]))
 
 
 def start(*argv, **kwargs):
-    root = os.path.dirname(os.path.dirname(asteroid_slicq.__file__))
-    path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, *argv],
-        env={**os.environ, "PYTHONPATH": path},
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,6 +1,5 @@
 """Facts about ``asteroid-slicq spectrogram``: what it draws, writes, says and returns."""
 
-import os
 import subprocess
 import sys
 
@@ -8,7 +7,6 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-import asteroid_slicq
 from asteroid_slicq.cli import program as cli
 
 pytest.importorskip("matplotlib")
@@ -16,6 +14,7 @@ pytest.importorskip("matplotlib")
 from PIL import Image
 
 from asteroid_slicq.plotting import spectrograms as plot
+from tests.helpers import environment
 
 RATE = 8000
 FAST = ("--n-bins", 60, "--min-bandwidth", 60, "--size", "400x250")
@@ -226,13 +225,11 @@ def test_help_names_the_command(capsys):
 def test_process(tmp_path):
     """On its own, without a display."""
     write(tmp_path / "song.wav", 0.5)
-    root = os.path.dirname(os.path.dirname(asteroid_slicq.__file__))
-    environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "MPLBACKEND")}
-    environment["PYTHONPATH"] = os.pathsep.join([root, environment.get("PYTHONPATH", "")])
+    without = {k: v for k, v in environment().items() if k not in ("DISPLAY", "MPLBACKEND")}
     done = subprocess.run(
         [sys.executable, "-m", "asteroid_slicq", "spectrogram", "song.wav", "--stft"],
         cwd=tmp_path,
-        env=environment,
+        env=without,
         capture_output=True,
         text=True,
         timeout=240,

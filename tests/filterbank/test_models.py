@@ -1,7 +1,5 @@
 """Asteroid's models with the sliCQT as their filterbank: the table of docs/filterbank.md."""
 
-import re
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +8,7 @@ from asteroid.models.conv_tasnet import VADNet
 from torch.nn import functional as F
 
 from tests.filterbank.helpers import SMALL, error_db, traces
-from tests.helpers import ROOT, noise
+from tests.helpers import noise
 
 # LSTM weights in a trace
 of_models = pytest.mark.filterwarnings(
@@ -113,11 +111,3 @@ def test_host_interfaces():
 def test_models_without_a_choice_of_filterbank(cls, arguments):
     with pytest.raises(TypeError, match="fb_name" if cls is not models.DCCRNet else None):
         cls(*arguments, fb_name="slicqt")
-
-
-def test_documentation(tmp_path, monkeypatch):
-    text = (ROOT / "docs" / "filterbank.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    assert len(blocks) == 2
-    monkeypatch.chdir(tmp_path)
-    exec("\n".join(blocks), {})

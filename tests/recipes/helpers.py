@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import runpy
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import soundfile
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.helpers import RECIPES, ROOT
+from tests.helpers import RECIPES, environment
 
 RATE = 8000
 STEMS = ("bass", "vocals", "other", "drums")
@@ -87,16 +86,6 @@ def write_stems(root: Path, *folders: str, seconds: int = 1) -> Path:
             soundfile.write(root / folder / f"{stem}.wav", stems[-1], RATE)
         soundfile.write(root / folder / "mixture.wav", sum(stems), RATE)
     return root
-
-
-def environment(*paths: Path) -> dict[str, str]:
-    known = [*map(str, paths), str(ROOT), os.environ.get("PYTHONPATH", "")]
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, known)),
-        "CUDA_VISIBLE_DEVICES": "",
-        "OMP_NUM_THREADS": "1",
-    }
 
 
 def run(*command: object, cwd: Path, paths: Iterable[Path] = ()) -> subprocess.CompletedProcess:

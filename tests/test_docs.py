@@ -1,0 +1,66 @@
+"""Code blocks of the README and the documentation, each of which runs alone.
+
+A comment ``<!-- not run: reason -->`` before a block exempts it, and so does one that ``.ci/run``
+looks for; the commands in it are parsed all the same.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+import soundfile
+import torch
+
+from asteroid_slicq import XUMXSliCQ
+from asteroid_slicq.cli.program import parse
+from tests.helpers import ROOT, environment, numpy_noise
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"(?ms)^(?:<!-- (not run|ci): [^\n]* -->\n)?```(\w+)\n(.*?)^```")
+BLOCKS = [
+    pytest.param(block, id=f"{page.name}:{text.count(chr(10), 0, block.start()) + 1}")
+    for page in PAGES
+    for text in [page.read_text()]
+    for block in BLOCK.finditer(text)
+]
+
+
+def blocks(language: str, run: bool):
+    chosen = [p for p in BLOCKS if p.values[0][2] == language and not (run and p.values[0][1])]
+    return pytest.mark.parametrize("text", [pytest.param(p.values[0][3], id=p.id) for p in chosen])
+
+
+@pytest.fixture
+def home(folder):
+    """What a reader has: a song, an album and a model."""
+    (folder / "album").mkdir()
+    for path in ("song.wav", "album/one.wav"):
+        soundfile.write(folder / path, numpy_noise(44100, 2, scale=0.1), 44100)
+    model = XUMXSliCQ(hidden_channels=(2, 2), transform={"n_bins": 14, "f_min_hz": 150.0})
+    torch.save(model.serialize(), folder / "my_model.pth")
+    return folder
+
+
+@blocks("python", run=True)
+def test_python_runs(text, home):
+    exec(compile(text, "block", "exec"), {"__name__": "__main__"})
+
+
+@blocks("bash", run=False)
+def test_commands_have_these_options(text):
+    for command in re.split(r"&&|\n", text.replace("\\\n", " ")):
+        words = shlex.split(re.split(r"[<>]", command)[0], comments=True)
+        if words[:1] == ["asteroid-slicq"] and "--help" not in words:
+            parse(words[1:])
+
+
+@pytest.mark.slow
+@blocks("bash", run=True)
+def test_bash_runs(text, home):
+    functions = f'python() {{ {sys.executable} "$@"; }}\n'
+    functions += 'asteroid-slicq() { python -m asteroid_slicq "$@"; }\n'
+    subprocess.run(
+        ["bash", "-euc", functions + text], check=True, cwd=home, env=environment(), timeout=300
+    )
