@@ -18,9 +18,10 @@ from asteroid_slicq.models.xumx_slicq import (  # noqa: E402
     XUMXSliCQ,
     load_default_model,
 )
-from asteroid_slicq.transform import (  # noqa: E402  # noqa: E402
+from asteroid_slicq.transform import (  # noqa: E402
     NSGT,
     Frame,
+    FrameConfig,
     SliCQT,
     SliCQTInverseStream,
     SliCQTStream,
@@ -33,6 +34,7 @@ __all__ = [
     "NSGT",
     "Estimate",
     "Frame",
+    "FrameConfig",
     "MiXiN",
     "SeparatorStream",
     "SliCQT",

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import logging
 import math
-import re
+from dataclasses import replace
 from functools import lru_cache
+from numbers import Integral
 from typing import Any
 
-import numpy as np
 import torch
 from asteroid_filterbanks import Filterbank
 from asteroid_filterbanks.scripting import is_tracing
@@ -31,12 +31,20 @@ from asteroid_slicq.filterbank.tracing import (
     whole_halves,
     whole_steps,
 )
-from asteroid_slicq.transform import Scale, SliCQT, contraction, design_frame
+from asteroid_slicq.transform import (
+    FrameConfig,
+    Scale,
+    SliCQT,
+    UnfitError,
+    contraction,
+    frame_of,
+)
 
 ROUND_TRIP_DB = 100.0
 """What the default number of passes guarantees of a spectrum that nothing has changed."""
 
 _FROM_HOST = {"encoder_activation"}  # which some models of the host pass on when they are reloaded
+_OF_THE_MATRIX = ("n_bins", "rasterize", "overlap_added", "n_coefficients")  # follow from the rest
 _log = logging.getLogger(__name__)
 
 
@@ -54,7 +62,7 @@ class SliCQTFB(Filterbank):
         stride: hop of the matrix in samples, at most ``slice_length`` over the width of the widest
             bin; None is half the kernel size.
         sample_rate: in Hz; None is the host's default, 8000.
-        scale: frequency scale, or a pair ``(f_hz, q)``, see :class:`asteroid_slicq.SliCQT`;
+        scale: frequency scale, or a pair ``(f_hz, q)``, see :class:`asteroid_slicq.FrameConfig`;
             ``octave``, whose bins are counted otherwise, is ``log`` here.
         f_min_hz: lowest centre frequency of the scale.
         f_max_hz: highest; None, or half the sample rate, makes Nyquist the scale's end.
@@ -62,11 +70,7 @@ class SliCQTFB(Filterbank):
             suggests.
         transition_length: rise of the slicing window in samples; None is an eighth of the slice,
             which one pass of synthesis restores better than a quarter.
-        window: analysis window; see :class:`asteroid_slicq.SliCQT`, as for all down to ``phase``.
-        min_width: least width of a bin in DFT bins of the slice.
-        min_bandwidth_hz: least width of a bin in Hz.
-        bandwidth_factor: how much wider every bin is than the scale makes it.
-        gamma_hz: bandwidth that the scale ``vqlog`` adds.
+        window: of the analysis; like the next four, see :class:`asteroid_slicq.FrameConfig`.
         phase: ``global``, with which a delayed waveform has delayed coefficients, as the host's
             other filterbanks give them, or ``local``.
         passes: of synthesis in the decoder. None is what brings a spectrum that nothing has changed
@@ -127,56 +131,47 @@ class SliCQTFB(Filterbank):
             _log.warning("SliCQTFB ignores %s", ", ".join(ignored))
         n_filters = _whole("n_filters", n_filters)
         hop = _whole("stride", stride or kernel_size // 2, least=1)
-        rate = 8000.0 if sample_rate is None else _plain(sample_rate)
-        design: dict[str, Any] = {
-            "f_min_hz": _plain(f_min_hz),
-            "f_max_hz": _plain(f_max_hz),
-            "window": window,
-            "min_width": _plain(min_width),
-            "min_bandwidth_hz": _plain(min_bandwidth_hz),
-            "bandwidth_factor": _plain(bandwidth_factor),
-            "gamma_hz": _plain(gamma_hz),
-            "phase": phase,
-        }
-        limits = design["f_min_hz"], design["f_max_hz"]
-        scale, n_bins = _scale_of(scale, n_filters, rate, *limits)
-        frame = {**design, "scale": scale, "n_bins": n_bins, "sample_rate": rate}
-        try:
-            n = _slice_length(hop, _plain(slice_length), frame)
-        except ValueError as error:
-            # The frame tells the nearest number of bins: here they are counted by filters.
-            more = n_filters - 2 * n_bins
-            told = re.sub(
-                r"n_bins = (\d+)", lambda m: f"n_filters = {2 * int(m[1]) + more}", f"{error}"
+        if n_filters % 2:
+            raise ValueError(
+                f"n_filters must be even, twice the number of bins, got {n_filters}; "
+                f"the nearest is {n_filters + 1}"
             )
-            raise ValueError(told) from None
-        rise = 2 * math.ceil(n / 16) if transition_length is None else _plain(transition_length)
-        frame |= {"slice_length": n, "transition_length": rise}
+        given = FrameConfig(
+            scale,
+            n_filters // 2,
+            f_min_hz,
+            f_max_hz,
+            8000.0 if sample_rate is None else sample_rate,
+            slice_length,
+            transition_length,
+            window,
+            min_width,
+            min_bandwidth_hz,
+            bandwidth_factor,
+            gamma_hz,
+            phase=phase,
+        )
+        config = _in_whole_hops(replace(given, n_bins=_scale_bins(given)), hop, n_filters)
 
         step = max(2, hop)  # The host cannot invert filters of size one.
-        super().__init__(n_filters, step, stride=step, sample_rate=rate)
+        super().__init__(n_filters, step, stride=step, sample_rate=given.sample_rate)
         self.register_buffer("_identity", torch.eye(step), persistent=False)
-        matrix = {"rasterize": "full", "overlap_added": True, "n_coefficients": n // hop}
-        self.slicqt = SliCQT(**frame, **matrix)
+        self.slicqt = SliCQT(**vars(config))
         if self.slicqt.frame.n_bins != n_filters // 2:
             raise ValueError(
                 f"n_filters must be twice the bins of the scale, DC and Nyquist counted, "
                 f"{2 * self.slicqt.frame.n_bins} here, got {n_filters}"
             )
         if passes is None:
-            norm = _contraction(**frame, overlap_added=True)
+            norm = _contraction(replace(config, rasterize="none", n_coefficients=None))
             self.passes = max(1, math.ceil(ROUND_TRIP_DB / (-20 * math.log10(norm))))
         else:
             self.passes = _whole("passes", passes, least=1)
         self._config = {
-            "n_filters": self.n_filters,
-            "kernel_size": _plain(kernel_size),
-            "stride": _plain(stride) or hop,
-            "sample_rate": rate,
-            "scale": self.slicqt.config["scale"],
-            "slice_length": _plain(slice_length),
-            "transition_length": _plain(transition_length),
-            **design,
+            "n_filters": n_filters,
+            "kernel_size": int(kernel_size),
+            "stride": hop,
+            **{name: value for name, value in vars(given).items() if name not in _OF_THE_MATRIX},
             "passes": None if passes is None else self.passes,
         }
 
@@ -256,82 +251,82 @@ class SliCQTFB(Filterbank):
         return there.slicing, back.stream[0], layout.index, analysis, synthesis
 
 
-def _plain(value: Any) -> Any:
-    """A number as Python's own type, which a checkpoint may hold."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
 def _whole(name: str, value: Any, least: int | None = None) -> int:
-    value = _plain(value)
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, Integral) or isinstance(value, bool):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if least is not None and value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")
-    return value
+    return int(value)
 
 
-def _scale_of(
-    scale: Scale, n_filters: int, sample_rate: float, f_min_hz: float, f_max_hz: float | None
-) -> tuple[Any, int]:
-    """The scale, hashable, and the bins to ask it for.
+def _scale_bins(config: FrameConfig) -> int:
+    """Bins to ask the scale for, of a configuration whose ``n_bins`` counts those of the matrix.
 
     The frame drops a scale's bins at Nyquist, where scales end by default, and at DC, and adds its
     own: one more for each.
     """
-    if n_filters % 2:
+    if not isinstance(config.scale, str):
+        return config.n_bins  # it is ignored
+    if config.scale == "octave":
         raise ValueError(
-            f"n_filters must be even, twice the number of bins, got {n_filters}; "
-            f"the nearest is {n_filters + 1}"
+            "scale must be one whose bins n_filters can count, got 'octave', whose bins are "
+            "counted by octaves; 'log' is the same scale"
         )
-    if isinstance(scale, str):
-        to_nyquist = f_max_hz is None or f_max_hz >= sample_rate / 2 * (1 - 1e-12)
-        if scale == "octave":
-            raise ValueError(
-                "scale must be one whose bins n_filters can count, got 'octave', whose bins are "
-                "counted by octaves; 'log' is the same scale"
-            )
-        return scale, n_filters // 2 - 2 + to_nyquist + (f_min_hz == 0)
-    pair = scale() if callable(scale) else scale
-    f_hz, q = (tuple(np.asarray(values).tolist()) for values in pair)
-    return (f_hz, q), len(f_hz)
+    to_nyquist = config.highest_hz >= config.nyquist_hz * (1 - 1e-12)
+    return config.n_bins - 2 + to_nyquist + (config.f_min_hz == 0)
 
 
-def _slice_length(hop: int, given: int | None, frame: dict[str, Any]) -> int:
-    """Slice length whose bins all have ``slice_length / hop`` coefficients.
+def _in_whole_hops(config: FrameConfig, hop: int, n_filters: int) -> FrameConfig:
+    """The matrix in slices of whole hops, whose bins all have ``slice_length / hop`` coefficients.
 
     Raises:
-        ValueError: when that is less than the widest bin needs.
+        ValueError: when that is less than the widest bin needs, or there is no such frame.
     """
-    n, widest = _fit(hop, given, frame)
-    if n // hop >= widest:
-        return n
-    shorter = min(hop, math.ceil(1.25 * n / widest))  # widths are rounded, so not quite n / widest
-    while n // shorter < widest:
-        shorter -= 1
-        n, widest = _fit(shorter, given, frame)
-    raise ValueError(
-        f"stride = {hop} is too long for the widest bin; the nearest that works is {shorter}, or "
-        "use more filters, which makes bins narrower"
+    try:
+        n, widest = _fit(config, hop)
+    except UnfitError as error:
+        if error.mended is None or error.mended.n_bins == config.n_bins:
+            raise
+        enough = n_filters + 2 * (error.mended.n_bins - config.n_bins)
+        raise ValueError(f"{error.reason}; nearest that works: n_filters = {enough}") from None
+    if n // hop < widest:
+        shorter = min(hop, math.ceil(1.25 * n / widest))  # widths are rounded: not quite n / widest
+        while n // shorter < widest:
+            shorter -= 1
+            n, widest = _fit(config, shorter)
+        raise ValueError(
+            f"stride = {hop} is too long for the widest bin; the nearest that works is {shorter}, "
+            "or use more filters, which makes bins narrower"
+        )
+    rise = config.transition_length
+    return replace(
+        config,
+        slice_length=n,
+        transition_length=2 * math.ceil(n / 16) if rise is None else rise,
+        rasterize="full",
+        overlap_added=True,
+        n_coefficients=n // hop,
     )
 
 
-def _fit(hop: int, given: int | None, frame: dict[str, Any]) -> tuple[int, int]:
+def _fit(config: FrameConfig, hop: int) -> tuple[int, int]:
     """A slice length of whole hops and the width of the widest bin there."""
-    if given is None:
-        # A longer slice gives a bin more DFT bins, except where it has the fewest allowed.
-        given = max(design_frame(**frame).slice_length, frame["min_width"] * hop)
-    n = 4 * hop * math.ceil(given / (4 * hop))
-    return n, int(design_frame(**frame, slice_length=n).widths.max())
+    # A longer slice gives a bin more DFT bins, except where it has the fewest allowed.
+    needed = config.slice_length
+    if needed is None:
+        needed = max(frame_of(config).slice_length, config.min_width * hop)
+    n = 4 * hop * math.ceil(needed / (4 * hop))
+    return n, int(frame_of(replace(config, slice_length=n)).widths.max())
 
 
 @lru_cache(maxsize=64)
-def _contraction(**config: Any) -> float:
-    """How far a pass shrinks the error.
+def _contraction(config: FrameConfig) -> float:
+    """Factor by which a pass shrinks the error.
 
     That of the ragged frame, a fraction of the work and the same to a few dB, is told by
-    tests/test_filterbank.py.
+    tests/filterbank.
     """
-    return contraction(SliCQT(**config).maps(torch.float64))
+    return contraction(SliCQT(**vars(config)).maps(torch.float64))
 
 
 registration.register_filterbank(SliCQTFB, "slicqt")

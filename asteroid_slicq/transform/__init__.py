@@ -2,7 +2,9 @@
 
 from asteroid_slicq.transform.convergence import contraction, passes_needed
 from asteroid_slicq.transform.conversion import convert
-from asteroid_slicq.transform.frame import Frame, design_frame
+from asteroid_slicq.transform.frame import Frame
+from asteroid_slicq.transform.frame_config import FrameConfig
+from asteroid_slicq.transform.frame_design import UnfitError, design_frame, frame_of
 from asteroid_slicq.transform.nsgt import NSGT
 from asteroid_slicq.transform.operators import Maps
 from asteroid_slicq.transform.scales import Array, Scale
@@ -15,13 +17,16 @@ __all__ = [
     "STFT",
     "Array",
     "Frame",
+    "FrameConfig",
     "Maps",
     "Scale",
     "SliCQT",
     "SliCQTInverseStream",
     "SliCQTStream",
+    "UnfitError",
     "contraction",
     "convert",
     "design_frame",
+    "frame_of",
     "passes_needed",
 ]

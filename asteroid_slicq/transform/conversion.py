@@ -87,7 +87,7 @@ def convert(
         blocks = _relocate(blocks, ours, theirs)
     if theirs.overlap_added and not ours.overlap_added:
         blocks = tuple(_overlap_add(block) for block in blocks)
-    full = isinstance(target, SliCQT) and target.config["rasterize"] == "full"
+    full = isinstance(target, SliCQT) and target.frame_config.rasterize == "full"
     return blocks[0] if full else blocks
 
 

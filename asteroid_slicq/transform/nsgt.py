@@ -28,12 +28,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from asteroid_slicq.transform.checks import check_range, check_waveform
+from asteroid_slicq.transform.frame_config import FrameConfig
 from asteroid_slicq.transform.layout import Layout, Windows, joined_precision, split_precision
-from asteroid_slicq.transform.nsgt_frame import NSGTFrame, check_range, design_nsgt_frame, nsgt_row
+from asteroid_slicq.transform.nsgt_frame import NSGTFrame, nsgt_frame_of, nsgt_row
 from asteroid_slicq.transform.operators import analyse, synthesise
 from asteroid_slicq.transform.scales import Scale
 from asteroid_slicq.transform.slicing import Unsliced
-from asteroid_slicq.transform.slicqt import check_waveform
 
 
 class NSGT(nn.Module):
@@ -44,18 +45,10 @@ class NSGT(nn.Module):
     directions are differentiable, and their backward passes save nothing.
 
     Args:
-        scale: frequency scale, see :func:`asteroid_slicq.transform.scales.design_scale`.
-        n_bins: bins of the scale, both ends counted (of one octave for ``octave``); DC and Nyquist
-            are added, and what lies at or above Nyquist is dropped.
-        f_min_hz: lowest centre frequency of the scale in Hz.
-        f_max_hz: highest centre frequency in Hz; None is half the sample rate.
-        sample_rate: in Hz.
+        scale: the frequency scale and, like all that are not described here, an argument of
+            :class:`FrameConfig`.
         length: of the signals, in samples, at least 4, even or odd.
-        window: window of all bins, ``hann``, ``blackman-harris`` or ``sine``.
         min_width: least width of a bin in DFT bins of the signal.
-        min_bandwidth_hz: least width of a bin in Hz.
-        bandwidth_factor: how much wider every bin of the scale is than the scale makes it.
-        gamma_hz: bandwidth that the scale ``vqlog`` adds to every bin, in Hz.
         rasterize: ``none`` (ragged) or ``full`` (a matrix: the widest bin's number of coefficients
             for all).
 
@@ -107,20 +100,10 @@ class NSGT(nn.Module):
     ) -> None:
         super().__init__()
         self.rasterize = rasterize
-        self.frame = design_nsgt_frame(
-            scale,
-            n_bins,
-            f_min_hz,
-            f_max_hz,
-            sample_rate,
-            length=length,
-            window=window,
-            min_width=min_width,
-            min_bandwidth_hz=min_bandwidth_hz,
-            bandwidth_factor=bandwidth_factor,
-            gamma_hz=gamma_hz,
-            rasterize=rasterize,
-        )
+        bins = (scale, n_bins, f_min_hz, f_max_hz, sample_rate)
+        widths = (window, min_width, min_bandwidth_hz, bandwidth_factor, gamma_hz)
+        config = FrameConfig(*bins, None, None, *widths, rasterize)
+        self.frame = nsgt_frame_of(config, length)
         row = nsgt_row(self.frame, min_width)
         # Functions of the configuration, so not part of the state dict.
         self.register_buffer("index", torch.from_numpy(row.index), persistent=False)

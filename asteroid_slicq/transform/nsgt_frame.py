@@ -5,71 +5,35 @@ Sources and notation are those of :mod:`asteroid_slicq.transform.nsgt`.
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import pairwise
-from numbers import Integral, Real
 
 import numpy as np
 
+from asteroid_slicq.transform.checks import check_choice, check_integer, check_range
+from asteroid_slicq.transform.frame import Bins
+from asteroid_slicq.transform.frame_config import FrameConfig
 from asteroid_slicq.transform.layout import FlatRow, flat_row
-from asteroid_slicq.transform.scales import Array, Scale, design_scale
+from asteroid_slicq.transform.scales import Array, Scale
 from asteroid_slicq.transform.windows import bell
-
-RASTERS = ("none", "full")
 
 
 @dataclass(frozen=True, eq=False)
-class NSGTFrame:
-    """Bins of an NSGT. Build it with :func:`design_nsgt_frame`.
+class NSGTFrame(Bins):
+    """Bins of an NSGT, in DFT bins of the signal. Build it with :func:`design_nsgt_frame`.
 
     Attributes:
-        sample_rate: in Hz.
         length: of the signal, n, in samples.
         window: name of the window of all bins.
-        frequencies_hz: centre frequencies of all bins, DC first and Nyquist last.
-        positions: ``p_k``, DFT bins of the signal.
-        widths: ``L_k``, DFT bins that the window of each bin covers.
-        lengths: ``M_k``, coefficients of each bin; the widths, unless rasterised.
-
-    Shape:
-        - ``frequencies_hz``, ``positions``, ``widths``, ``lengths``: ``(n_bins,)``
     """
 
-    sample_rate: float
     length: int
     window: str
-    frequencies_hz: Array
-    positions: np.ndarray
-    widths: np.ndarray
-    lengths: np.ndarray
-
-    @property
-    def n_bins(self) -> int:
-        """Number of bins, DC and Nyquist counted."""
-        return len(self.widths)
 
     @property
     def redundancy(self) -> float:
         """Real numbers in the coefficients for each sample."""
         return 2 * int(self.lengths.sum()) / self.length
-
-    @cached_property
-    def blocks(self) -> tuple[tuple[int, int], ...]:
-        """``(bins, coefficients)`` of each run of neighbours of one length."""
-        edges = [0, *(np.flatnonzero(np.diff(self.lengths)) + 1).tolist(), self.n_bins]
-        return tuple((b - a, int(self.lengths[a])) for a, b in pairwise(edges))
-
-    def frequency_hz(self) -> list[Array]:
-        """Centre frequency of each row of each block, in Hz.
-
-        Shape:
-            - output: ``(freq,)`` each
-        """
-        edges = np.cumsum([0, *(n for n, _ in self.blocks)]).tolist()
-        return [self.frequencies_hz[a:b] for a, b in pairwise(edges)]
 
     def time_s(self) -> list[Array]:
         """Time of each coefficient of each block, in seconds; the signal begins at 0.
@@ -97,29 +61,21 @@ def design_nsgt_frame(
     rasterize: str = "none",
 ) -> NSGTFrame:
     """Compute an :class:`NSGTFrame`. Arguments and errors are those of :class:`NSGT`."""
-    for name, size in (("length", length), ("min_width", min_width)):
-        if not isinstance(size, Integral) or isinstance(size, bool):
-            raise TypeError(f"{name} must be an integer, got {size!r}")
-    check_range("sample_rate", sample_rate, 1e-3, 1e12, "Hz", below=44100)
-    nyquist_hz = sample_rate / 2
-    f_max_hz = nyquist_hz if f_max_hz is None else f_max_hz
+    bins = (scale, n_bins, f_min_hz, f_max_hz, sample_rate)
+    widths = (window, min_width, min_bandwidth_hz, bandwidth_factor, gamma_hz)
+    return nsgt_frame_of(FrameConfig(*bins, None, None, *widths, rasterize), length)
+
+
+def nsgt_frame_of(config: FrameConfig, length: int) -> NSGTFrame:
+    """The :class:`NSGTFrame` of a configuration, of which it has no slices, layout nor phase."""
+    nyquist_hz = config.nyquist_hz
+    check_integer("length", length)
     check_range("length", length, 4, 2**40, "samples")
-    check_range("min_width", min_width, 1, length, "DFT bins", below=4)
-    check_range("min_bandwidth_hz", min_bandwidth_hz, 0.0, nyquist_hz, "Hz")
-    check_range("bandwidth_factor", bandwidth_factor, 1e-3, 1e6, "times the scale's", below=1.0)
-    if f_max_hz > nyquist_hz:
-        raise ValueError(
-            f"f_max_hz must be at most sample_rate / 2, got {f_max_hz} Hz; "
-            f"nearest that works: {nyquist_hz} Hz"
-        )
-    if rasterize not in RASTERS:
-        near = difflib.get_close_matches(str(rasterize), RASTERS, n=1, cutoff=0)
-        raise ValueError(
-            f"rasterize must be one of {', '.join(RASTERS)}, got {rasterize!r}; "
-            f"nearest that works: {near[0]!r}"
-        )
-    f_hz, _ = design_scale(scale, n_bins, f_min_hz, f_max_hz, gamma_hz=gamma_hz)
-    check_range("gamma_hz", gamma_hz, 0.0, nyquist_hz, "Hz")
+    check_range("min_width", config.min_width, 1, length, "DFT bins")
+    check_range("min_bandwidth_hz", config.min_bandwidth_hz, 0.0, nyquist_hz, "Hz")
+    check_choice("rasterize", config.rasterize, ("none", "full"))
+    f_hz, _ = config.scale_bins()
+    check_range("gamma_hz", config.gamma_hz, 0.0, nyquist_hz, "Hz")
     inside = f_hz[(f_hz > 0) & (f_hz < nyquist_hz)]
     if not len(inside):
         raise ValueError(
@@ -127,45 +83,31 @@ def design_nsgt_frame(
             f"from {f_hz[0]} Hz to {f_hz[-1]} Hz; nearest that works: a bin at {nyquist_hz / 2} Hz"
         )
     centres_hz = np.concatenate([[0], inside, [nyquist_hz]])
-    per_hz = length / sample_rate  # one product a frequency: another order rounds ties otherwise
-    nu = np.append(centres_hz, sample_rate - inside[-1]) * per_hz  # with the last one's image
+    # One product a frequency: another order rounds ties otherwise.
+    per_hz = length / config.sample_rate
+    # With the image of the last one.
+    nu = np.append(centres_hz, config.sample_rate - inside[-1]) * per_hz
     raw = np.append(2 * nu[1], nu[2:] - nu[:-2])
-    raw[1:-1] = (raw[1:-1] + gamma_hz * per_hz) * bandwidth_factor
-    floor = max(int(min_width), math.ceil(min_bandwidth_hz * per_hz - 1e-6))
+    raw[1:-1] = (raw[1:-1] + config.gamma_hz * per_hz) * config.bandwidth_factor
+    floor = max(config.min_width, math.ceil(config.min_bandwidth_hz * per_hz - 1e-6))
     widths = np.maximum(np.round(raw).astype(np.int64), floor)
     if widths.max() > length:
-        most = math.floor(1e4 * bandwidth_factor * length / raw[1:-1].max()) / 1e4
+        most = math.floor(1e4 * config.bandwidth_factor * length / raw[1:-1].max()) / 1e4
         raise ValueError(
             f"bandwidth_factor must not make a bin wider than the {length} DFT bins of the signal, "
-            f"got {bandwidth_factor}; nearest that works: {most}"
+            f"got {config.bandwidth_factor}; nearest that works: {most}"
         )
     centres_hz[-2] = (centres_hz[-3] + centres_hz[-1]) / 2
     nu[-3] = (nu[-4] + nu[-2]) / 2
     return NSGTFrame(
-        sample_rate=sample_rate,
-        length=int(length),
-        window=window,
+        sample_rate=config.sample_rate,
+        length=length,
+        window=config.window,
         frequencies_hz=centres_hz,
         positions=np.round(nu[:-1]).astype(np.int64),
         widths=widths,
-        lengths=widths if rasterize == "none" else np.full_like(widths, widths.max()),
+        lengths=widths if config.rasterize == "none" else np.full_like(widths, widths.max()),
     )
-
-
-def check_range(
-    name: str, value: float, least: float, most: float, unit: str, below: float | None = None
-) -> None:
-    """Refuse a number out of its range.
-
-    ``below`` is what to advise under ``least``, where that need not work itself.
-    """
-    if not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not least <= value <= most:
-        near = most if value > most else least if below is None else below
-        raise ValueError(
-            f"{name} must lie in {least} … {most} {unit}, got {value}; nearest that works: {near}"
-        )
 
 
 def nsgt_row(frame: NSGTFrame, min_width: int) -> FlatRow:

@@ -16,16 +16,15 @@ between the neighbours themselves: the log scale's Q divided by cosh(step/2).
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from asteroid_slicq.transform.checks import check_choice, check_integer, check_number
 from asteroid_slicq.vocabulary import SCALES
 
 Array = NDArray[np.float64]
@@ -112,15 +111,11 @@ def design_scale(
         >>> design_scale(([100.0, 200.0], [1.0, 2.0]), 0, 0, 0)
         (array([100., 200.]), array([1., 2.]))
     """
-    if isinstance(scale, str) and scale not in SCALES:
-        nearest = difflib.get_close_matches(scale.lower(), SCALES, n=1, cutoff=0)[0]
-        raise ValueError(
-            f"scale must be one of {', '.join(sorted(SCALES))}, got {scale!r}; "
-            f"nearest that works: {nearest!r}"
-        )
+    if isinstance(scale, str):
+        check_choice("scale", scale, sorted(SCALES))
     _check_gamma(scale, gamma_hz)
     if not isinstance(scale, str):
-        return _given_scale(scale)
+        return given_scale(scale)
     _check_range(scale, n_bins, f_min_hz, f_max_hz)
 
     if scale == "octave":
@@ -146,8 +141,7 @@ def design_scale(
 
 
 def _check_gamma(scale: Scale, gamma_hz: float) -> None:
-    if not isinstance(gamma_hz, Real):
-        raise TypeError(f"gamma_hz must be a number in Hz, got {gamma_hz!r}")
+    check_number("gamma_hz", gamma_hz)
     if not 0 <= gamma_hz < np.inf:
         rule = "must be finite and at least 0 Hz"
     elif gamma_hz and not (isinstance(scale, str) and scale == "vqlog"):
@@ -159,11 +153,9 @@ def _check_gamma(scale: Scale, gamma_hz: float) -> None:
 
 
 def _check_range(scale: str, n_bins: int, f_min_hz: float, f_max_hz: float) -> None:
-    if not isinstance(n_bins, Integral):
-        raise TypeError(f"n_bins must be an integer, got {n_bins!r}")
-    for name, value in (("f_min_hz", f_min_hz), ("f_max_hz", f_max_hz)):
-        if not isinstance(value, Real):
-            raise TypeError(f"{name} must be a number in Hz, got {value!r}")
+    check_integer("n_bins", n_bins)
+    check_number("f_min_hz", f_min_hz)
+    check_number("f_max_hz", f_max_hz)
     octave = scale == "octave"
     least = 1 if octave else 2
     if n_bins < least:
@@ -188,7 +180,7 @@ def _check_range(scale: str, n_bins: int, f_min_hz: float, f_max_hz: float) -> N
         )
 
 
-def _given_scale(scale: Any) -> tuple[Array, Array]:
+def given_scale(scale: Any) -> tuple[Array, Array]:
     """The pair that ``scale`` is, or returns when called, as new float64 arrays, checked."""
     name, pair = "scale", scale
     if callable(scale):

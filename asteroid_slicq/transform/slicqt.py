@@ -1,8 +1,9 @@
 """The sliCQT: a sliced, exactly invertible constant-Q (Bark, Mel, …) transform.
 
 Source: Holighaus, Dörfler, Velasco, Grill (2013), "A framework for invertible, real-time constant-Q
-transforms", arXiv:1210.0084. The design lives in :mod:`asteroid_slicq.transform.frame`, the linear
-maps in :mod:`asteroid_slicq.transform.operators`; this module joins them as an ``nn.Module``.
+transforms", arXiv:1210.0084. The design lives in :mod:`asteroid_slicq.transform.frame_design`, the
+linear maps in :mod:`asteroid_slicq.transform.operators`; this module joins them as an
+``nn.Module``.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from asteroid_slicq.transform.checks import check_waveform
 from asteroid_slicq.transform.convergence import contraction, passes_needed
-from asteroid_slicq.transform.frame import Frame, design_frame
+from asteroid_slicq.transform.frame import Frame
+from asteroid_slicq.transform.frame_config import FrameConfig
+from asteroid_slicq.transform.frame_design import frame_of
 from asteroid_slicq.transform.layout import (
     Layout,
     Windows,
@@ -36,28 +40,8 @@ class SliCQT(nn.Module):
     is a tuple of blocks, low frequencies first. Both directions are differentiable.
 
     Args:
-        scale: frequency scale: ``bark``, ``mel``, ``erb``, ``log``, ``vqlog``, ``octave`` or
-            ``linear``; a pair of arrays ``(f_hz, q)``; or an object that, called, returns such a
-            pair, as the scales of the ``nsgt`` package do.
-        n_bins: bins of the scale, both ends counted (of one octave for ``octave``); DC and Nyquist
-            are added.
-        f_min_hz: lowest centre frequency of the scale in Hz.
-        f_max_hz: highest centre frequency in Hz; None is half the sample rate.
-        sample_rate: in Hz.
-        slice_length: samples, a multiple of 4; None is what the scale suggests.
-        transition_length: rise of the slicing window in samples; None is a quarter of the slice.
-        window: analysis window, ``blackman-harris``, ``hann`` or ``sine``.
-        min_width: least width of a bin in DFT bins of the slice.
-        min_bandwidth_hz: least width of a bin in Hz.
-        bandwidth_factor: how much wider every bin is than the scale makes it.
-        gamma_hz: bandwidth that the scale ``vqlog`` adds to every bin, in Hz.
-        rasterize: ``none`` (ragged), ``piecewise`` (few blocks) or ``full`` (a matrix).
-        overlap_added: add the coefficients of neighbouring slices where they overlap: half the
-            data, one time axis. With ``window="hann", min_width=32`` one pass of synthesis restores
-            the signal to 85 dB and two to 130 dB.
-        phase: ``local`` (demodulated) or ``global``, see :func:`asteroid_slicq.design_frame`.
-        n_coefficients: of every bin in a slice, where ``rasterize`` is ``full``; None is the widest
-            bin's.
+        scale: the frequency scale and, like all down to ``n_coefficients``, an argument of the
+            frame: :class:`FrameConfig` describes them.
         chunk: slices computed at a time, which bounds the memory for intermediate results; None is
             what suits the device.
 
@@ -67,7 +51,9 @@ class SliCQT(nn.Module):
           ``(..., channel, freq, time)``
 
     Raises:
-        ValueError: when an argument lies outside its range; the nearest that works is named.
+        TypeError: when a size is no integer, or another value no number.
+        ValueError: when an argument lies outside its range, or no frame results; the message names
+            one that works, where one alone does.
 
     Example:
         >>> slicqt = SliCQT()
@@ -116,30 +102,14 @@ class SliCQT(nn.Module):
             raise ValueError(
                 f"chunk must be a number of slices, at least 1, or None, got {chunk!r}"
             )
-        if not isinstance(scale, str):
-            f_hz, q = scale() if callable(scale) else scale
-            scale = (np.asarray(f_hz).tolist(), np.asarray(q).tolist())
-        self.config: dict[str, Any] = {
-            "scale": scale,
-            "n_bins": n_bins,
-            "f_min_hz": f_min_hz,
-            "f_max_hz": f_max_hz,
-            "sample_rate": sample_rate,
-            "slice_length": slice_length,
-            "transition_length": transition_length,
-            "window": window,
-            "min_width": min_width,
-            "min_bandwidth_hz": min_bandwidth_hz,
-            "bandwidth_factor": bandwidth_factor,
-            "gamma_hz": gamma_hz,
-            "rasterize": rasterize,
-            "overlap_added": overlap_added,
-            "phase": phase,
-            "n_coefficients": n_coefficients,
-        }
+        bins = (scale, n_bins, f_min_hz, f_max_hz, sample_rate)
+        slices = (slice_length, transition_length)
+        widths = (window, min_width, min_bandwidth_hz, bandwidth_factor, gamma_hz)
+        layout = (rasterize, overlap_added, phase, n_coefficients)
+        self.frame_config = FrameConfig(*bins, *slices, *widths, *layout)
         self.chunk = chunk
         self._contraction: float | None = None
-        frame = self.frame = design_frame(**self.config)
+        frame = self.frame = frame_of(self.frame_config)
         row = flat_row(
             frame.slice_length,
             frame.positions,
@@ -148,7 +118,7 @@ class SliCQT(nn.Module):
             frame.duals,
             # Absolute time plus a quarter of a slice is the origin of the phase.
             origin=1 - 2 * (frame.positions // 2 % 2),
-            phase=phase,
+            phase=frame.phase,
         )
         # Functions of the configuration, so not part of the state dict.
         for name, values in (
@@ -160,6 +130,11 @@ class SliCQT(nn.Module):
             ("stream_windows", split_precision(_stream_windows(frame))),
         ):
             self.register_buffer(name, values, persistent=False)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Arguments of the frame by name, in plain types: ``SliCQT(**config)`` builds it again."""
+        return dict(vars(self.frame_config))
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, ...] | Tensor:
         """Coefficients of a waveform.
@@ -184,7 +159,7 @@ class SliCQT(nn.Module):
         maps = self.maps(waveform.dtype)
         blocks = maps.analyse(waveform.reshape(-1, length), self.frame.n_slices(length))
         blocks = tuple(block.view(*leading, *block.shape[1:]) for block in blocks)
-        return blocks[0] if self.config["rasterize"] == "full" else blocks
+        return blocks[0] if self.frame_config.rasterize == "full" else blocks
 
     def inverse(
         self, coefficients: Sequence[Tensor] | Tensor, length: int, passes: int | None = None
@@ -259,7 +234,7 @@ class SliCQT(nn.Module):
         """The frame in one line."""
         f = self.frame
         return (
-            f"{self.config['scale']}, {f.n_bins} bins in {len(f.blocks)} blocks, "
+            f"{self.frame_config.scale}, {f.n_bins} bins in {len(f.blocks)} blocks, "
             f"slice_length={f.slice_length}, transition_length={f.transition_length}, "
             f"redundancy={f.redundancy:.2f}"
         )
@@ -295,18 +270,6 @@ class SliCQT(nn.Module):
         if not 0 < length <= longest:
             raise ValueError(f"length must lie in 1 … {longest} for these slices, got {length}")
         return blocks
-
-
-def check_waveform(waveform: Tensor) -> Tensor:
-    """A waveform in single or double precision."""
-    if not isinstance(waveform, Tensor):
-        raise TypeError(f"waveform must be a tensor, got {type(waveform).__name__}")
-    if waveform.ndim < 1 or waveform.numel() == 0 or waveform.is_complex():
-        raise ValueError(
-            "waveform must be real and hold at least one sample, got "
-            f"{tuple(waveform.shape)} of {waveform.dtype}"
-        )
-    return waveform if waveform.dtype in (torch.float32, torch.float64) else waveform.float()
 
 
 def _stream_windows(frame: Frame) -> np.ndarray:

@@ -110,7 +110,7 @@ class SliCQTStream:
 
     def _shaped(self, blocks: list[Tensor], kind: Kind) -> tuple[Tensor, ...] | Tensor:
         shaped = tuple(block.view(*kind.leading, *block.shape[1:]) for block in blocks)
-        return shaped[0] if self.slicqt.config["rasterize"] == "full" else shaped
+        return shaped[0] if self.slicqt.frame_config.rasterize == "full" else shaped
 
 
 class SliCQTInverseStream:

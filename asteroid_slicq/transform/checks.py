@@ -1,0 +1,76 @@
+"""Checks of arguments that several transforms share; each refuses what is wrong, and why."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def check_integer(name: str, value: Any) -> None:
+    """Refuse what is no integer by a ``TypeError``."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+
+
+def check_number(name: str, value: Any) -> None:
+    """Refuse what is no real number by a ``TypeError``."""
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Refuse what is none of some words by a ``ValueError`` that names the nearest."""
+    if value not in choices:
+        near = difflib.get_close_matches(str(value).lower(), choices, n=1, cutoff=0)[0]
+        raise ValueError(
+            f"{name} must be one of {', '.join(choices)}, got {value!r}; "
+            f"nearest that works: {near!r}"
+        )
+
+
+def check_range(
+    name: str, value: Any, least: float, most: float, unit: str, advice: float | None = None
+) -> None:
+    """Refuse a number out of its range by a ``ValueError`` that names one that works.
+
+    Args:
+        name: of the argument.
+        value: the number.
+        least: lower end of the range.
+        most: upper end of the range.
+        unit: of the number.
+        advice: a number that works; None is the nearer end of the range.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: for a number out of the range.
+    """
+    check_number(name, value)
+    if not least <= value <= most:
+        near = (most if value > most else least) if advice is None else advice
+        raise ValueError(
+            f"{name} must lie in {least} … {most}{unit and f' {unit}'}, got {value}; "
+            f"nearest that works: {near}"
+        )
+
+
+def check_waveform(waveform: Any) -> Tensor:
+    """A waveform in single or double precision.
+
+    Raises:
+        TypeError: for what is no tensor.
+        ValueError: for an empty or complex waveform.
+    """
+    if not isinstance(waveform, Tensor):
+        raise TypeError(f"waveform must be a tensor, got {type(waveform).__name__}")
+    if waveform.ndim < 1 or waveform.numel() == 0 or waveform.is_complex():
+        raise ValueError(
+            "waveform must be real and hold at least one sample, got "
+            f"{tuple(waveform.shape)} of {waveform.dtype}"
+        )
+    return waveform if waveform.dtype in (torch.float32, torch.float64) else waveform.float()
