@@ -97,7 +97,7 @@ def _convert(args: argparse.Namespace) -> XUMXSliCQ:
     model = XUMXSliCQ.from_preset(args.preset, transform=transform)
     try:
         converted = _CONVERTERS[args.preset](state)
-        if args.preset == "v1" and f"blocks.{len(model.blocks) - 1}.shift" in converted:
+        if args.preset == "v1" and f"blocks.{len(model.networks) - 1}.shift" in converted:
             # The original was trained on all of the bandwidth.
             model = XUMXSliCQ.from_preset(args.preset, transform=transform, bandwidth_hz=None)
         model.load_state_dict(converted)

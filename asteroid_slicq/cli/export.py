@@ -104,7 +104,7 @@ def _difference(model, path: Path) -> float:
             for n, m in model.transform.frame.blocks
         ]
         with torch.no_grad():
-            wanted = [block(x) for block, x in zip(model.eval().blocks, magnitudes, strict=True)]
+            wanted = model.eval().masks(magnitudes)
         for found, masks in zip(exported.masks(magnitudes), wanted, strict=True):
             largest = max(largest, float((found - masks).abs().max()))
     return largest

@@ -15,6 +15,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asteroid_slicq.models.xumx_slicq.layers import MaskNetwork
 from asteroid_slicq.models.xumx_slicq.v1 import overlap_add
 
 _N_LAYERS = 3
@@ -22,8 +23,8 @@ _DROPOUT = 0.4
 _MANY_BINS = 10
 
 
-class RecurrentBlockNetwork(nn.Module):
-    """Magnitudes of one block of the mix to a mask for each target, by bidirectional LSTMs.
+class RecurrentBlockNetwork(MaskNetwork):
+    """Bidirectional LSTMs along time.
 
     A step in time is one coefficient of all bins and channels: what a frame of the STFT is to
     Open-Unmix, whose body follows for each target: where there are many bins, a linear layer with
@@ -35,19 +36,12 @@ class RecurrentBlockNetwork(nn.Module):
     version 2 takes some fifteen times as long with them as with convolutions.
 
     Args:
-        n_bins: bins of the block.
-        n_coefficients: coefficients per slice of the block, M, even.
-        n_sources: targets.
-        n_channels: audio channels.
+        n_bins, n_coefficients, n_sources, n_channels: see :class:`MaskNetwork`.
         hidden_channels: features of the linear layers and, in each direction, of the LSTM, for each
             target. None is as the original: half of what a step holds beyond 10 bins, else no first
             linear layer and as many features as a step holds; in each direction half of them.
         overlap_added: add the magnitudes of neighbouring slices where they overlap, as version 1
             does. Slices that share a time share its mask.
-
-    Shape:
-        - magnitudes: ``(batch, channel, freq, slice, time)``, real
-        - output: ``(batch, source, channel, freq, slice, time)``, in 0 … 1, of the same dtype
     """
 
     def __init__(
@@ -59,8 +53,8 @@ class RecurrentBlockNetwork(nn.Module):
         hidden_channels: tuple[int, int] | None = None,
         overlap_added: bool = False,
     ) -> None:
-        super().__init__()
-        self.n_sources, self.overlap_added = n_sources, overlap_added
+        super().__init__(n_sources)
+        self.overlap_added = overlap_added
         n_features, j = n_channels * n_bins, n_sources
         encodes = n_bins > _MANY_BINS or hidden_channels is not None
         if hidden_channels is None:
@@ -81,7 +75,7 @@ class RecurrentBlockNetwork(nn.Module):
         return overlap_add(magnitudes) if self.overlap_added else magnitudes
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """Masks of all targets, see the class."""
+        """Masks of all targets, see :class:`MaskNetwork` for the shapes."""
         # b batch, j source, c channel, f freq, s slice, t time, n step, i feature
         n_channels, n_bins, _, width = magnitudes.shape[1:]
         x = self.seen(magnitudes.to(self.shift.dtype)).flatten(3)

@@ -7,25 +7,16 @@ version.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
-from importlib import resources
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-import torch
 from asteroid.models import BaseModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from asteroid_slicq import registration, separation
-from asteroid_slicq.models.xumx_slicq.lstm import RecurrentBlockNetwork
-from asteroid_slicq.models.xumx_slicq.networks import (
-    LOOKAHEAD_SLICES,
-    BlockNetwork,
-    PassThrough,
-    fixed_weights,
-)
-from asteroid_slicq.models.xumx_slicq.v1 import DilatedBlockNetwork
+from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend, make_networks
+from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES, fixed_weights
 from asteroid_slicq.transform import SliCQT
 from asteroid_slicq.wiener import filter_masked, wiener_on_stft
 
@@ -40,14 +31,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "small": {"hidden_channels": (8, 16)},
 }
 """Arguments of :class:`XUMXSliCQ` that differ from its defaults, by name."""
-
-NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    "v1": DilatedBlockNetwork,
-    "v2": BlockNetwork,
-    "v1-lstm": partial(RecurrentBlockNetwork, overlap_added=True),
-    "v2-lstm": RecurrentBlockNetwork,
-}
-"""The network of a block by name."""
 
 
 class Estimate(NamedTuple):
@@ -87,6 +70,12 @@ class XUMXSliCQ(BaseModel):
             mix there, which Wiener-EM then shares out evenly. None: there are none such.
         wiener: where Wiener-EM runs: ``slicqt``: on each block of coefficients; ``stft``: on the
             STFT (4096/1024) of the waveforms; None: nowhere, as for 0 iterations.
+        backend: what computes the masks; None: a network in PyTorch for each block, with random
+            weights.
+
+    Attributes:
+        transform: the :class:`asteroid_slicq.SliCQT`.
+        blocks: the backend.
 
     Shape:
         - mix: ``(batch, channel, time)``; ``(channel, time)`` and, of one channel, ``(time,)`` too
@@ -96,6 +85,7 @@ class XUMXSliCQ(BaseModel):
         ValueError: when an argument lies outside its range.
 
     Example:
+        >>> import torch
         >>> model = XUMXSliCQ.from_preset("small").eval()
         >>> model.sources
         ['bass', 'vocals', 'other', 'drums']
@@ -115,29 +105,18 @@ class XUMXSliCQ(BaseModel):
         network: str = "v2",
         bandwidth_hz: float | None = None,
         wiener: str | None = "slicqt",
+        *,
+        backend: MaskBackend | None = None,
     ) -> None:
         super().__init__(sample_rate=sample_rate, in_channels=n_channels)
         if isinstance(sources, str) or not sources or len(set(sources)) != len(sources):
             raise ValueError(f"sources must be distinct names, at least one, got {sources!r}")
         if n_channels < 1:
             raise ValueError(f"n_channels must be at least 1, got {n_channels}")
-        if network not in NETWORKS:
-            raise ValueError(f"network must be one of {', '.join(NETWORKS)}, got {network!r}")
-        if causal and network != "v2":
-            raise ValueError(f"causal must be False for the network {network}, got {causal}")
-        options: dict[str, Any] = {"causal": True} if causal else {}
-        if hidden_channels is not None:
-            if not isinstance(hidden_channels, Sequence) or len(hidden_channels) != 2:
-                raise ValueError(f"hidden_channels must be two numbers, got {hidden_channels!r}")
-            options["hidden_channels"] = hidden_channels = list(hidden_channels)
-            if min(hidden_channels) < 1:
-                raise ValueError(f"hidden_channels must be at least 1, got {hidden_channels}")
         if "sample_rate" in (transform or {}):
             raise ValueError("transform must not hold sample_rate: the model's own is its")
         if wiener_iterations < 0:
             raise ValueError(f"wiener_iterations must be at least 0, got {wiener_iterations}")
-        if bandwidth_hz is not None and not bandwidth_hz > 0:
-            raise ValueError(f"bandwidth_hz must be above 0 or None, got {bandwidth_hz}")
         if wiener not in ("slicqt", "stft", None):
             raise ValueError(f"wiener must be slicqt, stft or None, got {wiener!r}")
         self.sources = list(sources)
@@ -145,17 +124,19 @@ class XUMXSliCQ(BaseModel):
         self.wiener_iterations = wiener_iterations
         self.wiener = wiener
         self.transform = SliCQT(**{**(transform or {}), "sample_rate": sample_rate})
-        frame, make_network = self.transform.frame, NETWORKS[network]
-        self.blocks = nn.ModuleList(
-            PassThrough(len(self.sources))
-            if bandwidth_hz is not None and frequencies_hz[0] > bandwidth_hz
-            else make_network(*block, len(self.sources), n_channels, **options)
-            for block, frequencies_hz in zip(frame.blocks, frame.frequency_hz(), strict=True)
+        self.blocks = backend or make_networks(
+            self.transform.frame,
+            network,
+            len(self.sources),
+            n_channels,
+            hidden_channels,
+            causal,
+            bandwidth_hz,
         )
         self._args = {
             "sources": list(sources),
             "n_channels": n_channels,
-            "hidden_channels": hidden_channels,
+            "hidden_channels": None if hidden_channels is None else list(hidden_channels),
             "causal": causal,
             "wiener_iterations": wiener_iterations,
             "sample_rate": sample_rate,
@@ -183,10 +164,8 @@ class XUMXSliCQ(BaseModel):
 
     def forward(self, mix: Tensor) -> Tensor:
         """Separate a mix, see the class for the shapes."""
-        shape = mix.shape
-        blocks = zip(self.blocks, self.transform(self._to_batch(mix)), strict=True)
-        coefficients = [self._estimate_block(network, block)[0] for network, block in blocks]
-        waveforms = self.transform.inverse(coefficients, length=shape[-1])
+        blocks = self._estimate_blocks(self.transform(self._to_batch(mix)))
+        waveforms = self.transform.inverse([c for c, _ in blocks], length=mix.shape[-1])
         if self.wiener == "stft":
             waveforms = wiener_on_stft(waveforms, self._to_batch(mix), self.wiener_iterations)
         if mix.ndim == 1:
@@ -207,21 +186,39 @@ class XUMXSliCQ(BaseModel):
         Shape:
             - mix: ``(batch, channel, freq, slice, time)``, complex, one tensor a block
         """
-        # One block after the other: what it takes stays in the cache of a processor.
-        pairs = [
-            self._estimate_block(network, block)
-            for network, block in zip(self.blocks, mix, strict=True)
-        ]
-        coefficients, masks = zip(*pairs, strict=True)
+        coefficients, masks = zip(*self._estimate_blocks(mix), strict=True)
         return Estimate(coefficients, masks)
 
-    def _estimate_block(self, network: nn.Module, block: Tensor) -> tuple[Tensor, Tensor]:
-        """Coefficients and masks of all sources in one block of the mix."""
-        masks = network(block.abs())
+    def _estimate_blocks(self, mix: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Coefficients and masks of all sources, one block of the mix after the other."""
         iterations = self.wiener_iterations if self.wiener == "slicqt" else 0
-        return filter_masked(masks, block, iterations), masks
+        masks = self.blocks.masks(block.abs() for block in mix)
+        for mask, block in zip(masks, mix, strict=True):
+            yield filter_masked(mask, block, iterations), mask
 
-    def network_input(self, mix: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def masks(self, magnitudes: Iterable[Tensor]) -> tuple[Tensor, ...]:
+        """Masks of all sources for the magnitudes of a mix.
+
+        Shape:
+            - magnitudes: ``(batch, channel, freq, slice, time)``, real, one tensor a block
+            - output: ``(batch, source, channel, freq, slice, time)`` each
+        """
+        return tuple(self.blocks.masks(magnitudes))
+
+    @property
+    def networks(self) -> BlockNetworks:
+        """The networks of the blocks.
+
+        Raises:
+            TypeError: when they are not in PyTorch, as those of an exported model.
+        """
+        if not isinstance(self.blocks, BlockNetworks):
+            raise TypeError(
+                f"model must have its networks in PyTorch, got {type(self.blocks).__name__}"
+            )
+        return self.blocks
+
+    def network_input(self, mix: Iterable[Tensor]) -> tuple[Tensor, ...]:
         """Magnitudes as the networks see them, for :meth:`set_input_statistics`.
 
         Args:
@@ -231,10 +228,7 @@ class XUMXSliCQ(BaseModel):
             - mix: ``(batch, channel, freq, slice, time)``, complex
             - output: the same, real; ``(batch, channel, freq, time)`` where a network overlap-adds
         """
-        return tuple(
-            cast(BlockNetwork, network).seen(block.abs())
-            for network, block in zip(self.blocks, mix, strict=True)
-        )
+        return self.networks.seen(block.abs() for block in mix)
 
     def set_input_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Start the trainable shift and scale of each bin from the statistics of a data set.
@@ -257,11 +251,7 @@ class XUMXSliCQ(BaseModel):
             )
         std = std.clamp(min=max(1e-4 * float(std.max()), 1e-8))
         sizes = list(self.transform.frame.bins_per_block)
-        with torch.no_grad():
-            for block, m, s in zip(self.blocks, mean.split(sizes), std.split(sizes), strict=True):
-                if not isinstance(block, PassThrough):
-                    cast(Tensor, block.shift).copy_(-m)
-                    cast(Tensor, block.scale).copy_(1 / s)
+        self.networks.set_statistics(mean.split(sizes), std.split(sizes))
 
     @property
     def latency_s(self) -> float:
@@ -292,6 +282,7 @@ class XUMXSliCQ(BaseModel):
         :meth:`separate` makes use of it. For calls of the model itself, where they are many and in
         evaluation mode:
 
+        >>> import torch
         >>> model = XUMXSliCQ.from_preset("small").eval()
         >>> with torch.no_grad(), model.fixed_weights():
         ...     sources = [model(torch.zeros(1, 2, 4410)) for _ in range(2)]
@@ -312,7 +303,12 @@ class XUMXSliCQ(BaseModel):
         return {**self._args, **changed}
 
     def serialize(self) -> dict[str, Any]:
-        """The model as a dictionary of plain types and tensors, for ``torch.save``."""
+        """The model as a dictionary of plain types and tensors, for ``torch.save``.
+
+        Raises:
+            TypeError: for a model whose networks are not in PyTorch.
+        """
+        _ = self.networks  # an export has no weights to save
         return registration.plain_serialization(super().serialize())
 
     def _to_batch(self, mix: Tensor) -> Tensor:
@@ -322,20 +318,6 @@ class XUMXSliCQ(BaseModel):
                 f"mix must be (batch, {self.n_channels} channels, time), got {tuple(mix.shape)}"
             )
         return batch
-
-
-def load_default_model() -> XUMXSliCQ:
-    """The small model that ships with the package, ready to separate.
-
-    Its card, ``weights/README.md`` beside this file, says what it was trained on and how it scores.
-
-    Example:
-        >>> load_default_model().sources
-        ['bass', 'vocals', 'other', 'drums']
-    """
-    file = resources.files("asteroid_slicq") / "models/xumx_slicq/weights/small.pth"
-    with resources.as_file(file) as path:
-        return XUMXSliCQ.from_pretrained(str(path)).eval()
 
 
 registration.register_model(XUMXSliCQ)

@@ -22,8 +22,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.matrices import Layer, layer
-from asteroid_slicq.models.xumx_slicq.networks import LOOKAHEAD_SLICES, BlockNetwork, PassThrough
+from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES, BlockNetwork
 
 _MOST_SLICES = 16  # at a time, since windows take much more memory than what they look at
 
@@ -54,16 +55,7 @@ class NetworkStream:
 
     @torch.no_grad()
     def push(self, magnitudes: Sequence[Tensor], last: bool = False) -> list[Tensor]:
-        """Masks that are final by now: all but those of the last two slices, or all at the end.
-
-        Args:
-            magnitudes: of the next slices, one tensor a block.
-            last: whether the stream ends with these.
-
-        Shape:
-            - magnitudes: ``(batch, channel, freq, slice, time)`` each, one slice or more
-            - output: ``(batch, source, channel, freq, slice, time)`` each, with 0 or more slices
-        """
+        """Masks that are final by now, see :class:`.networks.MaskStream`."""
         n_slices = magnitudes[0].shape[-2]
         parts: list[list[Tensor]] = [[] for _ in magnitudes]
         for start in range(0, n_slices, _MOST_SLICES):

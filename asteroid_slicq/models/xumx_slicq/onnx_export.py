@@ -16,9 +16,10 @@ import numpy as np
 from einops import rearrange
 from torch import Tensor
 
+from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.matrices import with_norm
 from asteroid_slicq.models.xumx_slicq.model import XUMXSliCQ
-from asteroid_slicq.models.xumx_slicq.networks import BlockNetwork, PassThrough
+from asteroid_slicq.models.xumx_slicq.v2 import BlockNetwork
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -45,7 +46,7 @@ def to_onnx(model: XUMXSliCQ) -> ModelProto:
 
     Raises:
         ImportError: without the package ``onnx``.
-        TypeError: when the model is no ``XUMXSliCQ``.
+        TypeError: when the model is no ``XUMXSliCQ``, or is an export itself.
         ValueError: for another network, or a transform whose arguments are not plain.
     """
     require("onnx")
@@ -102,7 +103,7 @@ class _Graph:
         from onnx import TensorProto
 
         j, c = len(self.model.sources), self.model.n_channels
-        frame, networks = self.model.transform.frame, self.model.blocks
+        frame, networks = self.model.transform.frame, self.model.networks
         n_slices = self.add("Gather", [self.add("Shape", ["block_0"]), self.ints([3])], axis=0)
         n_short = None  # frames that a short input lacks
         for i, ((f, m), network) in enumerate(zip(frame.blocks, networks, strict=True)):

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from asteroid_slicq.models.xumx_slicq.model import XUMXSliCQ
-from asteroid_slicq.models.xumx_slicq.network_stream import LOOKAHEAD_SLICES, NetworkStream
-from asteroid_slicq.models.xumx_slicq.onnx_runtime import OnnxSeparator
+from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES
 from asteroid_slicq.transform import SliCQTInverseStream, SliCQTStream
 from asteroid_slicq.wiener import apply_mix_phase
 
@@ -37,7 +36,7 @@ class SeparatorStream:
         sources: names of the sources, in the order of the output.
 
     Raises:
-        TypeError: when the model is neither an ``XUMXSliCQ`` nor an ``OnnxSeparator``.
+        TypeError: when the model is no ``XUMXSliCQ``, such as an ``OnnxSeparator`` is, too.
         ValueError: when it is not causal or runs Wiener-EM; for a source that it has not.
 
     Example:
@@ -53,9 +52,7 @@ class SeparatorStream:
         0.768
     """
 
-    def __init__(
-        self, model: XUMXSliCQ | OnnxSeparator, sources: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, model: XUMXSliCQ, sources: Sequence[str] | None = None) -> None:
         check_streamable(model)
         self.sources = list(model.sources if sources is None else sources)
         unknown = [name for name in self.sources if name not in model.sources]
@@ -84,11 +81,7 @@ class SeparatorStream:
         """Forget the stream: the next block begins a new one, with the weights of then."""
         self._analysis.reset()
         self._synthesis.reset()
-        self._networks = (
-            NetworkStream(self.model.blocks)
-            if isinstance(self.model, XUMXSliCQ)
-            else self.model.network_stream()
-        )
+        self._networks = self.model.blocks.stream()
         self._waiting: list[Tensor] | None = None  # coefficients of slices that have no mask yet
         self._length, self._ended = 0, False
 
@@ -161,14 +154,14 @@ class SeparatorStream:
         return [block[0] for block in masked] if one else masked
 
 
-def check_streamable(model: XUMXSliCQ | OnnxSeparator) -> None:
+def check_streamable(model: XUMXSliCQ) -> None:
     """Refuse a model that no stream can run.
 
     Raises:
-        TypeError: when the model is neither an ``XUMXSliCQ`` nor an ``OnnxSeparator``.
+        TypeError: when the model is no ``XUMXSliCQ``, such as an ``OnnxSeparator`` is, too.
         ValueError: when it is not causal, or runs Wiener-EM.
     """
-    if not isinstance(model, XUMXSliCQ | OnnxSeparator):
+    if not isinstance(model, XUMXSliCQ):
         raise TypeError(
             f"model must be an XUMXSliCQ or an OnnxSeparator, got {type(model).__name__}"
         )

@@ -16,7 +16,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asteroid_slicq.models.xumx_slicq.networks import (
+from asteroid_slicq.models.xumx_slicq.layers import (
+    MaskNetwork,
     frequency_kernel,
     normalised,
     runs_channels_last,
@@ -41,23 +42,16 @@ def overlap_add(magnitudes: Tensor) -> Tensor:
     return (F.pad(first, (0, 0, 0, 1)) + F.pad(second, (0, 0, 1, 0))).flatten(-2)
 
 
-class DilatedBlockNetwork(nn.Module):
-    """Magnitudes of one block of the mix to a mask for each target.
+class DilatedBlockNetwork(MaskNetwork):
+    """Dilated convolutions over overlap-added magnitudes.
 
     The last layer doubles the stream, which is then read as slices again: the mask at coefficient
     m of slice s of M stems from around position (s·M + m)/2 of the overlap-added stream, as
     published, though the coefficient itself lies at s·M/2 + m.
 
     Args:
-        n_bins: bins of the block.
-        n_coefficients: coefficients per slice of the block, M, even.
-        n_sources: targets.
-        n_channels: audio channels.
+        n_bins, n_coefficients, n_sources, n_channels: see :class:`MaskNetwork`.
         hidden_channels: channels of the outer and the inner layer, for each target.
-
-    Shape:
-        - magnitudes: ``(batch, channel, freq, slice, time)``, real
-        - output: ``(batch, source, channel, freq, slice, time)``, in 0 … 1, of the same dtype
     """
 
     def __init__(
@@ -68,8 +62,7 @@ class DilatedBlockNetwork(nn.Module):
         n_channels: int = 2,
         hidden_channels: tuple[int, int] = (25, 55),
     ) -> None:
-        super().__init__()
-        self.n_sources = n_sources
+        super().__init__(n_sources)
         kernel = (frequency_kernel(n_bins), time_kernel(n_coefficients))
         ends = n_sources * n_channels
         outer, inner = (n_sources * n for n in hidden_channels)
@@ -91,7 +84,7 @@ class DilatedBlockNetwork(nn.Module):
         return overlap_add(magnitudes)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """Masks of all targets, see the class."""
+        """Masks of all targets, see :class:`MaskNetwork` for the shapes."""
         # b batch, j source, c channel, f freq, s slice, t time, n stream
         n_slices, width = magnitudes.shape[-2:]
         x = self.seen(magnitudes.to(self.shift.dtype)).unsqueeze(1)

@@ -81,6 +81,24 @@ def test_copies_run_and_a_batch_may_be_missing(tmp_path):
         torch.testing.assert_close(again(mix), expected, atol=0, rtol=0)
 
 
+def test_what_needs_the_weights_is_refused(tmp_path):
+    runtime = exported(causal_model(), tmp_path)
+    n_bins = runtime.transform.frame.n_bins
+    for call in (
+        runtime.serialize,
+        lambda: to_onnx(runtime),
+        lambda: runtime.network_input(runtime.transform(noise(1, 2, 3001))),
+        lambda: runtime.set_input_statistics(torch.zeros(n_bins), torch.ones(n_bins)),
+    ):
+        with pytest.raises(TypeError, match="networks in PyTorch, got OnnxMasks"):
+            call()
+
+
+def test_no_gradient_runs_through_it(tmp_path):
+    mix = noise(1, 2, 3001).requires_grad_()
+    assert not exported(causal_model(), tmp_path)(mix).requires_grad
+
+
 def test_a_stream_runs_on_it(tmp_path):
     model = causal_model()
     runtime, mix = exported(model, tmp_path), noise(2, 6000)
@@ -117,7 +135,7 @@ def test_files_and_mixes_that_cannot_be(tmp_path):
     broken.write_bytes(proto.SerializeToString())
     with pytest.raises(ValueError, match="must be a file that `asteroid-slicq export` wrote"):
         OnnxSeparator(broken)
-    with pytest.raises(ValueError, match=r"\(batch, 2 channels, time\), got \(1, 3, 10\)"):
+    with pytest.raises(ValueError, match=r"\(batch, 2 channels, time\), got \(3, 10\)"):
         exported(causal_model(), tmp_path)(torch.zeros(3, 10))
 
 

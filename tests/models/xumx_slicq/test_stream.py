@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.models.xumx_slicq import NetworkStream, SeparatorStream
+from asteroid_slicq.models.xumx_slicq import SeparatorStream
 from tests.helpers import noise, stored_bytes
 from tests.models.xumx_slicq.helpers import SMALL, WIDE, causal_model, offline, pieces, streamed
 
@@ -179,7 +179,7 @@ def test_many_slices_run_in_parts(model):
     """More slices than run at a time give the same."""
     mix = model.transform(noise(1, 2, 40 * model.transform.frame.slice_hop))
     magnitudes = [block.abs() for block in mix]
-    stream = NetworkStream(model.blocks)
+    stream = model.networks.stream()
     with torch.no_grad():
         for network, masks, x in zip(
             model.blocks, stream.push(magnitudes, last=True), magnitudes, strict=True

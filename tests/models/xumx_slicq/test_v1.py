@@ -5,7 +5,7 @@ from asteroid.models import BaseModel
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.hub import convert_v1_state
-from asteroid_slicq.models.xumx_slicq.networks import PassThrough
+from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from tests.helpers import golden
 from tests.reference_inverse import reference_inverse
 

@@ -4,12 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from asteroid_slicq.models.xumx_slicq.networks import (
-    BlockNetwork,
-    PassThrough,
-    fixed_weights,
-    frequency_kernel,
-)
+from asteroid_slicq.models.xumx_slicq.layers import PassThrough, frequency_kernel
+from asteroid_slicq.models.xumx_slicq.v2 import BlockNetwork, fixed_weights
 
 
 @pytest.mark.parametrize(("n_bins", "kernel"), [(1, 1), (9, 1), (10, 3), (19, 3), (20, 5)])

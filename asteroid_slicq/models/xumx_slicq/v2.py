@@ -1,0 +1,209 @@
+"""The convolutional network of one block of xumx-sliCQ V2, for all targets at once.
+
+Source: Hanssian, "Music demixing with the sliCQ transform" (arXiv:2112.05509) and its second
+version: a denoising autoencoder of two convolutions and two transposed ones, whose outer kernels
+are as long as a slice and hop by half of it.
+
+The targets are groups of one convolution; only the first layer, whose input they share, is one
+dense convolution. A kernel of M coefficients that hops by M/2 is a kernel of 2 over half-slices
+of M/2 coefficients seen as channels, which turns 70 thin strided convolutions into matrix products.
+Processors compute these convolutions, the transposed above all, up to twice as fast when the
+channels are last in memory; the backward pass gains nothing by it. Where a kernel covers one bin,
+as in all but three blocks, they multiply matrices faster still, once these are laid out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from asteroid_slicq.models.xumx_slicq.layers import (
+    MaskNetwork,
+    frequency_kernel,
+    normalised,
+    runs_channels_last,
+)
+from asteroid_slicq.models.xumx_slicq.matrices import BlockMatrices, as_matrices, with_norm
+
+_TIME_KERNEL = 4
+"""Frames of half a slice seen by the two inner convolutions."""
+
+LOOKAHEAD_SLICES = 2
+"""Slices after a slice that the masks of a causal network wait for: the kernel, seen twice, makes
+them 1.5 slices, to the first coefficient of the second."""
+
+
+class BlockNetwork(MaskNetwork):
+    """Convolutions that are as long as a slice and hop by half of it.
+
+    Args:
+        n_bins, n_coefficients, n_sources, n_channels: see :class:`MaskNetwork`.
+        hidden_channels: channels of the outer and the inner layer, for each target.
+        causal: pad the first convolution on the left by M − 1 coefficients (realtime). The inner
+            kernel still looks ahead: a mask depends on input up to 1.5 slices later, and on none
+            after that.
+    """
+
+    def __init__(
+        self,
+        n_bins: int,
+        n_coefficients: int,
+        n_sources: int = 4,
+        n_channels: int = 2,
+        hidden_channels: tuple[int, int] = (50, 51),
+        causal: bool = False,
+    ) -> None:
+        super().__init__(n_sources)
+        self.n_channels, self.causal = n_channels, causal
+        kernel = (frequency_kernel(n_bins), n_coefficients)
+        outer, inner = (n_sources * n for n in hidden_channels)
+        hop = (1, n_coefficients // 2)
+        self.shift = nn.Parameter(torch.zeros(n_bins))
+        self.scale = nn.Parameter(torch.ones(n_bins))
+        self.encode_outer = nn.Conv2d(n_channels, outer, kernel, stride=hop, bias=False)
+        self.encode_inner = nn.Conv2d(
+            outer, inner, (kernel[0], _TIME_KERNEL), groups=n_sources, bias=False
+        )
+        self.decode_inner = nn.ConvTranspose2d(
+            inner, outer, (kernel[0], _TIME_KERNEL), groups=n_sources, bias=False
+        )
+        self.decode_outer = nn.ConvTranspose2d(
+            outer, n_sources * n_channels, kernel, stride=hop, groups=n_sources
+        )
+        self.norm_encode_outer = nn.BatchNorm2d(outer)
+        self.norm_encode_inner = nn.BatchNorm2d(inner)
+        self.norm_decode_inner = nn.BatchNorm2d(outer)
+        self.matrices: BlockMatrices | None = None
+        """The weights, laid out for inference while :func:`fixed_weights` holds."""
+
+    def runs_as_matrices(self, device: torch.device) -> bool:
+        """Whether products of matrices are the same as the convolutions, and faster."""
+        one_bin = self.encode_outer.kernel_size[0] == 1
+        return one_bin and device.type == "cpu" and not any(m.training for m in self.modules())
+
+    @torch.no_grad()
+    def to_matrices(self) -> BlockMatrices:
+        """The network in evaluation mode with its weights of now, laid out for inference."""
+        kernel, width = cast(tuple[int, int], self.encode_outer.kernel_size)
+        j = self.n_sources
+        # o channels of the result, i channels of what is seen, k bins and n frames of a window
+        weight, bias = with_norm(self.encode_outer.weight, self.norm_encode_outer)
+        encode_outer = as_matrices(rearrange(weight, "o c k t -> o (c t) k 1"), bias, 1)
+        weight, bias = with_norm(self.encode_inner.weight, self.norm_encode_inner)
+        encode_inner = as_matrices(weight, bias, j)
+        # A transposed convolution is a convolution whose kernel is turned round.
+        weight = rearrange(self.decode_inner.weight, "(j i) o k n -> (j o) i k n", j=j)
+        weight, bias = with_norm(weight.flip(2, 3), self.norm_decode_inner)
+        decode_inner = as_matrices(weight, bias, j)
+        weight = rearrange(self.decode_outer.weight, "(j i) c k (n h) -> (j c h) i k n", j=j, n=2)
+        bias = cast(Tensor, self.decode_outer.bias).repeat_interleave(width // 2)
+        decode_outer = as_matrices(weight.flip(2, 3), bias, j)
+        return BlockMatrices(
+            shift=self.shift[:, None, None].clone(),
+            scale=self.scale[:, None, None].clone(),
+            encode_outer=encode_outer,
+            encode_inner=encode_inner,
+            decode_inner=decode_inner,
+            decode_outer=decode_outer,
+            n_sources=j,
+            n_channels=self.n_channels,
+            kernel=kernel,
+            width=width,
+            causal=self.causal,
+        )
+
+    def __getstate__(self) -> dict[str, object]:
+        """All but what :func:`fixed_weights` laid out, which a copy would keep for ever."""
+        return {**self.__dict__, "matrices": None}
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """Masks of all targets, see :class:`MaskNetwork` for the shapes."""
+        matrices = self.matrices
+        if (
+            matrices is not None
+            and self.runs_as_matrices(magnitudes.device)
+            and not torch.compiler.is_compiling()
+            and not (
+                torch.is_grad_enabled()
+                and any(x.requires_grad for x in (magnitudes, *self.parameters()))
+            )
+        ):
+            return matrices.masks(magnitudes)
+        # b batch, j source, c channel, f freq, s slice, t time, n half-slices, h half of a slice
+        n_slices, width = magnitudes.shape[-2:]
+        half, last = width // 2, runs_channels_last(self, magnitudes)
+        x = (magnitudes.to(self.shift.dtype) + self.shift[:, None, None]) * self.scale[
+            :, None, None
+        ]
+        x = x.flatten(-2)
+        before, after = self._padding(n_slices, width)
+        if before or after:
+            x = F.pad(x, (before, after))
+        # A causal frame starts one coefficient late; what no frame reaches is left out.
+        x = x[..., : x.shape[-1] // half * half]
+        x = _channels(x.unflatten(-1, (-1, half)), last)
+        weight = _as_frames(self.encode_outer.weight, last)
+        x = normalised(self.encode_outer, self.norm_encode_outer, x, weight)
+        x = normalised(self.encode_inner, self.norm_encode_inner, x)
+        x = normalised(self.decode_inner, self.norm_decode_inner, x)
+        # torch.compile (2.14) computes transposed groups wrongly from weights with channels last.
+        last = last and not torch.compiler.is_compiling()
+        weight = _as_frames(self.decode_outer.weight, last)
+        bias = cast(Tensor, self.decode_outer.bias).repeat_interleave(half)
+        x = F.conv_transpose2d(x, weight, bias, groups=self.n_sources)[..., : 2 * n_slices]
+        channels = {"j": self.n_sources, "c": self.n_channels}
+        x = rearrange(x, "b (j c h) f (s n) -> b j c f s (n h)", n=2, **channels)
+        return x.sigmoid_().to(magnitudes.dtype)
+
+    def _padding(self, n_slices: int, width: int) -> tuple[int, int]:
+        """Zeros before and after: the inner kernel needs its 4 frames in a short input too."""
+        before = width - 1 if self.causal else 0
+        n_frames = (n_slices * width + before - width) // (width // 2) + 1
+        return before, max(0, _TIME_KERNEL - n_frames) * (width // 2)
+
+
+@contextmanager
+def fixed_weights(model: nn.Module) -> Iterator[None]:
+    """Lay out the weights of the networks in a model once, for all calls inside.
+
+    They must not change there. It takes as much memory as the weights once more.
+    """
+    networks = [
+        network
+        for network in model.modules()
+        if isinstance(network, BlockNetwork)
+        and network.matrices is None
+        and network.runs_as_matrices(network.shift.device)
+    ]
+    try:
+        for network in networks:
+            network.matrices = network.to_matrices()
+        yield
+    finally:
+        for network in networks:
+            network.matrices = None
+
+
+def _channels(x: Tensor, channels_last: bool) -> Tensor:
+    """Coefficients of half-slices as channels. Shape: ``(b, c, f, n, h)`` → ``(b, c·h, f, n)``."""
+    if channels_last:
+        return x.permute(0, 2, 3, 1, 4).flatten(-2).movedim(-1, 1)
+    return x.permute(0, 1, 4, 2, 3).flatten(1, 2)
+
+
+def _as_frames(weight: Tensor, channels_last: bool) -> Tensor:
+    """Kernel over coefficients → kernel of 2 over half-slices of coefficients, as channels.
+
+    Shape:
+        - weight: ``(o, channel, freq, M)``; output: ``(o, channel·M/2, freq, 2)``
+    """
+    halves = weight.unflatten(-1, (2, -1))  # o c k n h
+    if channels_last:
+        return halves.permute(0, 2, 3, 1, 4).flatten(-2).movedim(-1, 1)
+    return halves.permute(0, 1, 4, 2, 3).flatten(1, 2)
