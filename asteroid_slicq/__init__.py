@@ -4,29 +4,9 @@ Importing the package registers its models and its filterbank with Asteroid, so 
 ``asteroid.models.BaseModel.from_pretrained`` and ``asteroid_filterbanks.make_enc_dec`` find them.
 """
 
-from asteroid_slicq import registration
-
-registration.heal()
-
-from asteroid_slicq import losses, wiener  # noqa: E402
-from asteroid_slicq.filterbank import SliCQTFB  # noqa: E402
-from asteroid_slicq.hub import load_model  # noqa: E402
-from asteroid_slicq.models.mixin import MiXiN  # noqa: E402
-from asteroid_slicq.models.xumx_slicq import (  # noqa: E402
-    Estimate,
-    SeparatorStream,
-    XUMXSliCQ,
-    load_default_model,
-)
-from asteroid_slicq.transform import (  # noqa: E402
-    NSGT,
-    Frame,
-    FrameConfig,
-    SliCQT,
-    SliCQTInverseStream,
-    SliCQTStream,
-    design_frame,
-)
+import os
+import sys
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -48,3 +28,38 @@ __all__ = [
     "losses",
     "wiener",
 ]
+
+
+def _is_command_line() -> bool:
+    """Tell whether this process runs ``asteroid-slicq`` or ``python -m asteroid_slicq``.
+
+    Such a process runs no code but that of the package, whose commands import the rooms that they
+    need: its ``--help`` does not wait for PyTorch. A process that is not recognised loads all.
+    """
+    program = sys.argv[0] if sys.argv else ""
+    if program == "-m":  # Python is on its way to __main__
+        words = sys.orig_argv
+        return words[words.index("-m") + 1 :][:1] == ["asteroid_slicq"]
+    return os.path.basename(program) in ("asteroid-slicq", "asteroid-slicq.exe")
+
+
+if TYPE_CHECKING or not _is_command_line():
+    from asteroid_slicq import losses, wiener
+    from asteroid_slicq.filterbank import SliCQTFB
+    from asteroid_slicq.hub import load_model
+    from asteroid_slicq.models.mixin import MiXiN
+    from asteroid_slicq.models.xumx_slicq import (
+        Estimate,
+        SeparatorStream,
+        XUMXSliCQ,
+        load_default_model,
+    )
+    from asteroid_slicq.transform import (
+        NSGT,
+        Frame,
+        FrameConfig,
+        SliCQT,
+        SliCQTInverseStream,
+        SliCQTStream,
+        design_frame,
+    )

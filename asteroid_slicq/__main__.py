@@ -2,6 +2,6 @@
 
 import sys
 
-from asteroid_slicq.cli.program import main
+from asteroid_slicq.cli import main
 
 sys.exit(main())

@@ -1,13 +1,7 @@
-"""The one place where this package meets its host: registration, and what today's Asteroid needs.
-
-Asteroid 0.7.0 writes ``torch.__version__`` into its checkpoints, a ``TorchVersion`` that
-``torch.load`` refuses by default, so that it cannot load what it saved. Declaring that class safe
-heals every Asteroid checkpoint, old and new; nothing of the host is replaced.
-"""
+"""Registration of models and filterbanks with Asteroid, and of what its checkpoints hold."""
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import asteroid_filterbanks
@@ -15,9 +9,15 @@ import torch
 from asteroid import models
 from torch.torch_version import TorchVersion
 
+from asteroid_slicq import __version__
 
-def heal() -> None:
-    """Let ``torch.load(weights_only=True)`` read the checkpoints that Asteroid writes."""
+
+def allow_asteroid_checkpoints() -> None:
+    """Let ``torch.load(weights_only=True)`` read the checkpoints that Asteroid writes.
+
+    Asteroid 0.7.0 writes ``torch.__version__`` into them, a ``TorchVersion`` that ``torch.load``
+    refuses, so that it cannot load what it saved. Nothing of Asteroid is replaced.
+    """
     torch.serialization.add_safe_globals([TorchVersion])
 
 
@@ -44,12 +44,11 @@ def register_filterbank(filterbank: type, alias: str) -> None:
 
 
 def plain_serialization(conf: dict[str, Any]) -> dict[str, Any]:
-    """A serialised model in plain Python types, which any ``torch.load`` accepts.
+    """Serialised model in plain Python types, which any ``torch.load`` accepts.
 
     Args:
         conf: what ``BaseModel.serialize`` returned; not changed.
     """
     versions = {key: str(value) for key, value in conf["infos"]["software_versions"].items()}
-    package = importlib.import_module("asteroid_slicq")
-    versions["asteroid_slicq_version"] = package.__version__
+    versions["asteroid_slicq_version"] = __version__
     return {**conf, "infos": {**conf["infos"], "software_versions": versions}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from asteroid.models import BaseModel
 
 from asteroid_slicq.cli.messages import CommandError, say
+from asteroid_slicq.cli.outputs import check_output, output_file
 from asteroid_slicq.hub import build_mixin, convert_v1_state, convert_v2_state
 from asteroid_slicq.models.xumx_slicq import XUMXSliCQ
 
@@ -25,45 +26,18 @@ _CONVERTERS = {
 _MIXIN = "mixin"
 
 
-def add_convert_parser(subparsers) -> None:
-    """Add ``asteroid-slicq convert`` to the command line."""
-    parser = subparsers.add_parser(
-        "convert",
-        help="turn weights of the original xumx-sliCQ or MiXiN into a model for this package",
-        description="Turn a state dict of the original xumx-sliCQ, or the three Keras files of the "
-        "original MiXiN, into a file that BaseModel.from_pretrained and `separate --model` load.",
-    )
-    parser.add_argument(
-        "state",
-        metavar="UPSTREAM_STATE",
-        type=Path,
-        nargs="+",
-        help="state dict, .pth; for mixin the .h5 of harmonic, percussive and vocals",
-    )
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True)
-    parser.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
-    parser.add_argument("--preset", choices=[*_CONVERTERS, _MIXIN], default="v2")
-    parser.add_argument("--n-bins", type=int, default=262, help="bins of the Bark scale")
-    parser.add_argument("--f-min-hz", type=float, default=32.9, help="lowest frequency in Hz")
-
-
-def run_convert(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Runs the command.
 
     Raises:
         CommandError: what cannot be read, converted or written, in one sentence.
     """
-    if os.path.lexists(args.output) and not args.overwrite:
-        raise CommandError(f"{args.output}: exists; replacing must be asked for (--overwrite)")
+    check_output(args.output, args.overwrite)
     model: Any = _convert_mixin(args.state) if args.preset == _MIXIN else _convert(args)
-    temporary = args.output.with_name(args.output.name + ".part")
-    try:
-        torch.save(model.serialize(), temporary)
-        temporary.replace(args.output)
-    except (OSError, RuntimeError) as error:
-        raise CommandError(f"{args.output} cannot be written ({error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    buffer = io.BytesIO()
+    torch.save(model.serialize(), buffer)
+    with output_file(args.output) as partial:
+        partial.write_bytes(buffer.getbuffer())
     say(f"{' '.join(map(str, args.state))} -> {args.output}: {args.preset}")
     return 0
 

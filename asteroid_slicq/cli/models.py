@@ -1,69 +1,85 @@
-"""Which model and which device does a command line mean?"""
+"""Models and devices by the names that users give them."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
-from collections.abc import Callable
+import warnings
 from pathlib import Path
-from typing import Any
 
 import torch
+from asteroid.models import BaseModel
+from huggingface_hub import errors
+from huggingface_hub.utils import logging
 from torch import nn
 
 from asteroid_slicq.cli.messages import CommandError
-from asteroid_slicq.models.xumx_slicq import PRESETS
+from asteroid_slicq.hub import ModelFileError, load_model
+from asteroid_slicq.models.xumx_slicq import OnnxSeparator, load_default_model
+from asteroid_slicq.vocabulary import XUMX_SLICQ_PRESETS
 
 DEFAULT_MODELS = ("default", "small")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 _URL = re.compile(r"https?://\S+")
 _FILE_SUFFIXES = frozenset((".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".th", ".h5"))
 
-Loader = Callable[[str], nn.Module]
+
+def resolve(args: argparse.Namespace) -> tuple[nn.Module, str]:
+    """Load the model that ``--model`` and ``--runtime`` name, and find the device.
+
+    Raises:
+        CommandError: what does not go together or cannot be loaded, in one sentence.
+    """
+    spec: str = args.model or ""
+    is_onnx = spec.lower().endswith(".onnx")
+    runtime = args.runtime or ("onnx" if is_onnx else "torch")
+    if runtime == "torch" and is_onnx:
+        raise CommandError(f"model {spec}: is an ONNX file, which needs --runtime onnx")
+    if runtime == "onnx" and not is_onnx:
+        raise CommandError(
+            "--runtime onnx needs --model FILE.onnx, which `asteroid-slicq export` writes"
+        )
+    if runtime == "torch":
+        device = resolve_device(args.device)
+        return resolve_model(args.model), device
+    if args.device not in ("auto", "cpu"):
+        raise CommandError(f"device {args.device}: --runtime onnx runs on the CPU alone")
+    return _load_onnx(spec), "cpu"
 
 
-def resolve_model(
-    spec: str | None,
-    load_default: Callable[[], nn.Module] | None = None,
-    load_pretrained: Loader | None = None,
-) -> nn.Module:
-    """Loads the model that a user names.
+def resolve_model(spec: str | None) -> BaseModel:
+    """Load a model by name.
 
     Args:
         spec: ``None``, ``"default"`` or ``"small"`` for the model that ships with the package; a
             model file or folder, or a Hub id such as ``user/name`` or ``user/name@revision``, see
             :func:`asteroid_slicq.load_model`.
-        load_default: loads the model that ships; ``None`` for the package's.
-        load_pretrained: loads a file or a Hub id; ``None`` for :func:`asteroid_slicq.load_model`.
 
     Raises:
         CommandError: no such model, one without trained weights, or one that cannot be loaded.
     """
-    if spec is None or spec in DEFAULT_MODELS:
-        try:
-            return (load_default or _load_default)()
-        except (OSError, RuntimeError, ImportError) as error:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the libraries, for developers
+        if spec is None or spec in DEFAULT_MODELS:
+            return _load_default()
+        if os.path.isdir(spec) or os.path.isfile(spec):
+            return _load_file(spec)
+        if spec in XUMX_SLICQ_PRESETS:
             raise CommandError(
-                f"the model that ships with the package cannot be loaded ({_first_line(error)})"
-            ) from error
-    load_pretrained = load_pretrained or _load_pretrained
-    if os.path.isdir(spec) or os.path.isfile(spec):
-        return _load_file(spec, load_pretrained)
-    if spec in PRESETS:
-        raise CommandError(
-            f"model {spec}: this preset has no trained weights; train it with the recipe or "
-            "convert published weights with `asteroid-slicq convert`, then name the file"
-        )
-    if not (_URL.fullmatch(spec) or (_HUB_ID.fullmatch(spec) and not _looks_like_file(spec))):
+                f"model {spec}: this preset has no trained weights; train it with the recipe or "
+                "convert published weights with `asteroid-slicq convert`, then name the file"
+            )
+        if _URL.fullmatch(spec) or (_HUB_ID.fullmatch(spec) and not _looks_like_file(spec)):
+            return _load_hub(spec)
         raise CommandError(
             f"model {spec}: no such file, and neither a Hub id (user/name) nor a model that ships "
             f"({', '.join(DEFAULT_MODELS)})"
         )
-    return _load_hub(spec, load_pretrained)
 
 
 def resolve_device(name: str) -> str:
-    """The device that a user names, such as ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+    """Find a device by name, such as ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
 
     ``auto`` is ``cuda`` where there is one, else ``cpu``.
 
@@ -87,47 +103,33 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def _load_default() -> nn.Module:
-    import asteroid_slicq
-
-    return asteroid_slicq.load_default_model()
-
-
-def _load_pretrained(spec: str) -> nn.Module:
-    from asteroid_slicq.hub import load_model
-
-    return load_model(spec)
-
-
 def _looks_like_file(spec: str) -> bool:
     return spec.startswith((".", "/", "~")) or Path(spec).suffix.lower() in _FILE_SUFFIXES
 
 
-def _load_file(path: str, load: Loader) -> nn.Module:
+def _load_default() -> BaseModel:
     try:
-        return load(path)
+        return load_default_model()
+    except (OSError, RuntimeError) as error:
+        raise CommandError(
+            f"the model that ships with the package cannot be loaded ({_first_line(error)})"
+        ) from error
+
+
+def _load_file(path: str) -> BaseModel:
+    try:
+        return load_model(path)
     except OSError as error:
         raise CommandError(f"model {path}: cannot be read ({error.strerror})") from error
-    except Exception as error:  # a broken pickle raises almost anything
-        raise CommandError(f"model {path}: {_why_not_loaded(error)}") from error
+    except ModelFileError as error:
+        raise CommandError(f"model {path}: {error.reason}") from error
 
 
-def _why_not_loaded(error: Exception) -> str:
-    from asteroid_slicq.hub import ModelFileError
-
-    return (
-        error.reason if isinstance(error, ModelFileError) else "is no model file that can be read"
-    )
-
-
-def _load_hub(spec: str, load: Loader) -> nn.Module:
-    from huggingface_hub import errors
-    from huggingface_hub.utils import logging
-
+def _load_hub(spec: str) -> BaseModel:
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # without a network it comments on each attempt
     try:
-        return load(spec)
+        return load_model(spec)
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         raise CommandError(
             f"model {spec}: the Hub cannot be reached, and the model is not in the cache"
@@ -140,12 +142,26 @@ def _load_hub(spec: str, load: Loader) -> nn.Module:
         raise CommandError(f"model {spec}: neither a file nor a Hub id (user/name)") from error
     except OSError as error:  # what network clients raise derives from it
         raise CommandError(f"model {spec}: cannot be downloaded ({_first_line(error)})") from error
-    except Exception as error:
-        raise CommandError(f"model {spec}: {_why_not_loaded(error)}") from error
+    except ModelFileError as error:
+        raise CommandError(f"model {spec}: {error.reason}") from error
     finally:
         logging.set_verbosity(verbosity)
 
 
+def _load_onnx(path: str) -> nn.Module:
+    if not os.path.isfile(path):
+        raise CommandError(f"model {path}: no such file")
+    try:
+        return OnnxSeparator(path)
+    except ImportError as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(f"model {path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise CommandError(
+            f"model {path}: is no file that `asteroid-slicq export` wrote"
+        ) from error
+
+
 def _first_line(error: BaseException) -> str:
-    lines: list[Any] = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

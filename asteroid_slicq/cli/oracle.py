@@ -3,135 +3,41 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asteroid_slicq.cli.arguments import count, positive_number, positive_seconds
+from tqdm import tqdm
+
 from asteroid_slicq.cli.messages import CommandError, say
 from asteroid_slicq.cli.models import resolve_device
-from asteroid_slicq.cli.oracle_search import OBJECTIVES, run_search
-from asteroid_slicq.cli.transform_arguments import (
-    add_slicqt_options,
-    list_of,
-    seed_number,
-    slicqt_settings,
-    stft_sizes,
-)
+from asteroid_slicq.cli.oracle_search import run_search
+from asteroid_slicq.cli.outputs import check_output, output_file
+from asteroid_slicq.cli.parsers.slicqt import slicqt_settings
 from asteroid_slicq.data import Track, find_tracks, inspect_file
 from asteroid_slicq.evaluation import (
     Excerpt,
+    json_text,
     middle_of,
     oracle_sdr,
     source_sparsity,
     summarise_tracks,
 )
 from asteroid_slicq.transform import STFT, SliCQT
-from asteroid_slicq.vocabulary import ORACLES, SEARCH_METHODS, SPARSITY_MEASURES, STEMS
-
-_EXAMPLES = """\
-examples:
-  asteroid-slicq oracle musdb18hq --split test --stft 4096/1024 -o oracles.json
-  asteroid-slicq oracle musdb18hq --scale mel --n-bins 600 --f-min 20 --window hann \\
-      --min-bandwidth 30 --overlap-added --seconds 30 --oracles mix-phase,irm1 --sparsity
-  asteroid-slicq oracle musdb18hq --split train --tracks 14 --seconds 20 --overlap-added \\
-      --search bayesian --trials 100 --objective mix-phase --max-redundancy 2.5 -o search.jsonl
-
-A table holds the median over tracks of the median SDR of frames of one second, in dB, and the mean
-of the sources. Without options the sliCQT is the published one. A search varies the scale, bins,
-lowest frequency, window, bandwidth floor and factor, slice length and gamma of the sliCQT, but for
-those that are given; a journal that exists is gone on with.
-
-exit code: 0 when done, 2 when the data or an option was refused.
-"""
+from asteroid_slicq.vocabulary import ORACLES, SPARSITY_MEASURES
 
 
-def add_oracle_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Adds the command to the main parser."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "oracle",
-        help="score the oracles of a transform on stems, or search for a better transform",
-        description="Score what separators could reach at best in a sliCQT and in STFTs, on tracks "
-        "whose stems are known.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "path",
-        metavar="PATH",
-        type=Path,
-        help="<split>/<track>/<source>.wav as in MUSDB18-HQ, a folder of tracks, or a track",
-    )
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="JSON; with --search, its journal"
-    )
-    parser.add_argument("--split", choices=("train", "test"), help="(default: test, if there)")
-    parser.add_argument(
-        "--sources",
-        metavar="A,B,…",
-        type=list_of(),
-        default=STEMS,
-        help=f"files of the sources (default: {','.join(STEMS)})",
-    )
-    parser.add_argument("--tracks", metavar="N", type=count, help="only the first N")
-    parser.add_argument(
-        "--seconds", metavar="S", type=positive_seconds, help="only the middle S seconds of each"
-    )
-    parser.add_argument(
-        "--oracles",
-        metavar="A,B,…",
-        type=list_of(ORACLES),
-        default=ORACLES,
-        help=f"of {', '.join(ORACLES)} (default: all)",
-    )
-    parser.add_argument(
-        "--sparsity",
-        action="store_true",
-        help=f"measure {', '.join(SPARSITY_MEASURES)} of the sources too",
-    )
-    parser.add_argument(
-        "--stft",
-        metavar="N/HOP",
-        type=stft_sizes,
-        action="append",
-        default=[],
-        help="an STFT to compare with, such as 4096/1024; may be repeated",
-    )
-    parser.add_argument("--no-slicqt", action="store_true", help="score the STFTs alone")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default: auto)")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
-    add_slicqt_options(parser.add_argument_group("sliCQT (default: the published frame)"))
-    search = parser.add_argument_group("search for a sliCQT")
-    search.add_argument("--search", choices=SEARCH_METHODS, help="how (bayesian needs Optuna)")
-    search.add_argument("--trials", metavar="N", type=count, default=50, help="(default: 50)")
-    search.add_argument("--seed", metavar="K", type=seed_number, default=0, help="(default: 0)")
-    search.add_argument(
-        "--objective",
-        choices=OBJECTIVES,
-        default="mix-phase",
-        help="an oracle's SDR or a measure of sparsity (default: mix-phase)",
-    )
-    search.add_argument(
-        "--target", default="all", help="the source that counts, or all (default: all)"
-    )
-    search.add_argument(
-        "--max-redundancy", metavar="R", type=positive_number, help="skip frames of more data"
-    )
-    parser.set_defaults(parser=parser)
-
-
-def run_oracle(args: argparse.Namespace) -> int:
-    """Runs the command.
+def run(args: argparse.Namespace) -> int:
+    """Score or search; return the exit code.
 
     Raises:
         CommandError: what cannot be scored or written, in one sentence.
         ValueError: tracks or settings that do not work.
     """
     device = resolve_device(args.device)
-    if args.output is not None and not args.output.parent.is_dir():
-        raise CommandError(f"{args.output}: cannot be written, no folder {args.output.parent}")
+    if args.output is not None:
+        check_output(args.output, overwrite=True)
     excerpts = _excerpts(args)
     rate = excerpts[0].sample_rate
     settings = slicqt_settings(args)
@@ -155,7 +61,8 @@ def run_oracle(args: argparse.Namespace) -> int:
         if not args.quiet:
             say(_table(scores, args.sources))
         if args.output is not None:
-            _write(args.output, report)
+            with output_file(args.output) as partial:
+                partial.write_text(json_text(report), encoding="utf-8")
     return 0
 
 
@@ -204,8 +111,6 @@ def _single(path: Path, sources: Sequence[str], sample_rate: int) -> Track:
 def _score(
     transform: SliCQT | STFT, excerpts: Sequence[Excerpt], args: argparse.Namespace
 ) -> dict[str, Any]:
-    from tqdm import tqdm
-
     tracks = {}
     bar = tqdm(excerpts, unit="track", delay=0.5, leave=False, disable=args.quiet or None)
     for excerpt in bar:
@@ -257,23 +162,3 @@ def _table(scores: Mapping[str, Any], sources: Sequence[str]) -> str:
 
 def _cell(value: float, decimals: int) -> str:
     return "–" if math.isnan(value) else f"{value:.{decimals}f}"
-
-
-def _write(path: Path, report: Mapping[str, Any]) -> None:
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_text(json.dumps(_plain(report), indent=2, ensure_ascii=False) + "\n")
-        temporary.replace(path)
-    except OSError as error:
-        raise CommandError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold: NaN becomes null."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -26,9 +26,7 @@ from asteroid_slicq.evaluation import (
     without,
 )
 from asteroid_slicq.transform import SliCQT
-from asteroid_slicq.vocabulary import ORACLES, SPARSITY_MEASURES
-
-OBJECTIVES = (*ORACLES, *SPARSITY_MEASURES)
+from asteroid_slicq.vocabulary import ORACLES
 
 
 def run_search(

@@ -1,4 +1,4 @@
-"""The command line ``asteroid-slicq``: which command runs, and how does it end?"""
+"""The main parser of ``asteroid-slicq``, and how a command ends."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module, metadata
+from importlib import import_module
 
+from asteroid_slicq import __version__
 from asteroid_slicq.cli.messages import complain
 
-# Each module has `add_<command>_parser(subparsers)` and `run_<command>(args) -> exit code`.
-_COMMANDS = {
-    "separate": "asteroid_slicq.cli.separate",
-    "spectrogram": "asteroid_slicq.cli.spectrogram",
-    "oracle": "asteroid_slicq.cli.oracle",
-    "synth": "asteroid_slicq.cli.synth",
-    "sounds": "asteroid_slicq.cli.sounds",
-    "convert": "asteroid_slicq.cli.convert",
-    "export": "asteroid_slicq.cli.export",
-    "publish": "asteroid_slicq.cli.publish",
-}
+# Each has a module of its options in `parsers`, and one here whose `run(args)` is its exit code.
+_COMMANDS = (
+    "separate",
+    "spectrogram",
+    "oracle",
+    "synth",
+    "sounds",
+    "convert",
+    "export",
+    "publish",
+)
 _EXAMPLES = """\
 examples:
   asteroid-slicq separate song.wav -o stems        stems/song/{vocals,drums,bass,other}.wav
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _terminable():
             args = parse(argv)
-            return args.run(args)
+            return import_module(f"asteroid_slicq.cli.{args.command}").run(args)
     except SystemExit as end:  # help and usage errors of argparse, termination
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 2
     except KeyboardInterrupt:
@@ -69,39 +70,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Arguments of a command, whose inputs may stand before and after its options."""
-    parser = _parser(argv)
+    parser = _parser()
     args, rest = parser.parse_known_args(argv)
     if rest and not any(word.startswith("-") for word in rest) and hasattr(args, "inputs"):
         args.inputs += rest
     elif rest:
-        getattr(args, "parser", parser).error(f"unrecognized arguments: {' '.join(rest)}")
+        args.parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if hasattr(args, "check"):
+        args.check(args)
     return args
 
 
-def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser; it imports the command in ``argv`` alone, or all where there is none."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="asteroid-slicq",
         description="Music source separation with the sliCQ transform.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    first = next((word for word in argv if not word.startswith("-")), None)
-    for name in [first] if first in _COMMANDS else _COMMANDS:
-        module = import_module(_COMMANDS[name])
-        getattr(module, f"add_{name}_parser")(subparsers)
-        subparsers.choices[name].set_defaults(run=getattr(module, f"run_{name}"))
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
+    for name in _COMMANDS:
+        import_module(f"asteroid_slicq.cli.parsers.{name}").add_parser(subparsers)
+        subparsers.choices[name].set_defaults(parser=subparsers.choices[name])
     return parser
-
-
-def _version() -> str:
-    try:
-        return metadata.version("asteroid-slicq")
-    except metadata.PackageNotFoundError:  # a checkout that is not installed
-        return "(not installed)"
 
 
 @contextmanager
@@ -119,7 +112,3 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,65 +6,17 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
-from asteroid_slicq.cli.arguments import count
 from asteroid_slicq.cli.messages import CommandError, complain
+from asteroid_slicq.cli.models import resolve
+from asteroid_slicq.cli.parsers.separate import SAMPLE_FORMATS
+from asteroid_slicq.models.xumx_slicq import SeparatorStream
+from asteroid_slicq.separation import SegmentModel
 
-if TYPE_CHECKING:
-    from asteroid_slicq.models.xumx_slicq import SeparatorStream
-
-SAMPLE_FORMATS = {"f32le": "<f4", "s16le": "<i2"}
-"""Raw samples by name: 32-bit floats in −1 … 1, or 16-bit integers; both little-endian."""
-
-STREAM_HELP = """\
-With --stream, raw interleaved PCM is read from standard input and the stems go to standard output,
-as soon as they are known, in the same sample format and at the rate of the model. A frame of the
-output holds the channels of the first stem, then those of the second and so on; as many frames come
-out as went in. It needs a causal model, such as one of the preset v2-realtime.
-"""
 _MOST_BYTES = 2**20  # read at a time
-_OTHER_OPTIONS = ("output", "format", "bit_depth", "segment_seconds", "overlap_seconds")
-
-
-def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of a stream to those of ``separate``."""
-    group = parser.add_argument_group("options of a stream")
-    group.add_argument(
-        "--stream",
-        action="store_true",
-        help="read raw PCM from standard input, write raw PCM of the stems to standard output; "
-        "needs --model, a causal one",
-    )
-    group.add_argument(
-        "--sample-format",
-        choices=tuple(SAMPLE_FORMATS),
-        help="of both; s16le is clipped (default: f32le)",
-    )
-    group.add_argument(
-        "--channels",
-        metavar="N",
-        type=count,
-        help="of the input and of each stem (default: as the model's)",
-    )
-
-
-def check_stream_options(args: argparse.Namespace) -> None:
-    """Ends with a usage error when options of a stream and of files are mixed."""
-    parser: argparse.ArgumentParser = args.parser
-    if not args.stream:
-        for name in ("sample_format", "channels"):
-            if getattr(args, name) is not None:
-                parser.error(f"argument --{name.replace('_', '-')}: is for --stream alone")
-        return
-    if args.inputs:
-        parser.error(f"argument --stream: reads standard input, so no INPUT, got {args.inputs[0]}")
-    others = [name for name in _OTHER_OPTIONS if getattr(args, name) != parser.get_default(name)]
-    if others or args.overwrite:
-        name = (others or ["overwrite"])[0].replace("_", "-")
-        parser.error(f"argument --{name}: is for files, not for --stream")
 
 
 def run_stream(args: argparse.Namespace) -> int:
@@ -84,14 +36,9 @@ def run_stream(args: argparse.Namespace) -> int:
     for descriptor, name in ((source, "input"), (sink, "output")):
         if os.isatty(descriptor):
             raise CommandError(f"--stream is for raw PCM, but standard {name} is a terminal")
-    import torch
-
-    from asteroid_slicq.cli.runtime import load_model
-    from asteroid_slicq.models.xumx_slicq import SeparatorStream
-
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    model, device = load_model(args)
+    model, device = resolve(args)
     try:
         separator = SeparatorStream(model.to(device), args.stems)  # pyright: ignore
     except (TypeError, ValueError) as error:
@@ -137,8 +84,6 @@ class PCMSeparator:
     """
 
     def __init__(self, separator: SeparatorStream, n_channels: int, dtype: str) -> None:
-        from asteroid_slicq.separation import SegmentModel
-
         if error := SegmentModel(separator.model).channel_error(n_channels):
             raise CommandError(f"standard input {error}")
         self._separator, self._n_channels, self._dtype = separator, n_channels, np.dtype(dtype)
@@ -158,8 +103,6 @@ class PCMSeparator:
             yield ready
 
     def _push(self, data: bytes) -> bytes:
-        import torch
-
         model = self._separator.model
         samples = np.frombuffer(data, self._dtype).reshape(-1, self._n_channels).T
         samples = samples.astype(np.float32) / (2**15 if self._dtype.kind == "i" else 1)

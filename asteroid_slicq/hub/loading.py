@@ -1,4 +1,4 @@
-"""Where do the weights of a model lie, and how do they come back without running anyone's code?
+"""Models from files, folders and the Hub, read without running anyone's code.
 
 Asteroid reads ``pytorch_model.bin``, a pickle, which ``weights_only=True`` restricts to tensors and
 plain types. A repository or folder may also hold ``model.safetensors``, which is no pickle at all,
@@ -18,6 +18,14 @@ import torch
 from asteroid import models
 from asteroid.models import BaseModel
 from asteroid.utils import hub_utils
+
+# What these rooms register with Asteroid is found by name.
+import asteroid_slicq.filterbank
+import asteroid_slicq.models.mixin
+import asteroid_slicq.models.xumx_slicq  # noqa: F401
+from asteroid_slicq import registration
+
+registration.allow_asteroid_checkpoints()
 
 PICKLE_FILE = "pytorch_model.bin"
 SAFETENSORS_FILE = "model.safetensors"

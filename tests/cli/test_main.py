@@ -11,15 +11,14 @@ import pytest
 import soundfile as sf
 import torch
 
-from asteroid_slicq.cli import models as loading
-from asteroid_slicq.cli import program as cli
+from asteroid_slicq.cli import main, models
 from tests.helpers import GAINS, Split, environment
 
 
 @pytest.fixture
 def model(monkeypatch):
     model = Split()
-    monkeypatch.setattr(loading, "_load_default", lambda: model)
+    monkeypatch.setattr(models, "load_default_model", lambda: model)
     return model
 
 
@@ -39,7 +38,7 @@ def stems_of(track, suffix="wav"):
 
 
 def run(*argv):
-    return cli.main([str(word) for word in argv])
+    return main([str(word) for word in argv])
 
 
 def test_a_song_becomes_stems(folder, model, capsys):
@@ -193,18 +192,18 @@ def test_models_stems_and_devices_that_are_not_there(folder, model, capsys, opti
     ],
 )
 def test_usage_errors_return_2(argv, words, capsys):
-    assert cli.main(argv) == 2
+    assert main(argv) == 2
     assert words in capsys.readouterr().err
 
 
 def test_help_and_version(capsys):
-    assert cli.main(["--version"]) == 0
+    assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("asteroid-slicq ")
-    assert cli.main(["--help"]) == 0
+    assert main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(command in text for command in ("separate", "synth", "convert", "examples:"))
     for command in ("separate", "synth", "convert"):
-        assert cli.main([command, "--help"]) == 0
+        assert main([command, "--help"]) == 0
         assert f"usage: asteroid-slicq {command}" in capsys.readouterr().out
 
 
@@ -242,8 +241,7 @@ def test_names_that_no_encoding_has(folder, model, monkeypatch, capsys):
 
 SLOW_MODEL = """
 import signal, sys, time, torch
-from asteroid_slicq.cli import program as cli
-from asteroid_slicq.cli import models as loading
+from asteroid_slicq.cli import main, models
 
 # A shell that starts a job in the background lets it ignore this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -255,8 +253,8 @@ class Slow(torch.nn.Module):
         time.sleep(0.2)
         return 0.5 * mix[:, None].expand(-1, 2, -1, -1)
 
-loading._load_default = Slow
-sys.exit(cli.main(sys.argv[1:]))
+models.load_default_model = Slow
+sys.exit(main(sys.argv[1:]))
 """
 
 

@@ -8,6 +8,7 @@ from huggingface_hub import errors
 from torch import nn
 
 from asteroid_slicq import XUMXSliCQ
+from asteroid_slicq.cli import models
 from asteroid_slicq.cli.messages import CommandError
 from asteroid_slicq.cli.models import resolve_device, resolve_model
 from asteroid_slicq.hub import CardFacts, ModelFileError
@@ -24,20 +25,23 @@ def raising(error):
 
 
 @pytest.mark.parametrize("spec", [None, "default", "small"])
-def test_the_model_that_ships_needs_no_name(spec):
+def test_the_model_that_ships_needs_no_name(monkeypatch, spec):
     model = nn.Identity()
-    assert resolve_model(spec, load_default=lambda: model) is model
+    monkeypatch.setattr(models, "load_default_model", lambda: model)
+    assert resolve_model(spec) is model
 
 
-def test_a_default_that_cannot_be_loaded_is_told():
+def test_a_default_that_cannot_be_loaded_is_told(monkeypatch):
+    monkeypatch.setattr(models, "load_default_model", raising(FileNotFoundError("gone")))
     with pytest.raises(CommandError, match=r"ships with the package cannot be loaded \(gone\)"):
-        resolve_model(None, load_default=raising(FileNotFoundError("gone")))
+        resolve_model(None)
 
 
 @pytest.mark.parametrize("spec", ["user/xumx-slicq", "user/x.y@v1.0", "https://host/model.pth"])
-def test_hub_ids_and_addresses_go_to_the_loader(spec):
+def test_hub_ids_and_addresses_go_to_the_loader(monkeypatch, spec):
     loaded = []
-    resolve_model(spec, load_pretrained=lambda name: loaded.append(name) or nn.Identity())
+    monkeypatch.setattr(models, "load_model", loaded.append)
+    resolve_model(spec)
     assert loaded == [spec]
 
 
@@ -52,17 +56,19 @@ def test_a_file_or_a_folder_is_loaded(tmp_path, name):
 
 
 @pytest.mark.parametrize("spec", ["v2", "v2-realtime"])
-def test_untrained_presets_are_refused(spec):
+def test_untrained_presets_are_refused(monkeypatch, spec):
+    monkeypatch.setattr(models, "load_model", raising(AssertionError))
     with pytest.raises(CommandError, match="no trained weights"):
-        resolve_model(spec, load_pretrained=raising(AssertionError))
+        resolve_model(spec)
 
 
 @pytest.mark.parametrize(
     "spec", ["model.pth", "dir/model.pth", "./user/model", "/nowhere/x", "v3", "a b/c", "a/b/c"]
 )
-def test_files_that_do_not_exist_are_not_sought_on_the_hub(spec):
+def test_files_that_do_not_exist_are_not_sought_on_the_hub(monkeypatch, spec):
+    monkeypatch.setattr(models, "load_model", raising(AssertionError))
     with pytest.raises(CommandError, match="no such file"):
-        resolve_model(spec, load_pretrained=raising(AssertionError))
+        resolve_model(spec)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
@@ -127,9 +133,10 @@ def hub_error(kind):
         (ModelFileError("cached", "its weights do not fit"), "its weights do not fit"),
     ],
 )
-def test_failures_of_the_hub_are_told_apart(error, words):
+def test_failures_of_the_hub_are_told_apart(monkeypatch, error, words):
+    monkeypatch.setattr(models, "load_model", raising(error))
     with pytest.raises(CommandError) as caught:
-        resolve_model("user/name", load_pretrained=raising(error))
+        resolve_model("user/name")
     message = str(caught.value)
     assert message.startswith("model user/name: ")
     assert words in message
@@ -142,8 +149,9 @@ def test_offline_and_not_in_the_cache(tmp_path, monkeypatch):
 
         return hf_hub_download(spec, "pytorch_model.bin", cache_dir=tmp_path, local_files_only=True)
 
+    monkeypatch.setattr(models, "load_model", load)
     with pytest.raises(CommandError, match="not in the cache"):
-        resolve_model("user/name", load_pretrained=load)
+        resolve_model("user/name")
 
 
 def test_devices(monkeypatch):

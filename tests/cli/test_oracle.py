@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from asteroid_slicq.cli import program as cli
+from asteroid_slicq.cli import main
 
 RATE = 8000
 SOURCES = ("vocals", "drums", "bass", "other")
@@ -32,7 +32,7 @@ def tree(tmp_path_factory):
 
 
 def run(*argv):
-    return cli.main(["oracle", *map(str, argv)])
+    return main(["oracle", *map(str, argv)])
 
 
 def refused(capsys, *argv):
@@ -159,7 +159,7 @@ def test_the_frame_of_a_search_can_be_scored_alone(tree, tmp_path):
         (("--sources", "kazoo"), "kazoo.wav: missing"),
         (("--device", "abacus"), "device abacus: not available here"),
         (("--n-bins", "24", "--f-min", "5000"), "f_min_hz"),
-        (("-o", "nowhere/o.json"), "cannot be written, no folder nowhere"),
+        (("-o", "nowhere/o.json"), "cannot be written, there is no folder nowhere"),
         (("--search", "random"), "--search needs a journal, -o FILE"),
         (("--search", "random", "-o", "j", "--sparsity"), "do not go"),
         (("--search", "random", "-o", "j", "--target", "kazoo"), "--target must be all or of"),

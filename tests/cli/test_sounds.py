@@ -1,17 +1,13 @@
-import argparse
 import json
 
 import pytest
 
-from asteroid_slicq.cli.sounds import add_sounds_parser, run_sounds
-from asteroid_slicq.cli.synth import add_synth_parser, run_synth
+from asteroid_slicq.cli import main
 from tests.data.sampled.made_up import packages
 
 
 def run(*words):
-    parser = argparse.ArgumentParser(prog="asteroid-slicq")
-    add_sounds_parser(parser.add_subparsers())
-    return run_sounds(parser.parse_args(["sounds", *map(str, words)]))
+    return main(["sounds", *map(str, words)])
 
 
 @pytest.fixture
@@ -42,11 +38,9 @@ def test_what_is_missing_is_one_sentence(tmp_path, capsys):
 
 def test_songs_are_written_from_a_bank(root, tmp_path, capsys):
     run("build", "--cache", tmp_path / "bank", "--root", root)
-    parser = argparse.ArgumentParser(prog="asteroid-slicq")
-    add_synth_parser(parser.add_subparsers())
 
     def synth(*words):
-        return run_synth(parser.parse_args(["synth", *map(str, words)]))
+        return main(["synth", *map(str, words)])
 
     options = ("--tracks", 1, "--seconds", 0.5, "--sounds", "sampled")
     assert synth(tmp_path / "out", *options, "--cache", tmp_path / "bank") == 0

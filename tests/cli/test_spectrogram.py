@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from asteroid_slicq.cli import program as cli
+from asteroid_slicq.cli import main
 
 pytest.importorskip("matplotlib")
 
 from PIL import Image
 
-from asteroid_slicq.plotting import spectrograms as plot
+from asteroid_slicq.cli import spectrogram as command
 from tests.helpers import environment
 
 RATE = 8000
@@ -23,13 +23,13 @@ FAST = ("--n-bins", 60, "--min-bandwidth", 60, "--size", "400x250")
 @pytest.fixture
 def figures(monkeypatch):
     """Every figure that a command draws."""
-    drawn, draw = [], plot.plot_waveform_spectrogram
+    drawn, draw = [], command.plot_waveform_spectrogram
 
     def remember(*args, **kwargs):
         drawn.append(draw(*args, **kwargs))
         return drawn[-1]
 
-    monkeypatch.setattr(plot, "plot_waveform_spectrogram", remember)
+    monkeypatch.setattr(command, "plot_waveform_spectrogram", remember)
     return drawn
 
 
@@ -41,7 +41,7 @@ def write(path, seconds=2.0, n_channels=2, f_hz=500.0, rate=RATE):
 
 
 def run(*argv):
-    return cli.main(["spectrogram", *map(str, argv)])
+    return main(["spectrogram", *map(str, argv)])
 
 
 def names(folder):
@@ -215,7 +215,7 @@ def test_without_matplotlib_it_says_what_to_install(folder, monkeypatch, capsys)
 
 
 def test_help_names_the_command(capsys):
-    assert cli.main(["--help"]) == 0
+    assert main(["--help"]) == 0
     assert "spectrogram" in capsys.readouterr().out
     assert run("--help") == 0
     assert "usage: asteroid-slicq spectrogram" in capsys.readouterr().out

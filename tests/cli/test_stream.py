@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.cli import program as cli
+from asteroid_slicq.cli import main
 from asteroid_slicq.cli.messages import CommandError
 from asteroid_slicq.cli.stream import PCMSeparator
 from asteroid_slicq.models.xumx_slicq import SeparatorStream
@@ -90,7 +90,7 @@ def test_nobody_listens_any_more(monkeypatch, tmp_path, path, capsys):
     with open(tmp_path / "in") as stdin, os.fdopen(theirs, "w") as stdout:
         monkeypatch.setattr(sys, "stdin", stdin)
         monkeypatch.setattr(sys, "stdout", stdout)
-        assert cli.main(["separate", "--stream", "-m", path, "-q"]) == 0
+        assert main(["separate", "--stream", "-m", path, "-q"]) == 0
     assert capsys.readouterr().err == ""
 
 
@@ -159,7 +159,7 @@ def standard_streams(monkeypatch, tmp_path):
         with source.open() as stdin, sink.open("w") as stdout:
             monkeypatch.setattr(sys, "stdin", stdin)
             monkeypatch.setattr(sys, "stdout", stdout)
-            code = cli.main(["separate", *argv])
+            code = main(["separate", *argv])
         return code, sink.read_bytes()
 
     return run
@@ -208,14 +208,14 @@ def test_refusals_are_one_sentence(standard_streams, path, capsys, argv, words):
     ],
 )
 def test_usage_errors(argv, words, capsys):
-    assert cli.main(["separate", *argv]) == 2
+    assert main(["separate", *argv]) == 2
     assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["stdin", "stdout"])
 def test_a_closed_stream_is_told(monkeypatch, path, capsys, name):
     monkeypatch.setattr(sys, name, None)
-    assert cli.main(["separate", "--stream", "-m", path]) == 2
+    assert main(["separate", "--stream", "-m", path]) == 2
     assert "one of them is closed" in capsys.readouterr().err
 
 
@@ -224,5 +224,5 @@ def test_a_terminal_is_no_stream(monkeypatch, path, capsys):
     with os.fdopen(theirs, "w") as terminal, os.fdopen(ours):
         monkeypatch.setattr(sys, "stdin", terminal)
         monkeypatch.setattr(sys, "stdout", terminal)
-        assert cli.main(["separate", "--stream", "-m", path]) == 2
+        assert main(["separate", "--stream", "-m", path]) == 2
     assert "standard input is a terminal" in capsys.readouterr().err

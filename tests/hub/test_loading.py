@@ -47,7 +47,7 @@ try:
     codes["card"] = 0
 except Exception:
     traceback.print_exc()
-from asteroid_slicq.cli.program import main
+from asteroid_slicq.cli import main
 for name in ("tiny-slicq", "light", "absent"):
     command = ["separate", "song.wav", "-q", "-o", name, "--model", f"someone/{name}"]
     codes[name] = main(command)

@@ -16,7 +16,7 @@ from asteroid.models import BaseModel, ConvTasNet
 from safetensors.torch import load_file
 
 from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.cli.program import main
+from asteroid_slicq.cli import main
 from asteroid_slicq.evaluation import fingerprint
 from asteroid_slicq.hub import CardFacts, ModelFileError, load_model
 from asteroid_slicq.hub.publishing import PublishError, check_repo_id, write_repository
@@ -262,7 +262,7 @@ def test_wrong_options(checkpoint, tmp_path, capsys, monkeypatch, options, words
 PUBLISHER = """
 import contextlib, io, json, os, sys
 from huggingface_hub import constants
-from asteroid_slicq.cli.program import main
+from asteroid_slicq.cli import main
 
 results = []
 for token, options in json.load(sys.stdin):

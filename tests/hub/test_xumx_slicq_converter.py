@@ -3,7 +3,7 @@ import torch
 from asteroid.models import BaseModel
 
 from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.cli.program import main
+from asteroid_slicq.cli import main
 from asteroid_slicq.hub.xumx_slicq_converter import (
     _LAYERS,
     _LAYERS_V1,

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from asteroid.models import BaseModel
 
-from asteroid_slicq.cli import program as cli
+from asteroid_slicq.cli import main
 from asteroid_slicq.models.mixin.model import MiXiN, soft_masks
 from asteroid_slicq.models.mixin.network import DenoisingAutoencoder, run_together
 from asteroid_slicq.separation import crossfade
@@ -265,7 +265,7 @@ def test_the_command_line_serves_a_model_file(tmp_path):
     soundfile.write(tmp_path / "song.wav", song, RATE, subtype="FLOAT")
     arguments = ["--model", str(tmp_path / "mixin.pth"), "--quiet"]
     arguments += ["-o", str(tmp_path / "out")]
-    assert cli.main(["separate", str(tmp_path / "song.wav"), *arguments]) == 0
+    assert main(["separate", str(tmp_path / "song.wav"), *arguments]) == 0
     stems = [
         soundfile.read(tmp_path / "out" / "song" / f"{name}.wav")[0] for name in small().sources
     ]

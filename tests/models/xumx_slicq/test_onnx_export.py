@@ -11,7 +11,7 @@ import soundfile as sf
 import torch
 
 from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.cli import program as cli
+from asteroid_slicq.cli import main
 from asteroid_slicq.models.xumx_slicq import SeparatorStream
 from tests.helpers import noise
 from tests.models.xumx_slicq.helpers import SMALL, WIDE, causal_model, offline, streamed
@@ -149,7 +149,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def run(*argv):
-    return cli.main([str(word) for word in argv])
+    return main([str(word) for word in argv])
 
 
 def test_commands_export_and_separate(folder, capsys):

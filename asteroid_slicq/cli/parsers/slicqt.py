@@ -1,46 +1,12 @@
-"""Which transforms does a command line mean?"""
+"""Options of a sliCQT, by the names of its arguments."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
 from typing import Any
 
-from asteroid_slicq.cli.arguments import count, number, positive_number
+from asteroid_slicq.cli.parsers.arguments import count, number, positive_number
 from asteroid_slicq.vocabulary import RASTERIZATIONS, SCALES, WINDOWS
-
-
-def seed_number(text: str) -> int:
-    """A whole number of at least 0."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text!r}")
-    return int(text)
-
-
-def list_of(choices: Sequence[str] | None = None) -> Callable[[str], tuple[str, ...]]:
-    """Words between commas, all different, of some choices or any."""
-
-    def parse(text: str) -> tuple[str, ...]:
-        words = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-        unknown = [word for word in words if choices is not None and word not in choices]
-        if unknown:
-            raise argparse.ArgumentTypeError(
-                f"must be of {', '.join(choices or ())}, got {unknown[0]!r}"
-            )
-        if not words:
-            raise argparse.ArgumentTypeError("must be words between commas, got none")
-        return words
-
-    return parse
-
-
-def stft_sizes(text: str) -> tuple[int, int]:
-    """Samples of a frame and between frames, such as 4096/1024."""
-    n_fft, slash, hop = text.partition("/")
-    if not (slash and n_fft.isdecimal() and hop.isdecimal()):
-        raise argparse.ArgumentTypeError(f"must be N/HOP such as 4096/1024, got {text!r}")
-    return int(n_fft), int(hop)
-
 
 # Options by the names of SliCQT's arguments; one that is not given is not there after parsing.
 _OPTIONS: dict[str, dict[str, Any]] = {

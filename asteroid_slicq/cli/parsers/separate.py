@@ -1,0 +1,152 @@
+"""Options of ``asteroid-slicq separate``, for files and for streams."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from asteroid_slicq.cli.parsers.arguments import count, list_of, positive_seconds, seconds
+from asteroid_slicq.vocabulary import AUDIO_FORMATS, BIT_DEPTHS
+
+SAMPLE_FORMATS = {"f32le": "<f4", "s16le": "<i2"}
+"""Raw samples by name: 32-bit floats in −1 … 1, or 16-bit integers; both little-endian."""
+
+_EXAMPLES = """\
+examples:
+  asteroid-slicq separate song.wav -o stems
+  asteroid-slicq separate song.flac album/ -o stems --stems vocals,drums --format flac
+  asteroid-slicq separate song.mp3 -o stems --model user/xumx-slicq --device cuda
+  arecord -t raw -f FLOAT_LE -r 44100 -c 2 \\
+      | asteroid-slicq separate --stream --model realtime.pth --stems vocals \\
+      | aplay -t raw -f FLOAT_LE -r 44100 -c 2
+
+OUT/<track>/<source>.wav is written, with the sample rate, channels and length of the input.
+A folder stands for all audio files in it and below; its tree is mirrored in OUT. Of two inputs
+with the same name, the later one goes to OUT/<track>-2. Nothing is rescaled.
+
+With --stream, raw interleaved PCM is read from standard input and the stems go to standard output,
+as soon as they are known, in the same sample format and at the rate of the model. A frame of the
+output holds the channels of the first stem, then those of the second and so on; as many frames come
+out as went in. It needs a causal model, such as one of the preset v2-realtime.
+
+exit code: 0 when all was done, 2 when an input or option was refused (the others are done),
+130 after Ctrl-C; nothing half-written stays behind.
+"""
+_FILE_OPTIONS = (
+    "output",
+    "format",
+    "bit_depth",
+    "segment_seconds",
+    "overlap_seconds",
+    "overwrite",
+)
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the command to the main parser."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "separate",
+        help="separate songs into stems",
+        description="Separate songs into stems: vocals, drums, bass and other.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="audio files or folders")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        type=Path,
+        default=Path("separated"),
+        help="folder for the stems (default: ./separated)",
+    )
+    parser.add_argument(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="a model file, a Hub id such as user/name, or the name of a model that ships "
+        "(default: the small model that ships with the package)",
+    )
+    parser.add_argument(
+        "-d",
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda, cuda:1, mps (default: auto: cuda where there is one, else cpu)",
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=("torch", "onnx"),
+        help="what runs the networks; onnx: ONNX Runtime, on the CPU, for a MODEL.onnx that "
+        "`asteroid-slicq export` wrote (default: onnx for such a file, else torch)",
+    )
+    parser.add_argument(
+        "--stems", metavar="A,B", type=list_of(), help="only these, for example vocals,drums"
+    )
+    parser.add_argument(
+        "--format", choices=AUDIO_FORMATS, default="wav", help="of the stems (default: wav)"
+    )
+    parser.add_argument(
+        "--bit-depth",
+        choices=BIT_DEPTHS,
+        help="of the stems; 32f is float and never clips (default: as in the input; 16 for MP3, "
+        "OGG and 8 bits)",
+    )
+    parser.add_argument(
+        "--segment-seconds",
+        metavar="S",
+        type=positive_seconds,
+        default=10.0,
+        help="length of the segments that are separated at a time; memory grows with it "
+        "(default: 10)",
+    )
+    parser.add_argument(
+        "--overlap-seconds",
+        metavar="S",
+        type=seconds,
+        help="what neighbouring segments share, at most half a segment (default: 1, or a quarter "
+        "of a shorter segment)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace stems that exist")
+    parser.add_argument("--threads", metavar="N", type=count, help="CPU threads to compute with")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="print nothing but warnings and errors"
+    )
+    stream = parser.add_argument_group("options of a stream")
+    stream.add_argument(
+        "--stream",
+        action="store_true",
+        help="read raw PCM from standard input, write raw PCM of the stems to standard output; "
+        "needs --model, a causal one",
+    )
+    stream.add_argument(
+        "--sample-format",
+        choices=tuple(SAMPLE_FORMATS),
+        help="of both; s16le is clipped (default: f32le)",
+    )
+    stream.add_argument(
+        "--channels",
+        metavar="N",
+        type=count,
+        help="of the input and of each stem (default: as the model's)",
+    )
+    parser.set_defaults(check=_check)
+
+
+def _check(args: argparse.Namespace) -> None:
+    parser: argparse.ArgumentParser = args.parser
+    if args.stream and args.inputs:
+        parser.error(f"argument --stream: reads standard input, so no INPUT, got {args.inputs[0]}")
+    if not (args.stream or args.inputs):
+        parser.error("the following arguments are required: INPUT")
+    foreign = _FILE_OPTIONS if args.stream else ("sample_format", "channels")
+    where = "files, not for --stream" if args.stream else "--stream alone"
+    for name in foreign:
+        if getattr(args, name) != parser.get_default(name):
+            parser.error(f"argument --{name.replace('_', '-')}: is for {where}")
+    if args.overlap_seconds is not None and args.overlap_seconds > args.segment_seconds / 2:
+        parser.error(
+            f"argument --overlap-seconds: must be at most half of --segment-seconds "
+            f"({args.segment_seconds / 2:g}), got {args.overlap_seconds:g}"
+        )
+    if args.format == "flac" and args.bit_depth == "32f":
+        parser.error("argument --bit-depth: FLAC holds 16 or 24 bits, 32f needs --format wav")
