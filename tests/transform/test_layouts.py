@@ -91,10 +91,10 @@ def test_sliced_layouts_reconstruct(frame, raster, phase):
 @pytest.mark.parametrize("raster", RASTERS)
 @pytest.mark.parametrize("frame", FRAMES)
 def test_overlap_added_layouts_reconstruct(frame, raster):
-    for phase in PHASES:
+    for phase, lengths in (("local", (1, 2.5)), ("global", (3, 0.5))):
         slicqt = build(frame, rasterize=raster, overlap_added=True, phase=phase)
         n = slicqt.frame.slice_length
-        for length in (1, 3, n // 2 + 1, 5 * n + 7):
+        for length in (lengths[0], round(lengths[1] * n) + 1):
             x = noise(2, length)
             slicqt.double()
             assert below_db(slicqt.inverse(slicqt(x), length) - x, x) > 250
@@ -321,12 +321,12 @@ def test_global_phase_is_the_local_one_turned(added, raster):
 
 
 @each_layout
-@pytest.mark.parametrize("chunk", [1, 2, 3, 7])
+@pytest.mark.parametrize("chunk", [1, 2, 7])
 def test_chunks_change_nothing(layout, chunk):
     plain, chunked = build("vqlog", **layout), build("vqlog", **layout, chunk=chunk)
     results = []
     for slicqt in (plain, chunked):
-        x = noise(3, 6 * plain.frame.slice_length + 11).requires_grad_()
+        x = noise(3, 4 * plain.frame.slice_length + 11).requires_grad_()
         blocks = listed(slicqt(x))
         y = slicqt.inverse(blocks, x.shape[-1], passes=2)
         loss = sum(block.abs().square().sum() for block in blocks) + y.pow(3).sum()

@@ -171,7 +171,7 @@ def test_backward_is_the_adjoint(length, rasterize):
 
 
 @pytest.mark.parametrize("rasterize", ["none", "full"])
-@pytest.mark.parametrize("length", [32, 33, 35])
+@pytest.mark.parametrize("length", [32, 33])
 def test_gradcheck_both_directions_and_twice(length, rasterize):
     nsgt = NSGT("linear", 3, 700.0, 3000.0, 8000, length=length, rasterize=rasterize).double()
     x = noise(1, length).requires_grad_()

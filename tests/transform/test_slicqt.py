@@ -111,10 +111,10 @@ def test_backward_is_the_adjoint(direction):
 
 def test_gradcheck_both_directions_and_twice():
     slicqt = SliCQT(n_bins=4, f_min_hz=500.0, sample_rate=8000).double()
-    x = noise(1, 90, dtype=torch.float64).requires_grad_()
+    x = noise(1, 45, dtype=torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(slicqt, x)
     blocks = [b.detach().requires_grad_() for b in slicqt(x)]
-    assert torch.autograd.gradcheck(lambda *c: slicqt.inverse(c, 90), blocks)
+    assert torch.autograd.gradcheck(lambda *c: slicqt.inverse(c, 45), blocks)
     assert torch.autograd.gradgradcheck(lambda x: slicqt(x)[1].abs().square().sum(), x)
 
 

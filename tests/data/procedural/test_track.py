@@ -17,7 +17,7 @@ print(hashlib.sha256(b"".join(stems[n].tobytes() for n in sorted(stems))).hexdig
 """
 
 
-@pytest.mark.parametrize("duration_s", [0.001, 0.5, 1.001, 3.0])
+@pytest.mark.parametrize("duration_s", [0.001, 0.5, 1.001])
 @pytest.mark.parametrize("seed", [0, 7])
 def test_every_length_is_exact_finite_and_does_not_clip(duration_s, seed):
     stems = synthesize_track(seed, duration_s)
@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_samples_here_and_in_another_process():
 
 
 def test_seeds_differ_and_every_stem_is_mostly_there():
-    tracks = [synthesize_track(s, 4.0) for s in range(10)]
+    tracks = [synthesize_track(s, 2.0) for s in range(10)]
     mixtures = [sum_stems(t) for t in tracks]
     for i in range(9):
         assert not np.allclose(mixtures[i], mixtures[i + 1])
