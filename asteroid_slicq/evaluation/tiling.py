@@ -19,10 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from asteroid_slicq.transform import STFT, Array, SliCQT
+from asteroid_slicq.transform import STFT, Array, SliCQT, overlap_add
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,17 +113,6 @@ def tiling(transform: SliCQT | STFT) -> Tiling:
     if isinstance(transform, STFT):
         return _of_stft(transform)
     raise TypeError(f"transform must be a SliCQT or an STFT, got {type(transform).__name__}")
-
-
-def overlap_add(block: Tensor) -> Tensor:
-    """Coefficients of slices, added where neighbouring slices overlap.
-
-    Shape:
-        - block: ``(..., slice, time)``; output: ``(..., (slice + 1)·time/2)``
-    """
-    early, late = block.unflatten(-1, (2, block.shape[-1] // 2)).unbind(-2)
-    pad = torch.nn.functional.pad
-    return (pad(early, (0, 0, 0, 1)) + pad(late, (0, 0, 1, 0))).flatten(-2)
 
 
 def _of_slicqt(slicqt: SliCQT) -> Tiling:

@@ -12,6 +12,8 @@ from asteroid_filterbanks.scripting import script_if_tracing
 from torch import Tensor
 from torch.nn import functional as F
 
+from asteroid_slicq.transform import overlap_add
+
 
 @script_if_tracing
 def whole_steps(wav: Tensor, step: int) -> Tensor:
@@ -43,8 +45,7 @@ def _analyse(
     spectrum = torch.fft.rfft(padded.unfold(-1, n, n // 2) * slicing)
     row = torch.view_as_real(spectrum.index_select(-1, index)) * analysis
     slices = torch.fft.ifft(torch.view_as_complex(row).unflatten(-1, [-1, m])).transpose(1, 2)
-    early, late = slices.chunk(2, dim=-1)
-    return (F.pad(early, [0, 0, 0, 1]) + F.pad(late, [0, 0, 1, 0])).flatten(-2)
+    return overlap_add(slices)
 
 
 def _synthesise(
@@ -56,9 +57,7 @@ def _synthesise(
     row = torch.view_as_complex(torch.view_as_real(row) * synthesis)
     empty = torch.zeros([row.shape[0], row.shape[1], n // 2 + 1], dtype=c.dtype, device=c.device)
     slices = torch.fft.irfft(empty.index_add(-1, index, row), n=n)
-    early, late = slices.chunk(2, dim=-1)
-    halves = F.pad(early, [0, 0, 0, 1]) + F.pad(late, [0, 0, 1, 0])
-    return halves[:, 1:-1].flatten(-2)
+    return overlap_add(slices)[:, n // 2 : -(n // 2)]
 
 
 @script_if_tracing

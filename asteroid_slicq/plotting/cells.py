@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asteroid_slicq.transform import Array, Frame, SliCQT
+from asteroid_slicq.transform import Array, Frame, SliCQT, overlap_add
 
 _SEGMENT = 2**19  # samples that are transformed at a time
 
@@ -147,9 +147,7 @@ def amplitudes_of(blocks: Sequence[Tensor], frame: Frame) -> list[Array]:
     result, first = [], 0
     for block, (n, m) in zip(blocks, frame.blocks, strict=True):
         if not frame.overlap_added:
-            early, late = block.unflatten(-1, (2, m // 2)).unbind(-2)  # (…, freq, slice, half)
-            pad = torch.nn.functional.pad
-            block = (pad(early, (0, 0, 0, 1)) + pad(late, (0, 0, 1, 0))).flatten(-2)
+            block = overlap_add(block)
         factor = np.full((n, 1), 2 * m / frame.slice_length)
         ends = [k - first for k in (0, frame.n_bins - 1) if first <= k < first + n]
         factor[ends] /= 2

@@ -5,6 +5,7 @@ from asteroid_slicq.transform.conversion import convert
 from asteroid_slicq.transform.frame import Frame
 from asteroid_slicq.transform.frame_config import FrameConfig
 from asteroid_slicq.transform.frame_design import UnfitError, design_frame, frame_of
+from asteroid_slicq.transform.layout import overlap_add
 from asteroid_slicq.transform.nsgt import NSGT
 from asteroid_slicq.transform.operators import Maps
 from asteroid_slicq.transform.scales import Array, Scale
@@ -28,5 +29,6 @@ __all__ = [
     "convert",
     "design_frame",
     "frame_of",
+    "overlap_add",
     "passes_needed",
 ]

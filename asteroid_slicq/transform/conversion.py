@@ -24,9 +24,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from asteroid_slicq.transform.frame import Frame
+from asteroid_slicq.transform.layout import overlap_add
 from asteroid_slicq.transform.slicqt import SliCQT
 
 
@@ -86,7 +86,7 @@ def convert(
     else:
         blocks = _relocate(blocks, ours, theirs)
     if theirs.overlap_added and not ours.overlap_added:
-        blocks = tuple(_overlap_add(block) for block in blocks)
+        blocks = tuple(overlap_add(block) for block in blocks)
     full = isinstance(target, SliCQT) and target.frame_config.rasterize == "full"
     return blocks[0] if full else blocks
 
@@ -116,12 +116,6 @@ def _relocate(blocks: list[Tensor], source: Frame, target: Frame) -> tuple[Tenso
         part = row.index_select(-1, torch.from_numpy(index).to(row.device))
         converted.append(torch.fft.ifft(part.unflatten(-1, (n, m)).transpose(-3, -2).contiguous()))
     return tuple(converted)
-
-
-def _overlap_add(block: Tensor) -> Tensor:
-    """``(…, slice, time)`` → ``(…, (slice + 1)·time/2)``."""
-    early, late = block.chunk(2, dim=-1)
-    return (F.pad(early, (0, 0, 0, 1)) + F.pad(late, (0, 0, 1, 0))).flatten(-2)
 
 
 @lru_cache(maxsize=8)

@@ -20,6 +20,7 @@ from itertools import accumulate
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,19 @@ def blocks_to_spectrum(blocks: Sequence[Tensor], layout: Layout, factors: Tensor
     torch.view_as_real(row).flatten(-2).mul_(factors)
     spectrum = row.new_zeros((*row.shape[:-1], layout.n_fft // 2 + 1))
     return spectrum.scatter_add_(-1, layout.index.expand(row.shape), row)
+
+
+def overlap_add(slices: Tensor) -> Tensor:
+    """Add the second half of each slice to the first half of the next, into one stream.
+
+    Of coefficients, magnitudes or samples; in operations that ``torch.jit.script`` takes, too.
+
+    Shape:
+        - slices: ``(..., slice, time)``; output: ``(..., (slice + 1)·time/2)``
+    """
+    half = slices.shape[-1] // 2
+    early, late = slices[..., :half], slices[..., half:]
+    return (F.pad(early, [0, 0, 0, 1]) + F.pad(late, [0, 0, 1, 0])).flatten(-2)
 
 
 @dataclass(frozen=True)

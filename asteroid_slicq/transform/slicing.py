@@ -204,6 +204,8 @@ def _slices(x: Tensor, start: int, stop: int, hop: int) -> Tensor:
 def _add_overlapping(stream: Tensor, part: Tensor, first: int, weights: Tensor | None) -> None:
     """Write weighted slices into a stream, which holds the slices before ``first``.
 
+    That is ``overlap_add`` of a chunk, in place.
+
     Shape:
         - stream: ``(batch, freq, (all slices + 1)·M/2)``; part: ``(batch, freq, slice, M)``
         - weights: ``(M,)``, real

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from asteroid_slicq.transform.layout import blocks_to_spectrum, spectrum_to_blocks
+from asteroid_slicq.transform.layout import blocks_to_spectrum, overlap_add, spectrum_to_blocks
 from asteroid_slicq.transform.slicing import half_spectra
 from asteroid_slicq.transform.slicqt import SliCQT
 
@@ -64,7 +64,7 @@ class Analysis(State):
 
     Shape of what it keeps:
         - samples: ``(batch, time)``, less than ``span``
-        - late: ``(batch, freq, 1, M/2)`` each, of the last slice, where overlap-added
+        - late: ``(batch, freq, M/2)`` each, of the last slice, where overlap-added
     """
 
     def __init__(self, slicqt: SliCQT, kind: Kind) -> None:
@@ -75,7 +75,7 @@ class Analysis(State):
         self.span = self.frame.slice_hop + self.frame.transition_length
         self.samples, self.n_slices = self.zeros(self.span // 2), 0
         added = self.frame.blocks if self.frame.overlap_added else ()
-        self.late = [self.zeros(n, 1, m // 2) for n, m in added]
+        self.late = [self.zeros(n, m // 2) for n, m in added]
 
     def push(self, waveform: Tensor) -> list[Tensor]:
         """Coefficients of the slices that are complete by now."""
@@ -90,25 +90,23 @@ class Analysis(State):
         spectrum = half_spectra(pad(samples, (margin, margin)).unfold(-1, n, hop), self.window)
         blocks = list(spectrum_to_blocks(spectrum, self.layout, self.factors))
         for i, block in enumerate(blocks if self.frame.overlap_added else ()):
-            early, late = block.chunk(2, dim=-1)
-            late = torch.cat([self.late[i], late], dim=-2)
-            blocks[i] = (early + late[:, :, :-1]).flatten(-2)
-            self.late[i] = late[:, :, -1:].clone()
+            stream, half = overlap_add(block), block.shape[-1] // 2
+            stream[..., :half] += self.late[i]
+            blocks[i], self.late[i] = stream[..., :-half], stream[..., -half:].clone()
         return blocks
 
     def finish(self, n_slices: int) -> list[Tensor]:
         """The rest of so many slices, as if zeros followed."""
         missing = (n_slices - self.n_slices - 1) * self.frame.slice_hop + self.span
         blocks = self.push(self.zeros(missing - self.samples.shape[-1]))
-        ends = [late.flatten(-2) for late in self.late]
-        return joined(blocks, ends) if self.frame.overlap_added else blocks
+        return joined(blocks, self.late) if self.frame.overlap_added else blocks
 
 
 class Synthesis(State):
     """One pass.
 
     Shape of what it keeps:
-        - late: ``(batch, 1, hop)``, samples of the last slice
+        - late: ``(batch, hop)``, samples of the last slice
         - stream: ``(batch, freq, M/2)`` each, the last coefficients, where overlap-added
     """
 
@@ -117,8 +115,8 @@ class Synthesis(State):
         maps = slicqt.maps(kind.dtype)
         windows, self.layout = maps.synthesis, maps.layout
         self.factors, self.over = self.layout.synthesis_factors(windows.bins), windows.stream
-        self.late, self.stream = self.zeros(1, self.frame.slice_hop), list(self.nothing)
-        self.lead_in = 1  # half slices in front of the first sample
+        self.late, self.stream = self.zeros(self.frame.slice_hop), list(self.nothing)
+        self.lead_in = self.frame.slice_hop  # samples in front of the first
 
     def push(self, blocks: list[Tensor]) -> Tensor:
         """Samples that are final by now."""
@@ -133,11 +131,12 @@ class Synthesis(State):
         if not blocks[0].shape[2]:
             return self.zeros(0)
         n, hop = self.frame.slice_length, self.frame.slice_hop
-        slices = torch.fft.irfft(blocks_to_spectrum(blocks, self.layout, self.factors), n=n)
-        late = torch.cat([self.late, slices[..., hop:]], dim=1)
-        samples = (slices[..., :hop] + late[:, :-1])[:, self.lead_in :]
-        self.late, self.lead_in = late[:, -1:].clone(), 0
-        return samples.flatten(1)
+        spectra = blocks_to_spectrum(blocks, self.layout, self.factors)
+        samples = overlap_add(torch.fft.irfft(spectra, n=n))
+        samples[:, :hop] += self.late
+        samples, self.late = samples[:, self.lead_in : -hop], samples[:, -hop:].clone()
+        self.lead_in = 0
+        return samples
 
 
 class Refinement(State):

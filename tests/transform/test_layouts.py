@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from asteroid_slicq import SliCQT
-from asteroid_slicq.transform import contraction
+from asteroid_slicq.transform import contraction, overlap_add
 from tests.helpers import double_noise as noise
 from tests.helpers import listed
 
@@ -147,6 +147,14 @@ def test_inverse_passes_default_to_those_needed():
 
 
 # Shapes
+
+
+def test_overlap_add_by_hand():
+    x = torch.arange(24.0).view(2, 3, 4)
+    expected = torch.zeros(2, 8)
+    for s in range(3):
+        expected[:, 2 * s : 2 * s + 4] += x[:, s]
+    assert torch.equal(overlap_add(x), expected)
 
 
 @each_layout

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asteroid_slicq.models.xumx_slicq.layers import MaskNetwork
-from asteroid_slicq.models.xumx_slicq.v1 import overlap_add
+from asteroid_slicq.transform import overlap_add
 
 _N_LAYERS = 3
 _DROPOUT = 0.4

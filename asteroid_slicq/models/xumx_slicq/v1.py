@@ -22,6 +22,7 @@ from asteroid_slicq.models.xumx_slicq.layers import (
     normalised,
     runs_channels_last,
 )
+from asteroid_slicq.transform import overlap_add
 
 _DILATION = (1, 2)
 _UPSAMPLING = (1, 3)
@@ -30,16 +31,6 @@ _UPSAMPLING = (1, 3)
 def time_kernel(n_coefficients: int) -> int:
     """Kernel over the coefficients of a block: 7 up to 100 of them in a slice, else 13."""
     return 7 if n_coefficients <= 100 else 13
-
-
-def overlap_add(magnitudes: Tensor) -> Tensor:
-    """Add the second half of each slice to the first half of the next, into one stream.
-
-    Shape:
-        - magnitudes: ``(..., slice, time)``; output: ``(..., (slice + 1)·time/2)``
-    """
-    first, second = magnitudes.unflatten(-1, (2, -1)).unbind(-2)
-    return (F.pad(first, (0, 0, 0, 1)) + F.pad(second, (0, 0, 1, 0))).flatten(-2)
 
 
 class DilatedBlockNetwork(MaskNetwork):

@@ -4,7 +4,7 @@ from torch import nn
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.models.xumx_slicq.lstm import GroupedLSTM, RecurrentBlockNetwork
-from asteroid_slicq.models.xumx_slicq.v1 import overlap_add
+from asteroid_slicq.transform import overlap_add
 
 TINY = {"transform": {"n_bins": 14, "f_min_hz": 150.0}}
 
