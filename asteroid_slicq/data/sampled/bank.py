@@ -15,8 +15,6 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +27,7 @@ from scipy.signal import resample_poly
 
 from asteroid_slicq.data.sampled.catalogue import REFUSED, Credit, Source, check_licence
 from asteroid_slicq.data.sampled.soundfont import Zone
+from asteroid_slicq.files import whole_file
 
 FORMAT = 1
 BANK_FILE, MANIFEST_FILE, INDEX_FILE = "bank.zip", "manifest.json", "index.json"
@@ -173,7 +172,7 @@ class BankWriter:
         }
         text = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
         for name, data in ((BANK_FILE, bank), (MANIFEST_FILE, text)):
-            with _replacing(folder / name) as path:
+            with whole_file(folder / name) as path:
                 path.write_bytes(data)
         return manifest
 
@@ -305,14 +304,3 @@ def _entry(name: str) -> zipfile.ZipInfo:
     entry.external_attr = 0o644 << 16
     entry.create_system = 3
     return entry
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write to, and move it into place once it is complete."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
