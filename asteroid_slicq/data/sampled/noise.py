@@ -6,10 +6,11 @@ from scipy.ndimage import maximum_filter1d, uniform_filter1d
 from asteroid_slicq.data.procedural.signal import (
     Array,
     bandpass,
+    biquad,
     db,
+    equalise,
     fade,
     highpass,
-    lowpass,
     saturate,
 )
 
@@ -43,23 +44,29 @@ def add_floor(
     loud = float(np.sqrt(np.mean(level[heard] ** 2)))
     around = maximum_filter1d(heard.astype(float), 2 * int(rng.uniform(0.3, 1.5) / _BLOCK_S) + 1)
     gate = np.interp(np.arange(n), (np.arange(n_blocks) + 0.5) * block, uniform_filter1d(around, 5))
-    same = rng.uniform(0.0, 0.9)  # of the two channels
-    white = rng.standard_normal((3, n))
-    noise = same * white[2] + np.sqrt(1.0 - same**2) * white[:2]
-    noise = rng.uniform(0.05, 1.0) * noise + 3.0 * lowpass(
-        noise, rng.uniform(200, 900), sample_rate, 1
-    )
+    middle, side = rng.standard_normal((2, n), dtype=np.float32)
+    side *= rng.uniform(0.2, 1.0)
+    noise = np.stack([middle + side, middle - side])
+    tilt = [biquad("low", rng.uniform(300, 1500), rng.uniform(0.0, 26.0), 0.5, sample_rate)]
     if amplifier:
-        t = np.arange(n) / sample_rate
-        mains_hz = float(rng.choice([50.0, 60.0]))
-        hum = sum(
-            rng.uniform(0.0, 1.0) / k * np.sin(2 * np.pi * (k * mains_hz * t + rng.random()))
-            for k in range(1, 8)
+        tilt.append(
+            biquad("high", rng.uniform(2500, 6000), rng.uniform(-24.0, 0.0), 0.7, sample_rate)
         )
-        noise = lowpass(noise, rng.uniform(4000, 9000), sample_rate) + rng.uniform(0.0, 2.0) * hum
-    noise = highpass(noise, 40, sample_rate, 1)
+    noise = equalise(noise, tilt)
+    if amplifier:
+        noise += rng.uniform(0.0, 4.0) * np.resize(_hum(rng, sample_rate), n)
     noise /= np.sqrt(np.mean(noise**2)) + 1e-12
     return x + loud * db(rng.uniform(-78.0, -48.0)) * gate * noise
+
+
+def _hum(rng: np.random.Generator, sample_rate: int) -> Array:
+    """Draw one period of the mains' hum, of unit level."""
+    period = round(sample_rate / float(rng.choice([50.0, 60.0])))
+    t = np.arange(period) / period
+    hum = sum(
+        rng.uniform(0.0, 1.0) / k * np.sin(2 * np.pi * (k * t + rng.random())) for k in range(1, 8)
+    ) + np.zeros(period)
+    return hum / (np.sqrt(np.mean(hum**2)) + 1e-12)
 
 
 def excite(rng: np.random.Generator, x: Array, sample_rate: int) -> Array:
