@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -102,6 +103,24 @@ def run(*command: object, cwd: Path, paths: Iterable[Path] = ()) -> subprocess.C
 
 def run_sh(recipe: Path, *options: object, cwd: Path) -> subprocess.CompletedProcess:
     return run("bash", recipe / "run.sh", "--python", sys.executable, *options, cwd=cwd)
+
+
+def run_all(recipe: Path, data: Path, folder: Path, *options: object) -> Path:
+    """An experiment through all stages, which write what they promise.
+
+    The working directory is not the recipe's, and paths are relative to it.
+    """
+    paths = ("--musdb", os.path.relpath(data, folder), "--expdir", "exp")
+    done = run_sh(recipe, *paths, "--fast", "true", *options, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in (
+        *("conf.yml", "best_k_models.json", "best_model.pth", "checkpoints/last.ckpt"),
+        *("logs/train.log", "logs/eval.log", "logs/publish.log", "metrics.json", "results.md"),
+        *("publish/README.md", "publish/model.safetensors", "publish/evaluation.json"),
+    ):
+        assert (folder / "exp" / name).stat().st_size > 0, name
+    assert "val_loss" in (folder / "exp" / "logs" / "train.log").read_text()
+    return folder / "exp"
 
 
 def serve(recipe: Path) -> subprocess.Popen:

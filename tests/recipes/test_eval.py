@@ -34,7 +34,7 @@ needs_museval = pytest.mark.skipif(
 
 @pytest.fixture
 def run(monkeypatch):
-    """What ``python eval.py`` does, in this process."""
+    """Run ``python eval.py`` in this process."""
     return partial(run_script, monkeypatch, RECIPE / "eval.py")
 
 

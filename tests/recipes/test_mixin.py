@@ -1,7 +1,6 @@
 """The recipe of MiXiN: all stages as a user runs them, on small stems; kills, processes, modes."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -28,8 +27,8 @@ from tests.recipes.helpers import (
     last_checkpoint,
     recipe_module,
     run,
+    run_all,
     run_script,
-    run_sh,
     same,
     scores_of,
     serve,
@@ -73,30 +72,22 @@ def conf(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def experiment(data, conf, tmp_path_factory) -> Path:
-    """All stages, from a working directory that is not the recipe's, with a relative path."""
-    folder = tmp_path_factory.mktemp("work")
-    done = run_sh(
-        RECIPE,
-        *("--musdb", os.path.relpath(data, folder), "--conf", conf, "--expdir", "exp"),
-        *("--fast", "true", "--trained_on", "procedural", "--train_options", "--preview_epochs 3"),
-        cwd=folder,
+    options = (
+        "--conf",
+        conf,
+        "--trained_on",
+        "procedural",
+        "--train_options",
+        "--preview_epochs 3",
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "exp"
+    return run_all(RECIPE, data, tmp_path_factory.mktemp("work"), *options)
 
 
-def test_stages_write_what_they_promise(experiment):
-    for name in (
-        *("conf.yml", "best_k_models.json", "best_model.pth", "metrics.json", "results.md"),
-        *("checkpoints/last.ckpt", "logs/train.log", "logs/eval.log", "logs/publish.log"),
-        *("publish/README.md", "publish/model.safetensors", "publish/evaluation.json"),
-    ):
-        assert (experiment / name).stat().st_size > 0, name
+def test_stages_follow_the_settings(experiment):
     assert len(list(experiment.glob("eval/*/scores/test/c.json"))) == 1
     conf = yaml.safe_load((experiment / "conf.yml").read_text())
     assert conf["data"]["samples_per_track"] == 8
     assert conf["optim"]["lr"] == 0.001
-    assert "val_loss" in (experiment / "logs" / "train.log").read_text()
     tags = events_of(experiment).Tags()
     assert set(tags["images"]) == set(SOURCES)
     assert {"mixture/truth", "harmonic/truth", "harmonic/estimate"} <= set(tags["audio"])
@@ -163,7 +154,7 @@ def test_what_would_be_published_tells_the_truth(experiment, data):
 
 @pytest.fixture
 def evaluate(experiment, data, monkeypatch):
-    """What ``python eval.py`` does, in this process."""
+    """Run ``python eval.py`` in this process."""
     common = ("--exp_dir", experiment, "--data_dir", data, "--fast", "true", "--device", "cpu")
     return partial(run_script, monkeypatch, RECIPE / "eval.py", *common)
 

@@ -1,7 +1,6 @@
 """The recipe: all stages as a user runs them, its options and its configurations."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from asteroid.models import BaseModel
 from asteroid_slicq import XUMXSliCQ  # which registers the models, too
 from asteroid_slicq.losses import XUMXLoss, combination_si_sdr
 from tests.helpers import RECIPES
-from tests.recipes.helpers import RATE, STEMS, recipe_module, run_sh, write_stems
+from tests.recipes.helpers import RATE, STEMS, recipe_module, run_all, write_stems
 
 RECIPE = RECIPES / "xumx_slicq"
 SETTINGS = recipe_module(RECIPE, "train").SETTINGS
@@ -56,31 +55,16 @@ def tiny(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def experiment(data, tiny, tmp_path_factory) -> Path:
-    """All stages, from a working directory that is not the recipe's, with a relative path."""
-    folder = tmp_path_factory.mktemp("work")
-    done = run_sh(
-        RECIPE,
-        *("--musdb", os.path.relpath(data, folder)),
-        *("--model", str(tiny), "--expdir", "exp"),
-        *("--eval_options", "--segment_s 1.0", "--fast", "true"),
-        cwd=folder,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "exp"
+    options = ("--model", tiny, "--eval_options", "--segment_s 1.0")
+    return run_all(RECIPE, data, tmp_path_factory.mktemp("work"), *options)
 
 
-def test_stages_write_what_they_promise(experiment):
-    for name in (
-        *("conf.yml", "best_k_models.json", "best_model.pth", "metrics.json"),
-        *("checkpoints/last.ckpt", "logs/train.log", "logs/eval.log", "results.md"),
-    ):
-        assert (experiment / name).stat().st_size > 0, name
+def test_stages_follow_the_settings(experiment):
     conf = yaml.safe_load((experiment / "conf.yml").read_text())
     assert conf["data"]["segment_s"] == 0.5
     assert conf["optim"]["lr"] == 0.001
     assert len(json.loads((experiment / "best_k_models.json").read_text())) == 2
     assert (experiment.parent / "statistics").is_dir()
-    assert "val_loss" in (experiment / "logs" / "train.log").read_text()
 
 
 def test_best_model_is_one_of_asteroid(experiment):

@@ -1,7 +1,7 @@
-"""What the recipes of MUSDB18-HQ share; see README.md beside this file.
+"""Shared parts of the recipes of MUSDB18-HQ; README.md beside this file describes them.
 
-Importing it leaves out of the logs what is said at every start and what nobody who runs a recipe
-can change. Some of that is said while packages are imported, so this comes before the rest.
+Importing the package filters messages that appear at every start and that a user of a recipe cannot
+act on. Some of them appear while other packages are imported, so this comes first.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""What goes on around the steps: averages, schedules, early stopping and progress."""
+"""Callbacks of a training: averages, schedules, early stopping and progress."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""What a training keeps so that it can go on after it was killed, at whatever moment."""
+"""Checkpoints from which a training resumes after a kill at any moment."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which segments a training sees, in which order, on how many processes."""
+"""Loaders of segments, in a seeded order, for any number of processes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,11 +32,11 @@ class ResumableLoader(DataLoader):
         self.order.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, int]:
-        """Where a training is, for Lightning's checkpoint."""
+        """Position in the training, for Lightning's checkpoint."""
         return {"epoch": self.order.epoch, "n_done": self.n_done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on there."""
+        """Continue from a position."""
         epoch, n_done = state["epoch"], state["n_done"]
         if n_done >= len(self):
             self.order.set_epoch(epoch + 1)

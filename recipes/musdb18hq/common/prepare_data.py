@@ -1,6 +1,6 @@
-"""Stage 0: have a tree of stems, and have every file of it looked at.
+"""Stage 0: check every file of a tree of stems; download MUSDB18-HQ first, if asked to.
 
-python local/prepare_data.py DATA [--download true] [--subset true] [--delete_zip true]
+python -m common.prepare_data DATA [--download true] [--subset true] [--delete_zip true]
 """
 
 import argparse

@@ -12,7 +12,7 @@ from asteroid_slicq.plotting import drawing_transform, plot_spectrogram
 
 
 class Previews(pl.Callback):
-    """What the model makes of the first validation segment, every so many epochs.
+    """Estimates of the first validation segment, every so many epochs.
 
     The weights are those that are validated: averaged, where there are averages. Pictures need
     matplotlib.

@@ -80,7 +80,7 @@ data_dir=${data_dir:-data/procedural_${n_tracks}x${seconds}s_seed${seed}}
 expdir=${expdir:-exp/train_${EXPERIMENT:-$settings_name}_${tag}}
 logs=$expdir/logs
 
-# What is wrong is said before anything is written.
+# Wrong options are refused before anything is written.
 if [[ $settings != "$BASE" && ! -f $settings && ! -f local/$settings.yml ]]; then
   echo "--$OPTION must be $BASE, the name of a file in local/, or a YAML file, got $settings" >&2
   exit 1

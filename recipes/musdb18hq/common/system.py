@@ -17,7 +17,7 @@ from common.loaders import ResumableLoader, share_of
 
 
 class Item(NamedTuple):
-    """What a batch is made of.
+    """The contents of an item of a batch.
 
     Attributes:
         stems: names of the files to read, in the order in which a batch has them.

@@ -95,7 +95,11 @@ def choose_strategy(conf: Configuration, system: StemSystem, batch: Tensor) -> s
 
 
 def choose_sync_batchnorm(conf: Configuration) -> bool:
-    """Whether batch statistics are those of all processes, which only GPUs can do."""
+    """Share batch statistics among all processes, if asked to; only GPUs can.
+
+    Raises:
+        ValueError: without GPUs.
+    """
     run = conf["run"]
     if run["sync_batchnorm"] and (run["accelerator"] == "cpu" or not torch.cuda.is_available()):
         raise ValueError("sync_batchnorm needs GPUs: torch has no SyncBatchNorm for the CPU")
