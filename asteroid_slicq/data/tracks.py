@@ -1,36 +1,29 @@
-"""Which multitrack music is there, and which of it is for validation?
+"""Multitrack music on disk, and the part of it that is for validation.
 
 The folders are those of MUSDB18-HQ, ``<split>/<track>/<source>.wav``, for which any stems will do.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import soundfile
+import yaml
 from numpy.typing import NDArray
 
 from asteroid_slicq.audio import AudioError, AudioReader
 
-#: The tracks of the train folder that the authors of MUSDB18 set aside for validation.
-MUSDB_VALIDATION_TRACKS = (
-    "ANiMAL - Rockshow",
-    "Actions - One Minute Smile",
-    "Alexander Ross - Goodbye Bolero",
-    "Clara Berry And Wooldog - Waltz For My Victims",
-    "Fergessen - Nos Palpitants",
-    "James May - On The Line",
-    "Johnny Lokke - Promises & Lies",
-    "Leaf - Summerghost",
-    "Meaxic - Take A Step",
-    "Patrick Talbot - A Reason To Leave",
-    "Skelpolu - Human Mistakes",
-    "Traffic Experiment - Sirens",
-    "Triviul - Angelsaint",
-    "Young Griffo - Pennies",
-)
+
+@cache
+def published_validation_tracks() -> frozenset[str]:
+    """Names of the 14 tracks of the train folder that the authors of MUSDB18 set aside."""
+    # Importing musdb needs the programs of FFmpeg; reading its settings does not.
+    settings = Path(str(distribution("musdb").locate_file("musdb/configs/mus.yaml")))
+    return frozenset(yaml.safe_load(settings.read_text("utf-8"))["validation_tracks"])
 
 
 @dataclass(frozen=True)
@@ -187,12 +180,11 @@ def split_validation(
     if not 0 < fraction < 1:
         raise ValueError(f"fraction must lie between 0 and 1, got {fraction}")
     names = {track.name for track in tracks}
-    if names.issuperset(MUSDB_VALIDATION_TRACKS):
-        chosen = set(MUSDB_VALIDATION_TRACKS)
-    else:
+    chosen = published_validation_tracks()
+    if not chosen <= names:
         n_chosen = min(max(1, round(fraction * len(tracks))), len(tracks) - 1)
         order = np.random.default_rng(seed).permutation(sorted(names))
-        chosen = set(order[:n_chosen].tolist())
+        chosen = frozenset(order[:n_chosen].tolist())
     return (
         [track for track in tracks if track.name not in chosen],
         [track for track in tracks if track.name in chosen],

@@ -7,9 +7,9 @@ import pytest
 import soundfile
 
 from asteroid_slicq.data.tracks import (
-    MUSDB_VALIDATION_TRACKS,
     Track,
     find_tracks,
+    published_validation_tracks,
     split_validation,
 )
 from tests.data.helpers import RATE, SOURCES, names
@@ -81,10 +81,10 @@ def test_a_file_that_breaks_later_is_named(tracks):
 
 
 def test_musdb_is_split_as_published():
-    tracks = [Track(Path(n), 1) for n in MUSDB_VALIDATION_TRACKS] + names(86)
+    tracks = [Track(Path(n), 1) for n in published_validation_tracks()] + names(86)
     train, valid = split_validation(tracks)
     assert (len(train), len(valid)) == (86, 14)
-    assert {t.name for t in valid} == set(MUSDB_VALIDATION_TRACKS)
+    assert {t.name for t in valid} == set(published_validation_tracks())
 
 
 def test_other_collections_are_split_by_a_seed():

@@ -1,4 +1,4 @@
-"""Is the tree of MUSDB18-HQ complete and sound, and where does it come from if it is not there?"""
+"""Check of the tree of MUSDB18-HQ, and its download."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TreeReport:
 @cache
 def published_tracks() -> dict[str, frozenset[str]]:
     """Names of the 100 and 50 tracks of MUSDB18-HQ, as its folders are spelled, by split."""
-    text = (resources.files("asteroid_slicq") / "musdb18hq_tracks.txt").read_text("utf-8")
+    text = resources.files("asteroid_slicq.data.musdb").joinpath("tracks.txt").read_text("utf-8")
     return {
         split: frozenset(
             line.removeprefix(f"{split}/")
