@@ -4,6 +4,7 @@ A comment ``<!-- not run: reason -->`` before a block exempts it, and so does on
 looks for; the commands in it are parsed all the same.
 """
 
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -64,3 +65,11 @@ def test_bash_runs(text, home):
     subprocess.run(
         ["bash", "-euc", functions + text], check=True, cwd=home, env=environment(), timeout=300
     )
+
+
+@pytest.mark.parametrize(("page", "room"), [("house", ""), ("transform", ".transform")])
+def test_names_in_backticks_exist(page, room):
+    names = re.findall(r"`([a-z_]+(?:\.\w+)+)`", (ROOT / f"docs/{page}.md").read_text())
+    assert len(names) >= 8
+    for name in names:
+        pkgutil.resolve_name(f"asteroid_slicq{room}.{name}")

@@ -185,7 +185,8 @@ def wiener_em(
             iterations, an empty window or an ``eps`` that is not positive.
 
     Example:
-        >>> mix = torch.randn(1, 2, 3, 40, dtype=torch.complex64)
+        >>> noise = torch.Generator().manual_seed(0)
+        >>> mix = torch.randn(1, 2, 3, 40, dtype=torch.complex64, generator=noise)
         >>> sources = wiener_em(torch.stack([0.25 * mix, 0.75 * mix], dim=1), mix)
         >>> bool((sources.sum(1) - mix).abs().max() < 0.01)
         True

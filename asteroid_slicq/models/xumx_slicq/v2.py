@@ -42,8 +42,9 @@ them 1.5 slices, to the first coefficient of the second."""
 class BlockNetwork(MaskNetwork):
     """Convolutions that are as long as a slice and hop by half of it.
 
+    Other arguments are those of :class:`MaskNetwork`.
+
     Args:
-        n_bins, n_coefficients, n_sources, n_channels: see :class:`MaskNetwork`.
         hidden_channels: channels of the outer and the inner layer, for each target.
         causal: pad the first convolution on the left by M − 1 coefficients (realtime). The inner
             kernel still looks ahead: a mask depends on input up to 1.5 slices later, and on none
