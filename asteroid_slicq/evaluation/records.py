@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from asteroid_slicq.evaluation import museval_format as museval_json
 from asteroid_slicq.evaluation.references import TrueTrack
 from asteroid_slicq.files import write_text
+from asteroid_slicq.vocabulary import DEFAULT_SEGMENT_S
 
 #: Scores of a track, ``scores[kind][measure][source]``, NaN where there is none.
 Scores = dict[str, dict[str, dict[str, float]]]
@@ -79,7 +80,7 @@ class Evaluation:
     sources: tuple[str, ...]
     sample_rate: float
     model: str
-    segment_s: float = 10.0
+    segment_s: float = DEFAULT_SEGMENT_S
     oracle: str | None = "mix-phase"
     museval: bool = True
     filter_length: int = 512

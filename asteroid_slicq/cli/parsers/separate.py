@@ -6,7 +6,12 @@ import argparse
 from pathlib import Path
 
 from asteroid_slicq.cli.parsers.arguments import count, list_of, positive_seconds, seconds
-from asteroid_slicq.vocabulary import AUDIO_FORMATS, BIT_DEPTHS
+from asteroid_slicq.vocabulary import (
+    AUDIO_FORMATS,
+    BIT_DEPTHS,
+    DEFAULT_OVERLAP_S,
+    DEFAULT_SEGMENT_S,
+)
 
 SAMPLE_FORMATS = {"f32le": "<f4", "s16le": "<i2"}
 """Raw samples by name: 32-bit floats in −1 … 1, or 16-bit integers; both little-endian."""
@@ -95,16 +100,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--segment-seconds",
         metavar="S",
         type=positive_seconds,
-        default=10.0,
+        default=DEFAULT_SEGMENT_S,
         help="length of the segments that are separated at a time; memory grows with it "
-        "(default: 10)",
+        f"(default: {DEFAULT_SEGMENT_S:g})",
     )
     parser.add_argument(
         "--overlap-seconds",
         metavar="S",
         type=seconds,
-        help="what neighbouring segments share, at most half a segment (default: 1, or a quarter "
-        "of a shorter segment)",
+        help="what neighbouring segments share, at most half a segment (default: "
+        f"{DEFAULT_OVERLAP_S:g}, or a quarter of a shorter segment)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace stems that exist")
     parser.add_argument("--threads", metavar="N", type=count, help="CPU threads to compute with")
