@@ -23,7 +23,7 @@ from asteroid_slicq.vocabulary import STEMS
 LEVELS_DB = {
     "vocals": (1.5, 2.5),
     "drums": (-0.5, 2.8),
-    "bass": (-2.0, 2.8),
+    "bass": (-1.0, 2.8),
     "other": (-0.5, 3.0),
 }
 SOUNDS = ("procedural", "sampled", "both")
