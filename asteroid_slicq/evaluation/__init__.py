@@ -10,7 +10,12 @@ from asteroid_slicq.evaluation.frame_search import (
     search_frames,
     without,
 )
-from asteroid_slicq.evaluation.metrics import nan_median, summarise_tracks, utterance_sdr
+from asteroid_slicq.evaluation.metrics import (
+    nan_median,
+    summarise_tracks,
+    track_sdr,
+    utterance_sdr,
+)
 from asteroid_slicq.evaluation.oracle_scores import Excerpt, middle_of, oracle_sdr, source_sparsity
 from asteroid_slicq.evaluation.oracles import oracle
 from asteroid_slicq.evaluation.pool import EvaluationError, score_tracks
@@ -52,6 +57,7 @@ __all__ = [
     "search_frames",
     "source_sparsity",
     "summarise_tracks",
+    "track_sdr",
     "utterance_sdr",
     "without",
 ]

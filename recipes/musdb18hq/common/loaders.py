@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
 from asteroid_slicq.data import Track
+from asteroid_slicq.data.augmentation import Augmentation
 from asteroid_slicq.data.datasets import EpochSampler, TrainingSegments, ValidationSegments
 from common.configuration import Configuration
 
@@ -51,9 +52,10 @@ def make_datasets(
     valid_tracks: list[Track],
     stems: Sequence[str],
     length_samples: int,
+    sample_rate: int,
 ) -> tuple[TrainingSegments, ValidationSegments]:
     """Random segments to train on and fixed ones to validate on."""
-    data = conf["data"]
+    data, changes = conf["data"], conf["augmentation"]
     train_set = TrainingSegments(
         train_tracks,
         stems,
@@ -63,6 +65,7 @@ def make_datasets(
         gain=(data["gain_min"], data["gain_max"]),
         swap_channels=data["swap_channels"],
         seed=conf["training"]["seed"],
+        augmentation=Augmentation(sample_rate, **changes) if any(changes.values()) else None,
     )
     valid_set = ValidationSegments(
         valid_tracks, stems, length_samples, data["validation_segments"] or None

@@ -12,6 +12,7 @@
 #   --data_dir PATH     procedural stems, made where there is no --musdb
 #   --n_tracks N        how many tracks of them
 #   --seconds S         their length
+#   --sounds KIND       procedural, sampled (recorded sounds, see `asteroid-slicq sounds`) or both
 #   --seed K            their seed
 #   --fast BOOL         score without museval (BSSEval v4), which takes minutes a track; SDR is the
 #                       same; default: true with --quick, else false
@@ -43,6 +44,7 @@ expdir=
 data_dir=
 n_tracks=
 seconds=
+sounds=procedural
 seed=42
 fast=
 train_options=
@@ -76,7 +78,7 @@ expdir=$(absolute "$expdir")
 data_dir=${musdb:-$(absolute "$data_dir")}
 if [[ $python == */* ]]; then python=$(absolute "$python"); fi
 cd "$HERE"
-data_dir=${data_dir:-data/procedural_${n_tracks}x${seconds}s_seed${seed}}
+data_dir=${data_dir:-data/${sounds}_${n_tracks}x${seconds}s_seed${seed}}
 expdir=${expdir:-exp/train_${EXPERIMENT:-$settings_name}_${tag}}
 logs=$expdir/logs
 
@@ -107,7 +109,7 @@ if [[ $stage -le 0 && $stop_stage -ge 0 ]]; then
       echo "already made"
     else
       $python -m asteroid_slicq synth "$data_dir" \
-        --tracks "$n_tracks" --seconds "$seconds" --seed "$seed" 2>&1 | tee "$logs/data.log"
+        --tracks "$n_tracks" --seconds "$seconds" --seed "$seed" --sounds "$sounds" 2>&1 | tee "$logs/data.log"
       touch "$data_dir/.complete"
     fi
   fi

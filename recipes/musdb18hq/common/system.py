@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from asteroid_slicq.data.datasets import TrainingSegments
 from common.configuration import Configuration
+from common.graphs import capture
 from common.loaders import ResumableLoader, share_of
 
 
@@ -36,6 +37,8 @@ class StemSystem(System):
     A recipe derives from it and says what is its own: :meth:`make_model`, :meth:`make_loss` and
     :meth:`losses`; where the stems are not the sources, also :meth:`item` and :meth:`references`.
     """
+
+    _graph: Any = None
 
     @staticmethod
     def make_model(conf: Configuration) -> BaseModel:
@@ -76,12 +79,25 @@ class StemSystem(System):
 
     def common_step(self, batch: Tensor, batch_nb: int, train: bool = True) -> Tensor:
         """Loss of a batch; its terms go to the logs."""
-        terms = self.losses(batch)
+        terms = self._graph(batch) if train and self._captures(batch) else self.losses(batch)
         total = terms.pop("loss")
         options: dict[str, Any] = {"on_step": train, "on_epoch": not train, "sync_dist": not train}
         for name, value in terms.items():
             self.log(name if train else f"val_{name}", value, batch_size=len(batch), **options)
         return total
+
+    def _captures(self, batch: Tensor) -> bool:
+        """Whether this batch is replayed as a CUDA graph, which the first batch is captured in."""
+        run = self.config.get("run", {})
+        possible = (
+            batch.device.type == "cuda"
+            and self.trainer.world_size == 1
+            and run.get("cuda_graphs")
+            and run.get("precision") == "32-true"
+        )
+        if possible and self._graph is None:
+            self._graph = capture(self.model, self.losses, batch)
+        return bool(possible and self._graph.shape == batch.shape)
 
     def validation_step(self, batch: Tensor, batch_nb: int) -> None:
         """Log the loss; processes agree on it, since rates and the end may follow from it."""

@@ -33,7 +33,7 @@ def train(system_class: type[StemSystem], conf: Configuration) -> None:
     tracks = find_tracks(data["data_dir"], "train", item.stems, model.sample_rate, item.n_channels)
     train_tracks, valid_tracks = split_validation(tracks, data["validation_fraction"], seed)
     train_set, valid_set = make_datasets(
-        conf, train_tracks, valid_tracks, item.stems, item.length_samples
+        conf, train_tracks, valid_tracks, item.stems, item.length_samples, int(model.sample_rate)
     )
     loss = system_class.make_loss(conf, model, train_set, exp_dir.parent)
     optimizer = make_optimizer(model.parameters(), **conf["optim"])
