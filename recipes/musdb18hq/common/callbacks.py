@@ -31,13 +31,14 @@ class AveragedWeights(WeightAveraging):
     """
 
     def __init__(self, decay: float):
-        def average(old: Tensor, new: Tensor, n_averaged: Tensor | int) -> Tensor:
-            if not (new.is_floating_point() or new.is_complex()):
-                return new
+        def average(old: list[Tensor], new: list[Tensor], n_averaged: Tensor | int) -> None:
+            if not (new[0].is_floating_point() or new[0].is_complex()):
+                torch._foreach_copy_(old, new)
+                return
             n = float(n_averaged)
-            return old + (new - old) * (1 - min(decay, (1 + n) / (10 + n)))
+            torch._foreach_lerp_(old, new, 1 - min(decay, (1 + n) / (10 + n)))
 
-        super().__init__(avg_fn=average)
+        super().__init__(multi_avg_fn=average)
 
 
 class CosineSchedule(Callback):
