@@ -54,7 +54,7 @@ def sampled_track(
     if len(absent) > 2:
         absent = set()
     renderers = {
-        "vocals": lambda r: sampled_vocals(r, song, bank.voices),
+        "vocals": lambda r: sampled_vocals(r, song, bank),
         "drums": lambda r: sampled_drums(r, song, sampler),
         "bass": lambda r: sampled_bass(r, song, sampler),
         "other": lambda r: sampled_other(r, song, sampler),

@@ -12,6 +12,8 @@
 #   --data_dir PATH     procedural stems, made where there is no --musdb
 #   --n_tracks N        how many tracks of them
 #   --seconds S         their length
+#   --test_tracks N     how many of them are held out for stage 2; a third by default
+#   --jobs N            processes that render them
 #   --sounds KIND       procedural, sampled (recorded sounds, see `asteroid-slicq sounds`) or both
 #   --seed K            their seed
 #   --fast BOOL         score without museval (BSSEval v4), which takes minutes a track; SDR is the
@@ -44,6 +46,8 @@ expdir=
 data_dir=
 n_tracks=
 seconds=
+test_tracks=
+jobs=1
 sounds=procedural
 seed=42
 fast=
@@ -109,7 +113,8 @@ if [[ $stage -le 0 && $stop_stage -ge 0 ]]; then
       echo "already made"
     else
       $python -m asteroid_slicq synth "$data_dir" \
-        --tracks "$n_tracks" --seconds "$seconds" --seed "$seed" --sounds "$sounds" 2>&1 | tee "$logs/data.log"
+        --tracks "$n_tracks" --seconds "$seconds" --seed "$seed" --sounds "$sounds" \
+        --jobs "$jobs" ${test_tracks:+--test-tracks "$test_tracks"} 2>&1 | tee "$logs/data.log"
       touch "$data_dir/.complete"
     fi
   fi

@@ -72,7 +72,7 @@ def test_recorded_sounds_are_heard(bank):
 
 def test_a_synthesised_singer_stands_in_for_voices(bank):
     song = track_song(1, 2.0, RATE)
-    assert sampled_vocals(generator(1), song, bank.voices).shape == (2, song.n_samples)
+    assert sampled_vocals(generator(1), song, bank).shape == (2, song.n_samples)
 
 
 def test_a_drummer_never_plays_two_equal_strokes_in_a_row(bank):

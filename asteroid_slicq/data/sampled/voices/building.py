@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from itertools import chain
 
 import numpy as np
@@ -72,6 +73,7 @@ def record(speaker: Speaker, seconds: float) -> bytes | None:
     return pack(utterances) if utterances else None
 
 
+@lru_cache(maxsize=1)
 def read_voices(bank: Bank) -> dict[str, Voice]:
     """All voices of a bank, by name; none where it was built without any."""
     return {name: _read(bank, name, **entry) for name, entry in bank.voices.items()}
