@@ -6,34 +6,23 @@ import argparse
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from asteroid.models import BaseModel
 
 from asteroid_slicq.cli.messages import CommandError, say
 from asteroid_slicq.cli.outputs import check_output, output_file
-from asteroid_slicq.hub import build_mixin, convert_v1_state, convert_v2_state
-from asteroid_slicq.models.xumx_slicq import XUMXSliCQ
-
-_CONVERTERS = {
-    "v1": convert_v1_state,
-    "v2": convert_v2_state,
-    "v2-realtime": convert_v2_state,
-}
-"""Converter of the state dicts of each preset that the original xumx-sliCQ trained."""
-
-_MIXIN = "mixin"
+from asteroid_slicq.hub import build_mixin, build_xumx_slicq
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command.
+    """Convert; return the exit code.
 
     Raises:
         CommandError: what cannot be read, converted or written, in one sentence.
     """
     check_output(args.output, args.overwrite)
-    model: Any = _convert_mixin(args.state) if args.preset == _MIXIN else _convert(args)
+    model = _convert_mixin(args.state) if args.preset == "mixin" else _convert(args)
     buffer = io.BytesIO()
     torch.save(model.serialize(), buffer)
     with output_file(args.output) as partial:
@@ -53,7 +42,7 @@ def _convert_mixin(paths: list[Path]) -> BaseModel:
         raise CommandError(str(error)) from error
 
 
-def _convert(args: argparse.Namespace) -> XUMXSliCQ:
+def _convert(args: argparse.Namespace) -> BaseModel:
     if len(args.state) != 1:
         raise CommandError(
             f"the preset {args.preset} takes one state dict, got {len(args.state)} files"
@@ -67,14 +56,8 @@ def _convert(args: argparse.Namespace) -> XUMXSliCQ:
         raise CommandError(f"{path} is not a state dict saved by torch.save") from error
     if not isinstance(state, Mapping):
         raise CommandError(f"{path} holds a {type(state).__name__}, not a state dict")
-    transform = {"n_bins": args.n_bins, "f_min_hz": args.f_min_hz}
-    model = XUMXSliCQ.from_preset(args.preset, transform=transform)
     try:
-        converted = _CONVERTERS[args.preset](state)
-        if args.preset == "v1" and f"blocks.{len(model.networks) - 1}.shift" in converted:
-            # The original was trained on all of the bandwidth.
-            model = XUMXSliCQ.from_preset(args.preset, transform=transform, bandwidth_hz=None)
-        model.load_state_dict(converted)
+        return build_xumx_slicq(state, args.preset, n_bins=args.n_bins, f_min_hz=args.f_min_hz)
     except RuntimeError as error:
         raise CommandError(
             f"{path} does not fit the preset {args.preset} with --n-bins {args.n_bins} "
@@ -82,4 +65,3 @@ def _convert(args: argparse.Namespace) -> XUMXSliCQ:
         ) from error
     except ValueError as error:
         raise CommandError(f"{path}: {error}") from error
-    return model

@@ -1,4 +1,4 @@
-"""Which files does a command line mean, and in which folder do the stems of each go?"""
+"""Songs that inputs stand for, and the folder for the stems of each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Job:
 
 
 def collect_jobs(inputs: Sequence[str], output: Path) -> tuple[list[Job], list[str]]:
-    """Finds the files to separate.
+    """Find the files to separate.
 
     A folder stands for every audio file in it and below, hidden files and earlier results apart;
     the tree is mirrored in the output. A file named twice is one job. Where two files would share a

@@ -1,4 +1,4 @@
-"""What the sub-commands of ``asteroid-slicq`` share: how they speak to people, how they fail."""
+"""Messages of the commands, for people."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import sys
 
 
 class CommandError(ValueError):
-    """A command cannot do what was asked; the message is one sentence for people."""
+    """Failure of a command to do what was asked; the message is one sentence for people."""
 
 
 def say(text: str) -> None:
-    """Prints a line on standard output, whatever characters a file name has."""
+    """Print a line on standard output, whatever characters a file name has."""
     _print(text, sys.stdout)
 
 
 def complain(text: str) -> None:
-    """Prints a line on standard error, with the name of the program in front."""
+    """Print a line on standard error, with the name of the program in front."""
     _print(f"asteroid-slicq: {text}", sys.stderr)
 
 

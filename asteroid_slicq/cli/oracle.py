@@ -1,4 +1,4 @@
-"""``asteroid-slicq oracle``: what could be reached in a transform, and which transform is best."""
+"""``asteroid-slicq oracle``: upper bounds of separation in a transform, and a search for one."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _excerpts(args: argparse.Namespace) -> list[Excerpt]:
 
 
 def _find(path: Path, split: str | None, sources: Sequence[str]) -> tuple[list[Track], int]:
-    """The tracks that a path means, and their sample rate."""
+    """Tracks under a path, and their sample rate."""
     if not path.is_dir():
         raise CommandError(f"{path}: no such folder")
     splits = [name for name in ("test", "train") if (path / name).is_dir()]

@@ -1,4 +1,4 @@
-"""``asteroid-slicq oracle --search``: trials, a line of print for each, and the best of them."""
+"""``asteroid-slicq oracle --search``: trials, one printed line each, and the best of them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run_search(
     fixed: Mapping[str, Any],
     device: str,
 ) -> int:
-    """Searches for a sliCQT.
+    """Search for a sliCQT.
 
     Args:
         args: the command line.

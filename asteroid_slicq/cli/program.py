@@ -35,7 +35,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command.
+    """Run a command.
 
     Args:
         argv: arguments without the program's name; ``None`` for those of the process.
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Arguments of a command, whose inputs may stand before and after its options."""
+    """Parse the arguments of a command, whose inputs may stand before and after its options."""
     parser = _parser()
     args, rest = parser.parse_known_args(argv)
     if rest and not any(word.startswith("-") for word in rest) and hasattr(args, "inputs"):
@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Lets SIGTERM end the command by an exception, so that temporary files are removed."""
+    """Let SIGTERM end the command by an exception, so that temporary files are removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -84,7 +84,7 @@ def _training_settings(args: argparse.Namespace) -> dict:
 
 @contextmanager
 def _quiet():
-    """No comments of the client for developers; progress bars on terminals alone."""
+    """Silence the client's comments for developers, and its progress bars but on terminals."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()
     try:

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_output(output: Path) -> None:
-    """Refuses, before any work, an output folder that cannot be one."""
+    """Refuse, before any work, an output folder that cannot be one."""
     existing = next((p for p in (output, *output.absolute().parents) if os.path.lexists(p)), output)
     if not os.path.isdir(existing):
         raise CommandError(f"{existing}: is a file, so {output} cannot be a folder for the stems")
@@ -112,7 +112,7 @@ def _progress(track: str, quiet: bool) -> Iterator:
 
 @contextmanager
 def _warnings_as_lines() -> Iterator[None]:
-    """What the audio files' owner should know becomes a line; other warnings are for developers."""
+    """Print warnings of audio files as lines, and drop others, which are for developers."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", AudioWarning)

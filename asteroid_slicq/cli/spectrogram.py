@@ -98,7 +98,7 @@ def _write(figure: Figure, output: Path) -> None:
 
 
 def _save_with_palette(figure: Figure, path: Path) -> None:
-    """Writes a PNG of 256 colours, less than half the size of one of all."""
+    """Write a PNG of 256 colours, less than half the size of one of all."""
     from PIL import Image
 
     buffer = io.BytesIO()

@@ -20,7 +20,7 @@ _MOST_BYTES = 2**20  # read at a time
 
 
 def run_stream(args: argparse.Namespace) -> int:
-    """Separates standard input into standard output; returns the exit code.
+    """Separate standard input into standard output; return the exit code.
 
     Raises:
         CommandError: a model or a number of channels that cannot be served, in one sentence.
@@ -66,7 +66,7 @@ def run_stream(args: argparse.Namespace) -> int:
 
 
 class PCMSeparator:
-    """Raw samples of a mix to raw samples of its stems.
+    """Separator of raw samples of a mix into raw samples of its stems.
 
     A mono mix is duplicated for a model with more channels, and the stems are averaged to mono
     again; a mono model separates each channel on its own.
@@ -90,7 +90,7 @@ class PCMSeparator:
         self.n_odd_bytes = 0
 
     def stream(self, read: Callable[[], bytes]) -> Iterator[bytes]:
-        """Reads until there is nothing more, and yields what is ready after each time."""
+        """Read until there is nothing more, and yield what is ready after each time."""
         rest, frame_bytes = b"", self._n_channels * self._dtype.itemsize
         while data := read():
             data = rest + data
@@ -126,7 +126,7 @@ class PCMSeparator:
 
 
 def _write(descriptor: int, data: bytes) -> None:
-    """All of it, at once: nothing waits in a buffer."""
+    """Write all of it at once: nothing waits in a buffer."""
     left = memoryview(data)
     while left:
         left = left[os.write(descriptor, left) :]

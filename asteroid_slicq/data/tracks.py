@@ -82,7 +82,7 @@ class Track:
 
 
 class FileFacts(NamedTuple):
-    """What the header of an audio file says."""
+    """Facts in the header of an audio file."""
 
     length_samples: int
     n_channels: int
@@ -145,7 +145,7 @@ def inspect_file(file: Path) -> FileFacts | str:
 
 
 def _inspect(file: Path, sample_rate: float, n_channels: int | None) -> tuple[str, int]:
-    """What is wrong with a file (nothing: an empty string), and its length in samples."""
+    """Fault of a file (an empty string where there is none), and its length in samples."""
     facts = inspect_file(file)
     if isinstance(facts, str):
         return facts, 0

@@ -3,12 +3,17 @@
 from asteroid_slicq.hub.card_facts import CardFacts, read_evaluation, read_training_settings
 from asteroid_slicq.hub.loading import ModelFileError, load_model
 from asteroid_slicq.hub.mixin_converter import build_mixin
-from asteroid_slicq.hub.xumx_slicq_converter import convert_v1_state, convert_v2_state
+from asteroid_slicq.hub.xumx_slicq_converter import (
+    build_xumx_slicq,
+    convert_v1_state,
+    convert_v2_state,
+)
 
 __all__ = [
     "CardFacts",
     "ModelFileError",
     "build_mixin",
+    "build_xumx_slicq",
     "convert_v1_state",
     "convert_v2_state",
     "load_model",

@@ -1,4 +1,4 @@
-"""What does the card of a published model say: training, settings, scores, licence, use?
+"""Card of a published model: training, settings, scores, licence, use.
 
 The header is that of the Hugging Face Hub, made by ``huggingface_hub``'s own classes.
 """

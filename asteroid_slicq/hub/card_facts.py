@@ -1,4 +1,4 @@
-"""What does a model card need to know that the files of the model do not say?"""
+"""Facts for a model card that the files of the model do not hold."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DATASETS = {
 
 
 class Architecture(NamedTuple):
-    """What there is to say of a model by its name alone.
+    """Facts about a model that its name alone tells.
 
     Attributes:
         text: what it does, in sentences.
@@ -84,7 +84,7 @@ ARCHITECTURES = {
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What the files of a model do not say.
+    """Facts about a model that its files do not hold.
 
     Attributes:
         repo_id: ``user/name`` on the Hub.
@@ -104,12 +104,12 @@ class CardFacts:
 
     @property
     def training_data(self) -> Dataset | None:
-        """What it was trained on."""
+        """Data that it was trained on."""
         return find_dataset(self.trained_on)
 
     @property
     def evaluation_data(self) -> Dataset | None:
-        """What it was evaluated on."""
+        """Data that it was evaluated on."""
         return find_dataset(self.evaluated_on) or self.training_data
 
     @property
@@ -132,7 +132,7 @@ def find_dataset(name: str | None) -> Dataset | None:
 
 
 def sums_of_stems(sources: Sequence[str] | None) -> str:
-    """What the sources are that MUSDB18 has no stem of, in words; empty where there are none.
+    """Describe, in words, sources that are sums of stems of MUSDB18; empty where there are none.
 
     Example:
         >>> sums_of_stems(["harmonic", "percussive", "vocals"])
@@ -145,7 +145,7 @@ def sums_of_stems(sources: Sequence[str] | None) -> str:
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
-    """Reads what the recipe's ``eval.py`` wrote: ``scores[kind][measure][source or "mean"]``.
+    """Read what the recipe's ``eval.py`` wrote: ``scores[kind][measure][source or "mean"]``.
 
     The kind ``model`` is that of the model; others, such as an oracle, are there to compare with.
 
@@ -168,7 +168,7 @@ def read_evaluation(path: Path) -> dict[str, Any]:
 
 
 def read_training_settings(path: Path) -> dict[str, Any]:
-    """Reads the ``conf.yml`` of a run, without what tells about its machine and folders.
+    """Read the ``conf.yml`` of a run, without what tells about its machine and folders.
 
     Raises:
         ValueError: it holds no sections.

@@ -45,7 +45,7 @@ class ModelFileError(ValueError):
 
 
 def load_model(spec: str | os.PathLike[str]) -> BaseModel:
-    """Loads a model, ready to separate, from wherever it lies. Nothing that is read runs as code.
+    """Load a model, ready to separate, from wherever it lies. Nothing that is read runs as code.
 
     Args:
         spec: a file (``.pth``, ``.bin``, or ``.safetensors`` with a ``config.json`` beside it), a
@@ -81,7 +81,7 @@ def load_model(spec: str | os.PathLike[str]) -> BaseModel:
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Reads a ``config.json`` that names a model and its arguments.
+    """Read a ``config.json`` that names a model and its arguments.
 
     Raises:
         ModelFileError: when it does not.
@@ -115,7 +115,7 @@ def _find_in_folder(folder: Path) -> tuple[Path, Path | None]:
 
 
 def _find_on_hub(name: str) -> tuple[Path, Path | None]:
-    """Downloads what is not in Asteroid's cache; the ``.bin`` only where it is the only choice."""
+    """Download what is not in Asteroid's cache; the ``.bin`` only where it is the only choice."""
     from huggingface_hub.errors import EntryNotFoundError
 
     try:

@@ -1,4 +1,4 @@
-"""Weights of the original MiXiN, Keras files with one network each, read into :class:`MiXiN`.
+"""Weights of the original MiXiN, Keras files of one network each, as a :class:`MiXiN`.
 
 Keras keeps a kernel as (height, width, in, out), PyTorch as (out, in, height, width). h5py reads
 the files; TensorFlow is not needed.
@@ -26,7 +26,7 @@ KerasWeights = Mapping[str, Any]
 
 _KEY = re.compile(r"(?:.*/)?(?P<layer>[^/]+)/(?P<name>kernel|bias)(?::0)?")
 _WORDS = {"harmonic": "harmonic", "percussive": "percussive", "vocals": "vocal"}
-"""What the name of the original file of a source holds."""
+"""Word in the name of the original file of a source."""
 
 
 def build_mixin(paths: Sequence[KerasFile], **arguments: Any) -> MiXiN:
@@ -128,7 +128,7 @@ def read_keras_weights(path: KerasFile) -> dict[str, Array]:
 
 
 def in_order(paths: Sequence[KerasFile]) -> list[KerasFile]:
-    """The files in the order of the sources, where their names tell; else as they are given."""
+    """Sort the files in the order of the sources, where their names tell it."""
     by_source = {
         source: [path for path in paths if word in Path(path).name.lower()]
         for source, word in _WORDS.items()

@@ -1,4 +1,4 @@
-"""How does a model get to the Hugging Face Hub: which files, in what order, and if it fails?"""
+"""Repository of a model on the Hugging Face Hub: its files, its upload, and what can fail."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FILES = (PICKLE_FILE, SAFETENSORS_FILE, CONFIG_FILE, CARD_FILE, EVALUATION_FILE)
 
 
 class PublishError(ValueError):
-    """A model cannot be published; the message is one sentence for people."""
+    """Failure to publish a model; the message is one sentence for people."""
 
 
 def describe(model: BaseModel) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def describe(model: BaseModel) -> dict[str, Any]:
 
 
 def check_repo_id(repo_id: str) -> None:
-    """Raises a `PublishError` unless the Hub could have a repository of that name."""
+    """Refuse, by a `PublishError`, a name that no repository of the Hub can have."""
     try:
         validate_repo_id(repo_id)
         is_valid = repo_id.count("/") == 1
@@ -82,7 +82,7 @@ def write_repository(
     evaluation: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> list[str]:
-    """Writes the files of a repository, all or none, and makes sure that they load.
+    """Write the files of a repository, all or none, and make sure that they load.
 
     Args:
         model: any model that Asteroid knows by name.
@@ -125,7 +125,7 @@ def write_repository(
 
 
 def check_access(repo_id: str) -> str:
-    """Asks the Hub who the user is, before any work.
+    """Ask the Hub who the user is, before any work.
 
     Returns:
         The name of the user.
@@ -143,7 +143,7 @@ def check_access(repo_id: str) -> str:
 
 
 def upload(folder: Path, repo_id: str, private: bool = False) -> str:
-    """Creates the repository where it is not there, and fills it in one commit.
+    """Create the repository where it is not there, and fill it in one commit.
 
     Args:
         folder: what :func:`write_repository` wrote.
@@ -173,7 +173,7 @@ def upload(folder: Path, repo_id: str, private: bool = False) -> str:
 
 
 def _validate(card: ModelCard, repo_id: str) -> None:
-    """Lets the Hub read the header, before anything is there to be taken back."""
+    """Let the Hub read the header, before anything is there to be taken back."""
     try:
         card.validate()
     except HfHubHTTPError:
@@ -218,7 +218,7 @@ def _check_weights(model: BaseModel, folder: Path) -> None:
 
 @contextmanager
 def _explained(repo_id: str) -> Iterator[None]:
-    """Turns whatever the client raises into one sentence."""
+    """Turn whatever the client raises into one sentence."""
     try:
         yield
     except PublishError:
@@ -265,6 +265,6 @@ def _is_network(error: BaseException) -> bool:
 
 
 def _line(error: BaseException) -> str:
-    """What an error says, as one line."""
+    """Message of an error, as one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2]) or type(error).__name__

@@ -1,4 +1,4 @@
-"""State dicts of the original xumx-sliCQ, read into the models of this package.
+"""State dicts of the original xumx-sliCQ, as models of this package.
 
 The original keeps one small ``Sequential`` for each block and target; here the targets are groups
 of one convolution, so their weights are stacked along the first axis: the output channels, or the
@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from asteroid_slicq.models.xumx_slicq import XUMXSliCQ
 
 _LAYERS = {
     "0": "encode_outer",
@@ -37,6 +40,29 @@ _KEY_V2 = re.compile(
     r"sliced_umx\.(?P<block>\d+)"
     r"\.((?P<statistic>input_mean|input_scale)|cdaes\.(?P<target>\d+)\.(?P<layer>\d+)\.(?P<name>\w+))"
 )
+
+
+def build_xumx_slicq(
+    state: Mapping[str, Tensor], preset: str = "v2", **transform: Any
+) -> XUMXSliCQ:
+    """An :class:`XUMXSliCQ` with the weights of an original one.
+
+    Args:
+        state: see :func:`convert_v1_state` and :func:`convert_v2_state`.
+        preset: that of the original: ``"v1"``, ``"v2"`` or ``"v2-realtime"``.
+        **transform: what differs from the original's default transform, such as ``n_bins``.
+
+    Raises:
+        ValueError: for keys that no original has, or for targets that are missing.
+        RuntimeError: for weights of another transform or another preset.
+    """
+    model = XUMXSliCQ.from_preset(preset, transform=transform)
+    converted = (convert_v1_state if preset == "v1" else convert_v2_state)(state)
+    if preset == "v1" and f"blocks.{len(model.networks) - 1}.shift" in converted:
+        # The original was trained on all of the bandwidth.
+        model = XUMXSliCQ.from_preset(preset, transform=transform, bandwidth_hz=None)
+    model.load_state_dict(converted)
+    return model.eval()
 
 
 def convert_v1_state(

@@ -40,12 +40,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def add_slicqt_options(group: argparse._ArgumentGroup) -> None:
-    """Adds the settings of a sliCQT."""
+    """Add the options."""
     for name, options in _OPTIONS.items():
         group.add_argument(f"--{name}", default=argparse.SUPPRESS, **options)
 
 
 def slicqt_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings that were given, as arguments of ``SliCQT``."""
+    """Collect the settings that were given, as arguments of ``SliCQT``."""
     names = [options.get("dest", name.replace("-", "_")) for name, options in _OPTIONS.items()]
     return {name: getattr(args, name) for name in names if hasattr(args, name)}

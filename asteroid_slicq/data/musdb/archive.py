@@ -1,4 +1,4 @@
-"""How is a zip archive unpacked so that it can do no harm and may be interrupted?"""
+"""Unpacking of a zip archive that may be interrupted, and cannot write outside its folder."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _is_litter(member: zipfile.ZipInfo) -> bool:
 
 
 def _unsafe(member: zipfile.ZipInfo) -> str:
-    """Why a member must not be unpacked; nothing: an empty string."""
+    """Reason not to unpack a member; an empty string where there is none."""
     name = member.filename
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or re.search(r"\\|^[A-Za-z]:", name):

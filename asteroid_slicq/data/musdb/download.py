@@ -1,4 +1,4 @@
-"""How does one large file come over HTTP, whole and unchanged, whatever interrupts it?
+"""Download of one large file over HTTP, resumed when it is interrupted, and checked.
 
 What has come so far lies beside the target, as ``<name>.partial``. A later call goes on from there,
 if the server takes a range, and from the start if it does not.
@@ -33,7 +33,7 @@ class DownloadError(OSError):
 
 
 class _TryAgainError(Exception):
-    """Another attempt may succeed, perhaps after as long as the server asked to wait."""
+    """Failure after which another attempt may succeed, perhaps once the wait asked for is over."""
 
     wait_s = 0
 
@@ -266,7 +266,7 @@ def _refuse(answer: requests.Response) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without the layers of exceptions around it."""
+    """Cause of an error, without the layers of exceptions around it."""
     inner: BaseException = error
     while (cause := inner.__cause__ or inner.__context__) is not None:
         inner = cause

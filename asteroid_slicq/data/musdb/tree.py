@@ -31,7 +31,7 @@ _UNPACKED = 1.5  # ten hours in five files of 16 bits are 32 GB, the archive has
 
 @dataclass(frozen=True)
 class TreeReport:
-    """What a look at every file of a tree found.
+    """Findings of a look at every file of a tree.
 
     Args:
         root: the tree.

@@ -43,7 +43,7 @@ DIPHTHONGS = {"a": ("I", "U"), "e": ("I",), "O": ("I",), "o": ("U",), "E": ("I",
 
 @dataclass(frozen=True)
 class Consonant:
-    """How a consonant is made.
+    """Articulation of a consonant.
 
     Args:
         length_s: Typical duration.
