@@ -16,8 +16,6 @@ from torch import Tensor
 
 from asteroid_slicq.transform import Array, Frame, SliCQT, overlap_add
 
-_SEGMENT = 2**19  # samples that are transformed at a time
-
 
 @dataclass(frozen=True)
 class Cells:
@@ -104,15 +102,19 @@ def stft_analysis(sample_rate: float, n_fft: int, hop: int) -> Analysis:
     return Analysis(sample_rate, hop, margin, [1], [edges], amplitudes)
 
 
-def cells_of(samples: Tensor, analysis: Analysis, column_s: float, start_s: float) -> list[Cells]:
+def cells_of(
+    samples: Tensor, analysis: Analysis, column_s: float, start_s: float, part_samples: int = 2**19
+) -> list[Cells]:
     """The cells of a waveform, in columns of at most ``column_s`` where cells are shorter.
+
+    About ``part_samples`` are transformed at a time.
 
     Shape:
         - samples: ``(..., time)``
     """
     unit, margin = analysis.unit, analysis.margin
     total = math.ceil(samples.shape[-1] / unit) + 1
-    n_units = math.ceil(_SEGMENT / unit)
+    n_units = math.ceil(part_samples / unit)
     steps = [unit / n / analysis.sample_rate for n in analysis.cells_per_unit]
     groups = [max(1, math.floor(column_s / step)) for step in steps]
     cells = [

@@ -172,7 +172,7 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, kind):
     if kind == "class":
         model = Unregistered(hidden_channels=(2, 2), transform={"n_bins": 14, "f_min_hz": 150.0})
     elif kind == "argument":
-        model._args["transform"] = {"scale": object()}
+        model.get_model_args = lambda: {"transform": object()}
     elif kind == "full":
         folder.mkdir()
         (folder / "mine").touch()

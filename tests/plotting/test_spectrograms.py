@@ -19,6 +19,8 @@ from asteroid_slicq.plotting import (
     plot_stft,
     plot_waveform_spectrogram,
 )
+from asteroid_slicq.plotting.cells import cells_of, slicqt_analysis, stft_analysis
+from tests.helpers import noise
 
 RATE = 8000
 FRAME = {"n_bins": 40, "f_min_hz": 80.0, "sample_rate": RATE, "window": "hann"}
@@ -123,36 +125,28 @@ def test_the_stft_reads_levels_and_times():
     assert abs((edges_s[loudest] + edges_s[loudest + 1]) / 2 - 12_345 / RATE) <= 128 / RATE
 
 
-def test_a_part_at_a_time_is_the_same_picture(monkeypatch):
-    """Two channels, two pictures, in one part and in many, of all and of a span."""
-    noise = torch.randn(2, 3 * RATE + 5, generator=torch.Generator().manual_seed(0))
-    for layout in ("overlap-added", "sliced", "matrix"):
-        slicqt = SliCQT(**FRAME, **LAYOUTS[layout])
-        for span_s in (None, (7.5, 9.0)):
-            options = {"stft": True, "start_s": 7.0, "span_s": span_s, "size_px": (400, 300)}
-            monkeypatch.setattr("asteroid_slicq.plotting.cells._SEGMENT", 2**30)
-            whole = plot_waveform_spectrogram(noise, RATE, slicqt, **options)
-            monkeypatch.setattr("asteroid_slicq.plotting.cells._SEGMENT", 5000)
-            parts = plot_waveform_spectrogram(noise.numpy(), RATE, slicqt, **options)
-            for one, other in zip(whole.axes[:2], parts.axes[:2], strict=True):
-                assert one.get_xlim() == other.get_xlim()
-                for a, b in zip(meshes(one), meshes(other), strict=True):
-                    for x, y in zip(a, b, strict=True):
-                        np.testing.assert_allclose(x, y, atol=2e-3)
-    assert whole.axes[0].get_xlim() == (7.5, 9.0)
+@pytest.mark.parametrize("column_s", [0.0, 0.05])
+def test_a_part_at_a_time_has_the_same_cells(column_s):
+    waveform = noise(2, 3 * RATE + 5)
+    analyses = [slicqt_analysis(SliCQT(**FRAME, **layout)) for layout in LAYOUTS.values()]
+    for analysis in (*analyses, stft_analysis(RATE, 4096, 1024)):
+        wholes = cells_of(waveform, analysis, column_s, 7.0)
+        parts = cells_of(waveform, analysis, column_s, 7.0, part_samples=5000)
+        for whole, part in zip(wholes, parts, strict=True):
+            np.testing.assert_allclose(part.amplitude, whole.amplitude, rtol=1e-3, atol=1e-6)
 
 
 def test_the_streamed_picture_is_that_of_the_coefficients():
     slicqt = SliCQT(**FRAME, overlap_added=True)
-    noise = torch.randn(1, RATE, generator=torch.Generator().manual_seed(0))
-    figure = plot_waveform_spectrogram(noise, RATE, slicqt)
-    for a, b in zip(meshes(figure.axes[0]), meshes(draw(slicqt, noise)), strict=True):
+    waveform = noise(1, RATE)
+    figure = plot_waveform_spectrogram(waveform, RATE, slicqt)
+    for a, b in zip(meshes(figure.axes[0]), meshes(draw(slicqt, waveform)), strict=True):
         for x, y in zip(a, b, strict=True):
             np.testing.assert_allclose(x, y[..., : x.shape[-1]], atol=2e-3)
 
 
 def test_no_more_cells_than_pixels_and_nothing_loud_is_lost():
-    waveform = 1e-3 * torch.randn(1, 60 * RATE, generator=torch.Generator().manual_seed(0))
+    waveform = noise(1, 60 * RATE, scale=1e-3)
     waveform[0, 123_456] = 1
     waveform[0, RATE : 2 * RATE] += sine(1000.0, 1.0)[0]
     figure = plot_waveform_spectrogram(waveform, RATE, stft=True, size_px=(500, 300))

@@ -69,12 +69,11 @@ def test_block_filter_equals_norbert_on_slices_laid_end_to_end(iterations):
 
 @pytest.mark.parametrize("length", [1, 7, 95, 96, 97, 500])
 @pytest.mark.parametrize("window_frames", [1, 3, 7, 300])
-def test_stretches_join_without_a_seam(length, window_frames, monkeypatch):
-    """With a filter that does nothing, what goes in comes out."""
-    monkeypatch.setattr(postfilter, "wiener_em", lambda y, *_, **__: y)
-    estimates, mix = mixture(length)
-    same = wiener_on_stft(estimates, mix, 1, 32, 8, window_frames)
-    assert torch.allclose(same, estimates, atol=1e-12)
+def test_stretches_join_without_a_seam(length, window_frames):
+    """A source that is alone comes out as the mix."""
+    _, mix = mixture(length, gain=30)
+    same = wiener_on_stft(mix[:, None], mix, 1, 32, 8, window_frames)
+    assert (same - mix[:, None]).abs().max() < 1e-3 * mix.abs().max()
 
 
 @pytest.mark.parametrize("seconds", [5, 40])

@@ -232,7 +232,7 @@ def _persist(attempt: Callable[[], Any], url: str, attempts: int, partial: Path 
                 ) from error
             wait_s = error.wait_s or 2 ** (n_failed - 1)
             log.warning("%s: %s; trying again in %d s", url, error, wait_s)
-            _sleep(wait_s)
+            time.sleep(wait_s)
 
 
 def _kept(partial: Path) -> str:
@@ -271,6 +271,3 @@ def _reason(error: Exception) -> str:
     while (cause := inner.__cause__ or inner.__context__) is not None:
         inner = cause
     return str(inner) or type(inner).__name__
-
-
-_sleep = time.sleep

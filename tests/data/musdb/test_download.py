@@ -32,7 +32,7 @@ def zenodo(monkeypatch) -> Iterator[Zenodo]:
 def waits(monkeypatch) -> list[float]:
     """The waits between attempts, which take no time here."""
     seconds = []
-    monkeypatch.setattr(module, "_sleep", seconds.append)
+    monkeypatch.setattr(time, "sleep", seconds.append)
     return seconds
 
 

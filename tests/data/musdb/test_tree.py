@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def zenodo(procedural, monkeypatch):
         for path in sorted(procedural.rglob("*")):
             archive.write(path, path.relative_to(procedural))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download, "_sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     server = Zenodo(buffer.getvalue(), ARCHIVE)
     yield server
     server.close()
