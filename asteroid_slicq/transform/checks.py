@@ -74,3 +74,46 @@ def check_waveform(waveform: Any) -> Tensor:
             f"{tuple(waveform.shape)} of {waveform.dtype}"
         )
     return waveform if waveform.dtype in (torch.float32, torch.float64) else waveform.float()
+
+
+def check_blocks(
+    coefficients: Sequence[Tensor] | Tensor,
+    shapes: Sequence[tuple[int, int]],
+    axes: Sequence[str] = ("freq", "time"),
+    overlap_added: bool = False,
+) -> list[Tensor]:
+    """Coefficients as a list of the blocks of a frame.
+
+    Args:
+        coefficients: one tensor a block, or the one tensor of a matrix.
+        shapes: bins and coefficients in a slice of each block.
+        axes: names of the last axes.
+        overlap_added: whether the time axis runs over slices; the first block tells how many.
+
+    Raises:
+        ValueError: when the blocks are not those of the frame, or differ in what they have in
+            common.
+    """
+    blocks = [coefficients] if isinstance(coefficients, Tensor) else list(coefficients)
+    n_axes = len(axes)
+    if any(block.ndim < n_axes for block in blocks):
+        raise ValueError(f"coefficients must be of the axes (…, {', '.join(axes)})")
+    halves = blocks[0].shape[-1] // (shapes[0][1] // 2) if overlap_added and blocks else 2
+    found = [(block.shape[-n_axes], block.shape[-1]) for block in blocks]
+    wanted = [(n, halves * m // 2) for n, m in shapes]
+    if found != wanted:
+        raise ValueError(
+            f"coefficients must be {len(wanted)} blocks (freq, time) = {tuple(wanted[:2])} …, "
+            f"got {len(found)} blocks {tuple(found[:2])} …"
+        )
+    first = blocks[0]
+    common = first.dtype, first.shape[:-n_axes], first.shape[1 - n_axes : -1]
+    for block in blocks:
+        its = block.dtype, block.shape[:-n_axes], block.shape[1 - n_axes : -1]
+        if its != common or not block.is_complex():
+            raise ValueError(
+                "coefficients must be complex, of one dtype, with the same leading shape and "
+                f"number of slices, got {tuple(first.shape)} of {first.dtype} and "
+                f"{tuple(block.shape)} of {block.dtype}"
+            )
+    return blocks

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from asteroid_slicq.transform.checks import check_blocks
 from asteroid_slicq.transform.frame import Frame
 from asteroid_slicq.transform.layout import overlap_add
 from asteroid_slicq.transform.slicqt import SliCQT
@@ -80,7 +81,7 @@ def convert(
     ours = source.frame if isinstance(source, SliCQT) else source
     theirs = target.frame if isinstance(target, SliCQT) else target
     _check_frames(ours, theirs)
-    blocks = _check_coefficients(coefficients, ours)
+    blocks = check_blocks(coefficients, ours.blocks, ours.axes, ours.overlap_added)
     if np.array_equal(ours.lengths, theirs.lengths):
         blocks = _turn(blocks, ours, theirs)
     else:
@@ -160,25 +161,3 @@ def _check_frames(source: Frame, target: Frame) -> None:
             "of neighbouring slices cannot be told apart: invert with source and transform with "
             "target instead"
         )
-
-
-def _check_coefficients(coefficients: Sequence[Tensor] | Tensor, frame: Frame) -> list[Tensor]:
-    """The blocks as a list."""
-    blocks = [coefficients] if isinstance(coefficients, Tensor) else list(coefficients)
-    added = frame.overlap_added
-    n_axes = 2 if added else 3
-    if any(block.ndim < n_axes or not block.is_complex() for block in blocks):
-        axes = "(…, freq, time)" if added else "(…, freq, slice, time)"
-        raise ValueError(f"coefficients must be complex, with the axes {axes}")
-    # Coefficients per slice; of a stream, by the first block's number of half slices
-    halves = blocks[0].shape[-1] // (frame.blocks[0][1] // 2) if added and blocks else 2
-    found = [(block.shape[-n_axes], block.shape[-1]) for block in blocks]
-    wanted = [(n, halves * (m // 2)) for n, m in frame.blocks]
-    if found != wanted:
-        raise ValueError(
-            f"coefficients must be {len(wanted)} blocks (freq, time) = {tuple(wanted[:2])} …, "
-            f"got {len(found)} blocks {tuple(found[:2])} …"
-        )
-    if len({(*b.shape[:-n_axes], *b.shape[1 - n_axes : -1], b.dtype) for b in blocks}) != 1:
-        raise ValueError("coefficients must agree in leading shape, number of slices and dtype")
-    return blocks

@@ -95,6 +95,11 @@ class Frame(Bins):
         return self.slice_length // 2
 
     @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the last axes of a block."""
+        return ("freq", "time") if self.overlap_added else ("freq", "slice", "time")
+
+    @property
     def coefficients_per_slice(self) -> int:
         """Complex coefficients of one slice over all bins, ΣM_k."""
         return int(self.lengths.sum())

@@ -28,7 +28,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from asteroid_slicq.transform.checks import check_range, check_waveform
+from asteroid_slicq.transform.checks import check_blocks, check_range, check_waveform
 from asteroid_slicq.transform.frame_config import FrameConfig
 from asteroid_slicq.transform.layout import Layout, Windows, joined_precision, split_precision
 from asteroid_slicq.transform.nsgt_frame import NSGTFrame, nsgt_frame_of, nsgt_row
@@ -155,7 +155,9 @@ class NSGT(nn.Module):
         Raises:
             ValueError: when the blocks are not those of this frame, or too few for the length.
         """
-        blocks = self._check(coefficients)
+        blocks = check_blocks(coefficients, self.frame.blocks)
+        if not blocks[0].numel():
+            raise ValueError(f"coefficients must not be empty, got {tuple(blocks[0].shape)}")
         length = self.frame.length if length is None else length
         check_range("length", length, 1, self.frame.length, "samples")
         leading = blocks[0].shape[:-2]
@@ -171,25 +173,6 @@ class NSGT(nn.Module):
             f"{f.n_bins} bins in {len(f.blocks)} blocks, length={f.length}, "
             f"redundancy={f.redundancy:.2f}"
         )
-
-    def _check(self, coefficients: Sequence[Tensor] | Tensor) -> list[Tensor]:
-        blocks = [coefficients] if isinstance(coefficients, Tensor) else list(coefficients)
-        found, wanted = [tuple(block.shape[-2:]) for block in blocks], list(self.frame.blocks)
-        if found != wanted:
-            raise ValueError(
-                f"coefficients must be {len(wanted)} blocks (freq, time) = {tuple(wanted[:2])} …, "
-                f"got {len(found)} blocks {tuple(found[:2])} …"
-            )
-        first = blocks[0]
-        for block in blocks:
-            same = block.shape[:-2] == first.shape[:-2] and block.dtype == first.dtype
-            if not (same and block.is_complex() and block.numel()):
-                raise ValueError(
-                    "coefficients must be complex, of one dtype, with the same leading shape, got "
-                    f"{tuple(first.shape)} of {first.dtype} and {tuple(block.shape)} of "
-                    f"{block.dtype}"
-                )
-        return blocks
 
     def _whole(self) -> Unsliced:
         frame = self.frame

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from asteroid_slicq.transform.checks import check_waveform
+from asteroid_slicq.transform.checks import check_blocks, check_waveform
 from asteroid_slicq.transform.convergence import contraction, passes_needed
 from asteroid_slicq.transform.frame import Frame
 from asteroid_slicq.transform.frame_config import FrameConfig
@@ -180,16 +180,22 @@ class SliCQT(nn.Module):
         Raises:
             ValueError: when the blocks are not those of this frame, or too few for the length.
         """
-        blocks = self._check(coefficients, length)
-        leading = blocks[0].shape[: -2 if self.frame.overlap_added else -3]
-        blocks = [block.reshape(-1, *block.shape[len(leading) :]) for block in blocks]
+        frame = self.frame
+        blocks = check_blocks(coefficients, frame.blocks, frame.axes, frame.overlap_added)
+        if not blocks[0].numel():
+            raise ValueError(f"coefficients must not be empty, got {tuple(blocks[0].shape)}")
         maps = self.maps(blocks[0].dtype.to_real())
+        n_slices = maps.slicing.n_slices(blocks)
+        longest = (n_slices - 1) * frame.slice_hop
+        if not 0 < length <= longest:
+            raise ValueError(f"length must lie in 1 … {longest} for these slices, got {length}")
+        leading = blocks[0].shape[: -len(frame.axes)]
+        blocks = [block.reshape(-1, *block.shape[len(leading) :]) for block in blocks]
         waveform = maps.synthesise(blocks, length)
-        if self.frame.overlap_added:
+        if frame.overlap_added:
             passes = self.passes_needed(blocks[0].dtype) if passes is None else passes
             if passes < 1:
                 raise ValueError(f"passes must be at least 1, got {passes}")
-            n_slices = maps.slicing.n_slices(blocks)
             for _ in range(passes - 1):
                 again = maps.analyse(waveform, n_slices)
                 rest = [block - part for block, part in zip(blocks, again, strict=True)]
@@ -238,38 +244,6 @@ class SliCQT(nn.Module):
             f"slice_length={f.slice_length}, transition_length={f.transition_length}, "
             f"redundancy={f.redundancy:.2f}"
         )
-
-    def _check(self, coefficients: Sequence[Tensor] | Tensor, length: int) -> list[Tensor]:
-        blocks = [coefficients] if isinstance(coefficients, Tensor) else list(coefficients)
-        frame = self.frame
-        added = frame.overlap_added
-        axes = ("freq", "time") if added else ("freq", "slice", "time")
-        if any(block.ndim < len(axes) for block in blocks):
-            raise ValueError(f"coefficients must have the axes (…, {', '.join(axes)})")
-        n_axes = len(axes)
-        found = [(block.shape[-n_axes], block.shape[-1]) for block in blocks]
-        frames = found[0][1] // (frame.blocks[0][1] // 2) if added and found else 2
-        wanted = [(n, frames * (m // 2) if added else m) for n, m in frame.blocks]
-        if found != wanted:
-            raise ValueError(
-                f"coefficients must be {len(wanted)} blocks (freq, time) = {tuple(wanted[:2])} …, "
-                f"got {len(found)} blocks {tuple(found[:2])} …"
-            )
-        first = blocks[0]
-        for block in blocks:
-            same = block.shape[:-n_axes] == first.shape[:-n_axes]
-            same = same and (added or block.shape[-2] == first.shape[-2])
-            if not (same and block.is_complex() and block.dtype == first.dtype and block.numel()):
-                raise ValueError(
-                    "coefficients must be complex, of one dtype, with the same leading shape and "
-                    f"number of slices, got {tuple(first.shape)} of {first.dtype} and "
-                    f"{tuple(block.shape)} of {block.dtype}"
-                )
-        n_slices = frames - 1 if added else first.shape[-2]
-        longest = (n_slices - 1) * frame.slice_hop
-        if not 0 < length <= longest:
-            raise ValueError(f"length must lie in 1 … {longest} for these slices, got {length}")
-        return blocks
 
 
 def _stream_windows(frame: Frame) -> np.ndarray:

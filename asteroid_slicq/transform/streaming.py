@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from asteroid_slicq.transform.checks import check_blocks
 from asteroid_slicq.transform.slicqt import SliCQT
 from asteroid_slicq.transform.stream_state import Analysis, Kind, Passes
 
@@ -209,26 +210,14 @@ class SliCQTInverseStream:
 
     def _begin(self, coefficients: Sequence[Tensor] | Tensor) -> tuple[Passes, list[Tensor], int]:
         """What runs, the blocks with one batch axis, and their number of slices or half slices."""
-        blocks = [coefficients] if isinstance(coefficients, Tensor) else list(coefficients)
         frame = self.slicqt.frame
-        axes = ("freq", "time") if frame.overlap_added else ("freq", "slice", "time")
-        n_axes, n_steps, leading = len(axes), 0, ()
-        if blocks and blocks[0].ndim >= n_axes:
-            leading, (steps, m) = tuple(blocks[0].shape[:-n_axes]), blocks[0].shape[-2:]
-            n_steps = m // (frame.blocks[0][1] // 2) if frame.overlap_added else steps
-        wanted = [
-            (*leading, n, n_steps * (m // 2)) if frame.overlap_added else (*leading, n, n_steps, m)
-            for n, m in frame.blocks
-        ]
-        found = [tuple(block.shape) for block in blocks]
-        if found != wanted or not math.prod(leading):
-            raise ValueError(
-                f"coefficients must be {len(wanted)} blocks (…, {', '.join(axes)}) like "
-                f"{wanted[:2]} …, got {len(found)}: {found[:2]} …"
-            )
-        dtypes = {block.dtype for block in blocks}
-        if len(dtypes) > 1 or not blocks[0].is_complex():
-            raise ValueError(f"coefficients must be complex, of one dtype, got {dtypes}")
+        blocks = check_blocks(coefficients, frame.blocks, frame.axes, frame.overlap_added)
+        n_axes, (n_steps, m) = len(frame.axes), blocks[0].shape[-2:]
+        if frame.overlap_added:
+            n_steps = m // (frame.blocks[0][1] // 2)
+        leading = tuple(blocks[0].shape[:-n_axes])
+        if not math.prod(leading):
+            raise ValueError(f"coefficients must have one channel or more, got {leading}")
         kind = Kind(leading, blocks[0].dtype.to_real(), blocks[0].device)
         kind.check("coefficients", self.slicqt, self._synthesis)
         if self._synthesis is None:
