@@ -1,13 +1,13 @@
-"""The sliCQT as a filterbank of Asteroid: the matrix layout behind the host's own hooks.
+"""The sliCQT as a filterbank of Asteroid: the matrix layout behind Asteroid's hooks.
 
-The host's ``Encoder`` always runs a strided convolution and its ``Decoder`` a transposed one. Here
+Asteroid's ``Encoder`` always runs a strided convolution and its ``Decoder`` a transposed one. Here
 the filters are an identity as long as the stride, so that the first cuts the waveform into steps
 and the second lays steps end to end; paddings that a model asks for act on the waveform, as they
 would with any filterbank. The transform stands between the convolutions and the coefficients.
 
 Design: Holighaus, Dörfler, Velasco, Grill (2013), arXiv:1210.0084, for the transform; Schörkhuber,
-Klapuri, Holighaus, Dörfler (2014) for its full rasterisation. How the host's numbers map, and which
-models use it how, stands in docs/filterbank.md.
+Klapuri, Holighaus, Dörfler (2014) for its full rasterisation. docs/filterbank.md tells how
+Asteroid's numbers map, and which models use it how.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from asteroid_slicq.transform import (
 )
 
 ROUND_TRIP_DB = 100.0
-"""What the default number of passes guarantees of a spectrum that nothing has changed."""
+"""Precision of the decoder of an unchanged spectrum, by the default number of passes."""
 
-_FROM_HOST = {"encoder_activation"}  # which some models of the host pass on when they are reloaded
+_FROM_ASTEROID = {"encoder_activation"}  # some of its models pass it on when they are reloaded
 _OF_THE_MATRIX = ("n_bins", "rasterize", "overlap_added", "n_coefficients")  # follow from the rest
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class SliCQTFB(Filterbank):
         kernel_size: kept for the configuration. Lengths of windows follow from the scale.
         stride: hop of the matrix in samples, at most ``slice_length`` over the width of the widest
             bin; None is half the kernel size.
-        sample_rate: in Hz; None is the host's default, 8000.
+        sample_rate: in Hz; None is Asteroid's default, 8000.
         scale: frequency scale, or a pair ``(f_hz, q)``, see :class:`asteroid_slicq.FrameConfig`;
             ``octave``, whose bins are counted otherwise, is ``log`` here.
         f_min_hz: lowest centre frequency of the scale.
@@ -71,12 +71,12 @@ class SliCQTFB(Filterbank):
         transition_length: rise of the slicing window in samples; None is an eighth of the slice,
             which one pass of synthesis restores better than a quarter.
         window: of the analysis; like the next four, see :class:`asteroid_slicq.FrameConfig`.
-        phase: ``global``, with which a delayed waveform has delayed coefficients, as the host's
+        phase: ``global``, with which a delayed waveform has delayed coefficients, as Asteroid's
             other filterbanks give them, or ``local``.
         passes: of synthesis in the decoder. None is what brings a spectrum that nothing has changed
             back to within 100 dB of the waveform in float32, for most frames 2; 1 costs a third of
             2 and comes to about 80 dB.
-        **kwargs: ignored, as by the host's filterbanks, but logged.
+        **kwargs: ignored, as by Asteroid's filterbanks, but logged.
 
     Attributes:
         slicqt: the transform, with its ``frame``.
@@ -127,7 +127,7 @@ class SliCQTFB(Filterbank):
         passes: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if ignored := sorted(kwargs.keys() - _FROM_HOST):
+        if ignored := sorted(kwargs.keys() - _FROM_ASTEROID):
             _log.warning("SliCQTFB ignores %s", ", ".join(ignored))
         n_filters = _whole("n_filters", n_filters)
         hop = _whole("stride", stride or kernel_size // 2, least=1)
@@ -136,24 +136,13 @@ class SliCQTFB(Filterbank):
                 f"n_filters must be even, twice the number of bins, got {n_filters}; "
                 f"the nearest is {n_filters + 1}"
             )
-        given = FrameConfig(
-            scale,
-            n_filters // 2,
-            f_min_hz,
-            f_max_hz,
-            8000.0 if sample_rate is None else sample_rate,
-            slice_length,
-            transition_length,
-            window,
-            min_width,
-            min_bandwidth_hz,
-            bandwidth_factor,
-            gamma_hz,
-            phase=phase,
-        )
+        rate = 8000.0 if sample_rate is None else sample_rate
+        bins = (scale, n_filters // 2, f_min_hz, f_max_hz, rate, slice_length, transition_length)
+        widths = (window, min_width, min_bandwidth_hz, bandwidth_factor, gamma_hz)
+        given = FrameConfig(*bins, *widths, phase=phase)
         config = _in_whole_hops(replace(given, n_bins=_scale_bins(given)), hop, n_filters)
 
-        step = max(2, hop)  # The host cannot invert filters of size one.
+        step = max(2, hop)  # Asteroid cannot invert filters of size one.
         super().__init__(n_filters, step, stride=step, sample_rate=given.sample_rate)
         self.register_buffer("_identity", torch.eye(step), persistent=False)
         self.slicqt = SliCQT(**vars(config))
@@ -176,7 +165,7 @@ class SliCQTFB(Filterbank):
         }
 
     def get_config(self) -> dict[str, Any]:
-        """What this filterbank was built with, in plain Python types; the host's own keys first."""
+        """Arguments of this filterbank, in plain Python types."""
         return {"fb_name": self.__class__.__name__, **self._config}
 
     def filters(self) -> Tensor:
@@ -231,7 +220,7 @@ class SliCQTFB(Filterbank):
         return waveform.unflatten(-1, (-1, self.stride)).transpose(-1, -2).to(self._conv_dtype())
 
     def post_synthesis(self, wav: Tensor) -> Tensor:
-        """Back to the precision of the module."""
+        """Cast a waveform to the precision of the module."""
         return wav.to(self._identity.dtype)
 
     def _dtype(self) -> torch.dtype:
@@ -241,7 +230,7 @@ class SliCQTFB(Filterbank):
         return torch.float32 if self._identity.device.type == "mps" else torch.float64
 
     def _traced_buffers(self) -> tuple[Tensor, ...]:
-        """What the traced maps take: two slicing windows, where coefficients lie, two factors."""
+        """Arguments of the traced maps: slicing windows, index, and factors of both ways."""
         maps = self.slicqt.maps(self._dtype())
         layout, there, back = maps.layout, maps.analysis, maps.synthesis
         assert there.slicing is not None

@@ -17,7 +17,7 @@ from asteroid_slicq.transform import overlap_add
 
 @script_if_tracing
 def whole_steps(wav: Tensor, step: int) -> Tensor:
-    """Zeros up to whole steps: two at least, since the host squeezes a single one away."""
+    """Pad to whole steps: two at least, since Asteroid squeezes a single one away."""
     length = wav.shape[-1]
     steps = max(2, (length + step - 1) // step)
     return F.pad(wav, [0, steps * step - length]).contiguous()
@@ -25,7 +25,7 @@ def whole_steps(wav: Tensor, step: int) -> Tensor:
 
 @script_if_tracing
 def whole_halves(c: Tensor, half: int) -> Tensor:
-    """Zeros up to whole half slices, three at least: those of one sample."""
+    """Pad with zeros to whole half slices, three at least: those of one sample."""
     frames = c.shape[-1]
     halves = max(3, (frames + half - 1) // half)
     return F.pad(c, [0, halves * half - frames])
@@ -51,7 +51,7 @@ def _analyse(
 def _synthesise(
     c: Tensor, slicing: Tensor, stream: Tensor, index: Tensor, synthesis: Tensor
 ) -> Tensor:
-    """One pass back. Shape: ``(batch, freq, frames)``, complex → ``(batch, time)``."""
+    """One pass of synthesis: ``(batch, freq, frames)``, complex → ``(batch, time)``."""
     n, m = slicing.shape[0], stream.shape[0]
     row = torch.fft.fft(c.unfold(-1, m, m // 2) * stream).transpose(1, 2).flatten(-2)
     row = torch.view_as_complex(torch.view_as_real(row) * synthesis)
@@ -69,7 +69,7 @@ def traced_analysis(
     analysis: Tensor,
     synthesis: Tensor,
 ) -> Tensor:
-    """Shape: ``(..., time)`` → ``(..., freq, frames)``, complex."""
+    """Analysis: ``(..., time)`` → ``(..., freq, frames)``, complex."""
     c = _analyse(wav.reshape(-1, wav.shape[-1]), slicing, stream, index, analysis)
     return c.reshape(wav.shape[:-1] + c.shape[1:])
 
@@ -84,7 +84,7 @@ def traced_synthesis(
     analysis: Tensor,
     synthesis: Tensor,
 ) -> Tensor:
-    """Shape: ``(..., freq, frames)``, complex → ``(..., time)``."""
+    """Synthesis by some passes: ``(..., freq, frames)``, complex → ``(..., time)``."""
     flat = c.reshape(-1, c.shape[-2], c.shape[-1])
     wav = _synthesise(flat, slicing, stream, index, synthesis)
     for _ in range(passes - 1):

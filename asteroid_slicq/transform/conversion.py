@@ -93,7 +93,7 @@ def convert(
 
 
 def _turn(blocks: list[Tensor], source: Frame, target: Frame) -> tuple[Tensor, ...]:
-    """From phase to phase of one raster."""
+    """Coefficients of another phase in the same raster."""
     sense = (target.phase == "global") - (source.phase == "global")
     if not sense:
         return tuple(blocks)
@@ -108,7 +108,7 @@ def _turn(blocks: list[Tensor], source: Frame, target: Frame) -> tuple[Tensor, .
 
 
 def _relocate(blocks: list[Tensor], source: Frame, target: Frame) -> tuple[Tensor, ...]:
-    """From raster to raster, of whatever phases."""
+    """Coefficients of another raster, of whatever phases."""
     # (…, freq, slice, time) → (…, slice, freq·time), and one slot more that is always empty
     slots = [torch.fft.fft(block).transpose(-3, -2).flatten(-2) for block in blocks]
     row = torch.cat([*slots, slots[0].new_zeros((*slots[0].shape[:-1], 1))], dim=-1)
@@ -121,7 +121,7 @@ def _relocate(blocks: list[Tensor], source: Frame, target: Frame) -> tuple[Tenso
 
 @lru_cache(maxsize=8)
 def _slot_maps(source: Frame, target: Frame) -> tuple[np.ndarray, ...]:
-    """For each slot of each block of ``target``, where it stands in the flat row of ``source``.
+    """Place in the flat row of ``source`` of each slot of each block of ``target``.
 
     The slot after the last one is for those that ``source`` does not have.
 

@@ -184,7 +184,7 @@ def _design(c: FrameConfig) -> Frame:
 
 
 def _slice_length(f_hz: Array, q: Array, c: FrameConfig) -> int:
-    """The length that was given, if it works, or else the shortest that resolves every bin."""
+    """The given length, checked, or the shortest that resolves every bin."""
     given, own_hz = c.slice_length, f_hz / q * c.bandwidth_factor
     bandwidths_hz = np.maximum(own_hz, c.min_bandwidth_hz)
     needed = suggested_slice_length(bandwidths_hz, c.sample_rate)

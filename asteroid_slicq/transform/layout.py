@@ -1,4 +1,4 @@
-"""Where the coefficients of a spectrum lie, and the maps between spectrum and coefficients.
+"""Places of the coefficients of a spectrum, and the maps between spectrum and coefficients.
 
 All coefficients of one spectrum (of a slice, or of a whole signal) stand in a flat row, bin after
 bin, each bin in the order of its IDFT: the frequency ``p_k + j`` in slot ``j mod M_k``. A bin whose
@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Windows:
-    """What a linear map multiplies with.
+    """Windows and weights of a linear map.
 
     Attributes:
         bins: windows of all bins, in the order of the flat row.
@@ -46,7 +46,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the coefficients of a spectrum lie.
+    """Places of the coefficients of a spectrum.
 
     Attributes:
         n_fft: length of the DFT; of a slice, N.
@@ -79,7 +79,7 @@ class Layout:
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
-        """Where each block starts in the flat row."""
+        """Start of each block in the flat row."""
         return tuple(accumulate((n * m for n, m in self.blocks[:-1]), initial=0))
 
     def _factors(self, windows: Tensor) -> Tensor:
@@ -87,13 +87,13 @@ class Layout:
         return torch.stack([windows, windows * self.sign.to(windows.dtype)], dim=-1).flatten()
 
     def analysis_factors(self, windows: Tensor) -> list[Tensor]:
-        """One tensor of factors a block. Shape: ``(freq, 1, time, 2)`` each."""
+        """Factors of the analysis, one tensor per block. Shape: ``(freq, 1, time, 2)`` each."""
         pairs = self._factors(windows)
         cuts = zip(self.starts, self.blocks, strict=True)
         return [pairs[2 * a : 2 * (a + n * m)].view(n, 1, m, 2) for a, (n, m) in cuts]
 
     def synthesis_factors(self, windows: Tensor) -> Tensor:
-        """The same for the way back: ``irfft`` counts DC and Nyquist once, other bins twice."""
+        """Factors of the synthesis; ``irfft`` counts DC and Nyquist once, other bins twice."""
         edge = (self.index == 0) | (2 * self.index == self.n_fft)
         return self._factors(torch.where(edge, 2 * windows, windows))
 

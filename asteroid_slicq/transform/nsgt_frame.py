@@ -67,7 +67,7 @@ def design_nsgt_frame(
 
 
 def nsgt_frame_of(config: FrameConfig, length: int) -> NSGTFrame:
-    """The :class:`NSGTFrame` of a configuration, of which it has no slices, layout nor phase."""
+    """The :class:`NSGTFrame` of a configuration, whose slices, layout and phase it ignores."""
     nyquist_hz = config.nyquist_hz
     check_integer("length", length)
     check_range("length", length, 4, 2**40, "samples")

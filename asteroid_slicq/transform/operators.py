@@ -45,7 +45,7 @@ class Maps:
 
     @property
     def layout(self) -> Layout:
-        """Where the coefficients of a slice lie."""
+        """Layout of the coefficients of a slice."""
         return self.slicing.layout
 
     def analyse(self, x: Tensor, n_slices: int) -> tuple[Tensor, ...]:

@@ -1,4 +1,4 @@
-"""Frequency scales: where the bins of a constant-Q-like transform lie and how narrow they are.
+"""Frequency scales: centre frequencies and bandwidths of the bins of a constant-Q-like transform.
 
 A scale maps the bin index to a centre frequency. On an auditory or musical axis the bins are
 equally spaced, so a scale is one warping function and its inverse:
@@ -181,7 +181,7 @@ def _check_range(scale: str, n_bins: int, f_min_hz: float, f_max_hz: float) -> N
 
 
 def given_scale(scale: Any) -> tuple[Array, Array]:
-    """The pair that ``scale`` is, or returns when called, as new float64 arrays, checked."""
+    """Frequencies and quality factors of a scale given by its bins, as new float64 arrays."""
     name, pair = "scale", scale
     if callable(scale):
         name = "what scale returns"

@@ -20,7 +20,7 @@ _CHUNK_SAMPLES_ELSEWHERE = 2**26
 
 @dataclass(frozen=True)
 class Slicing:
-    """How a signal is cut into slices and how many are computed at a time.
+    """The cut of a signal into slices, and their computation in chunks.
 
     Attributes:
         layout: where the coefficients of a slice lie.
@@ -38,7 +38,7 @@ class Slicing:
         return self.layout.n_fft // 2
 
     def chunks(self, batch: int, n_slices: int, device: torch.device) -> list[tuple[slice, slice]]:
-        """(batch, slice) ranges of bounded size, long in one of the two."""
+        """Chunks: (batch, slice) ranges of bounded size, long in one of the two."""
         budget = _CHUNK_SAMPLES.get(device.type, _CHUNK_SAMPLES_ELSEWHERE)
         budget -= budget // 3 * self.overlap_added  # there are half as many coefficients, too
         rows = self.chunk or max(2, budget // self.layout.n_fft)
@@ -124,7 +124,7 @@ class Unsliced:
     layout: Layout
 
     def n_slices(self, blocks: Sequence[Tensor]) -> int:
-        """One."""
+        """Number of slices: one."""
         return 1
 
     def analyse(self, x: Tensor, n_slices: int, windows: Windows) -> tuple[Tensor, ...]:

@@ -1,4 +1,4 @@
-"""The STFT with the face of a sliCQT: what the sliCQT is compared with."""
+"""The STFT with the interface of a sliCQT, for comparisons."""
 
 from __future__ import annotations
 

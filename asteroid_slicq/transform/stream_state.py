@@ -1,7 +1,7 @@
-"""What the streams of :mod:`asteroid_slicq.transform.streaming` keep from block to block.
+"""State of the streams of :mod:`asteroid_slicq.transform.streaming` from buffer to buffer.
 
 Everything here works on flat batches, ``(batch, time)`` and ``(batch, freq, slice, time)``; the
-shapes of users are the streams' own business.
+streams themselves take the shapes of users.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from asteroid_slicq.transform.slicing import half_spectra
 from asteroid_slicq.transform.slicqt import SliCQT
 
 
-class Kind(NamedTuple):
-    """What all blocks of a stream have in common; ``dtype`` is that of the waveform."""
+class StreamFormat(NamedTuple):
+    """Leading shape, number type and device of a stream; ``dtype`` is that of the waveform."""
 
     leading: tuple[int, ...]
     dtype: torch.dtype
@@ -31,45 +31,45 @@ class Kind(NamedTuple):
         return math.prod(self.leading)
 
     def check(self, name: str, slicqt: SliCQT, begun: State | None) -> None:
-        """Refuse what does not go on as the stream began."""
+        """Refuse a format that is not the one the stream began with."""
         if self.device != slicqt.index.device:
             raise ValueError(
                 f"{name} must lie on the transform's device {slicqt.index.device}, "
                 f"got {self.device}"
             )
-        if begun is not None and self != begun.kind:
+        if begun is not None and self != begun.fmt:
             raise ValueError(
-                f"{name} must have the leading shape {begun.kind.leading} and the precision of "
-                f"{begun.kind.dtype} on {begun.kind.device}, as this stream began, got "
+                f"{name} must have the leading shape {begun.fmt.leading} and the precision of "
+                f"{begun.fmt.dtype} on {begun.fmt.device}, as this stream began, got "
                 f"{self.leading} and {self.dtype} on {self.device}; reset() begins a new one"
             )
 
 
 class State:
-    """What a direction keeps of a stream, beside constants; ``nothing``: the blocks of no slice."""
+    """State of one direction, beside constants; ``nothing`` are the blocks of no slice."""
 
-    def __init__(self, slicqt: SliCQT, kind: Kind) -> None:
+    def __init__(self, slicqt: SliCQT, fmt: StreamFormat) -> None:
         frame = slicqt.frame
-        self.frame, self.kind = frame, kind
+        self.frame, self.fmt = frame, fmt
         shapes = [(n, 0) if frame.overlap_added else (n, 0, m) for n, m in frame.blocks]
-        self.nothing = [self.zeros(*shape).to(kind.dtype.to_complex()) for shape in shapes]
+        self.nothing = [self.zeros(*shape).to(fmt.dtype.to_complex()) for shape in shapes]
 
     def zeros(self, *shape: int) -> Tensor:
         """Zeros of the stream's batch, precision and device."""
-        return torch.zeros(self.kind.batch, *shape, dtype=self.kind.dtype, device=self.kind.device)
+        return torch.zeros(self.fmt.batch, *shape, dtype=self.fmt.dtype, device=self.fmt.device)
 
 
 class Analysis(State):
-    """Coefficients of slices, of which ``span`` = N/2 + tr samples matter.
+    """Analysis of slices, of which ``span`` = N/2 + tr samples matter.
 
     Shape of what it keeps:
         - samples: ``(batch, time)``, less than ``span``
         - late: ``(batch, freq, M/2)`` each, of the last slice, where overlap-added
     """
 
-    def __init__(self, slicqt: SliCQT, kind: Kind) -> None:
-        super().__init__(slicqt, kind)
-        maps = slicqt.maps(kind.dtype)
+    def __init__(self, slicqt: SliCQT, fmt: StreamFormat) -> None:
+        super().__init__(slicqt, fmt)
+        maps = slicqt.maps(fmt.dtype)
         windows, self.layout = maps.analysis, maps.layout
         self.window, self.factors = windows.slicing, self.layout.analysis_factors(windows.bins)
         self.span = self.frame.slice_hop + self.frame.transition_length
@@ -78,7 +78,7 @@ class Analysis(State):
         self.late = [self.zeros(n, m // 2) for n, m in added]
 
     def push(self, waveform: Tensor) -> list[Tensor]:
-        """Coefficients of the slices that are complete by now."""
+        """Coefficients of the slices that are complete."""
         n, hop = self.frame.slice_length, self.frame.slice_hop
         samples = torch.cat([self.samples, waveform], dim=-1)
         n_slices = (samples.shape[-1] - self.span) // hop + 1
@@ -103,23 +103,23 @@ class Analysis(State):
 
 
 class Synthesis(State):
-    """One pass.
+    """One pass of synthesis.
 
     Shape of what it keeps:
         - late: ``(batch, hop)``, samples of the last slice
         - stream: ``(batch, freq, M/2)`` each, the last coefficients, where overlap-added
     """
 
-    def __init__(self, slicqt: SliCQT, kind: Kind) -> None:
-        super().__init__(slicqt, kind)
-        maps = slicqt.maps(kind.dtype)
+    def __init__(self, slicqt: SliCQT, fmt: StreamFormat) -> None:
+        super().__init__(slicqt, fmt)
+        maps = slicqt.maps(fmt.dtype)
         windows, self.layout = maps.synthesis, maps.layout
         self.factors, self.over = self.layout.synthesis_factors(windows.bins), windows.stream
         self.late, self.stream = self.zeros(self.frame.slice_hop), list(self.nothing)
         self.lead_in = self.frame.slice_hop  # samples in front of the first
 
     def push(self, blocks: list[Tensor]) -> Tensor:
-        """Samples that are final by now."""
+        """Samples that are final."""
         if self.over is not None:
             halves = [len(over) // 2 for over in self.over]
             blocks = joined(self.stream, blocks)
@@ -140,17 +140,17 @@ class Synthesis(State):
 
 
 class Refinement(State):
-    """A pass more, x ← x + R(c − A x). Keeps a slice of c and of x, which A and R are behind."""
+    """A further pass, x ← x + R(c − A x); it keeps a slice of c and of x, which A and R lag."""
 
-    def __init__(self, slicqt: SliCQT, kind: Kind) -> None:
-        super().__init__(slicqt, kind)
-        self.analysis, self.synthesis = Analysis(slicqt, kind), Synthesis(slicqt, kind)
+    def __init__(self, slicqt: SliCQT, fmt: StreamFormat) -> None:
+        super().__init__(slicqt, fmt)
+        self.analysis, self.synthesis = Analysis(slicqt, fmt), Synthesis(slicqt, fmt)
         self.blocks, self.samples = list(self.nothing), self.zeros(0)
 
     def push(
         self, blocks: list[Tensor], samples: Tensor, n_slices: int
     ) -> tuple[list[Tensor], Tensor]:
-        """What another pass makes of coefficients and of the samples of the pass before."""
+        """Coefficients and samples of this pass, of those of the pass before."""
         blocks = joined(self.blocks, blocks)
         again = self.analysis.push(samples)
         if n_slices:
@@ -165,15 +165,15 @@ class Refinement(State):
 
 
 class Passes(State):
-    """All passes, one behind the other; ``length`` counts the samples of the first."""
+    """All passes in a row; ``length`` counts the samples of the first."""
 
-    def __init__(self, slicqt: SliCQT, kind: Kind, passes: int) -> None:
-        super().__init__(slicqt, kind)
-        self.first, self.length = Synthesis(slicqt, kind), 0
-        self.more = [Refinement(slicqt, kind) for _ in range(passes - 1)]
+    def __init__(self, slicqt: SliCQT, fmt: StreamFormat, passes: int) -> None:
+        super().__init__(slicqt, fmt)
+        self.first, self.length = Synthesis(slicqt, fmt), 0
+        self.more = [Refinement(slicqt, fmt) for _ in range(passes - 1)]
 
     def push(self, blocks: list[Tensor], n_slices: int = 0, length: int = 0) -> Tensor:
-        """The last call tells the number of slices and samples of the whole stream."""
+        """Samples that are final; the last call has the slices and samples of the whole stream."""
         samples = self.first.push(blocks)
         if n_slices:
             samples = samples[:, : length - self.length]

@@ -1,4 +1,4 @@
-"""The sliCQT of a stream: audio in blocks of any size, coefficients out, and the way back.
+"""The sliCQT of a stream: buffers of audio of any size in, coefficients out, and the way back.
 
 The slicing window is zero on the outer N/4 − tr/2 samples of a slice. So slice s, which is centred
 on sample s·N/2, needs N/2 + tr samples alone, the last of them N/4 + tr/2 behind its centre. A
@@ -17,16 +17,16 @@ from torch import Tensor
 
 from asteroid_slicq.transform.checks import check_blocks
 from asteroid_slicq.transform.slicqt import SliCQT
-from asteroid_slicq.transform.stream_state import Analysis, Kind, Passes
+from asteroid_slicq.transform.stream_state import Analysis, Passes, StreamFormat
 
 
 class SliCQTStream:
-    """Coefficients of a waveform that comes in blocks.
+    """Coefficients of a waveform that comes in buffers.
 
     What ``push`` and ``flush`` return, joined along ``slice`` (``time`` where overlap-added), is
     ``slicqt(waveform)``. A stream keeps less than a slice of samples and, where overlap-added, half
     a slice of coefficients. It has the device of the transform and the precision of its first
-    block. No gradient runs through it.
+    buffer. No gradient runs through it.
 
     Args:
         slicqt: the transform.
@@ -39,7 +39,7 @@ class SliCQTStream:
         >>> slicqt = SliCQT()
         >>> analysis, synthesis = SliCQTStream(slicqt), SliCQTInverseStream(slicqt)
         >>> waveform = torch.randn(2, 44100, generator=torch.Generator().manual_seed(0))
-        >>> out = [synthesis.push(analysis.push(block)) for block in waveform.split(1024, dim=-1)]
+        >>> out = [synthesis.push(analysis.push(buffer)) for buffer in waveform.split(1024, dim=-1)]
         >>> out.append(synthesis.flush(analysis.flush(), length=44100))
         >>> bool((torch.cat(out, dim=-1) - waveform).abs().max() < 1e-5)
         True
@@ -54,13 +54,13 @@ class SliCQTStream:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the stream: the next block begins a new one."""
+        """Forget the stream: the next buffer begins a new one."""
         self._analysis: Analysis | None = None
         self._length = 0
 
     @torch.no_grad()
     def push(self, waveform: Tensor) -> tuple[Tensor, ...] | Tensor:
-        """Coefficients of the slices that are complete by now: of none, one or more.
+        """Coefficients of the slices that are complete: of none, one or more.
 
         Args:
             waveform: the next samples, any number of them.
@@ -85,17 +85,17 @@ class SliCQTStream:
             )
         if waveform.dtype not in (torch.float32, torch.float64):
             waveform = waveform.float()
-        kind = Kind(tuple(leading), waveform.dtype, waveform.device)
-        kind.check("waveform", self.slicqt, self._analysis)
+        fmt = StreamFormat(tuple(leading), waveform.dtype, waveform.device)
+        fmt.check("waveform", self.slicqt, self._analysis)
         if self._analysis is None:
-            self._analysis = Analysis(self.slicqt, kind)
+            self._analysis = Analysis(self.slicqt, fmt)
         self._length += waveform.shape[-1]
-        blocks = self._analysis.push(waveform.reshape(kind.batch, waveform.shape[-1]))
-        return self._shaped(blocks, kind)
+        blocks = self._analysis.push(waveform.reshape(fmt.batch, waveform.shape[-1]))
+        return self._shaped(blocks, fmt)
 
     @torch.no_grad()
     def flush(self) -> tuple[Tensor, ...] | Tensor:
-        """The rest of the coefficients. The object is then as new.
+        """The rest of the coefficients; the next buffer begins a new stream.
 
         Shape:
             - output: as of :meth:`push`, with one or two slices
@@ -107,10 +107,10 @@ class SliCQTStream:
             raise ValueError("waveform must hold at least one sample: push() some before flush()")
         analysis, n_slices = self._analysis, self.slicqt.frame.n_slices(self._length)
         self.reset()
-        return self._shaped(analysis.finish(n_slices), analysis.kind)
+        return self._shaped(analysis.finish(n_slices), analysis.fmt)
 
-    def _shaped(self, blocks: list[Tensor], kind: Kind) -> tuple[Tensor, ...] | Tensor:
-        shaped = tuple(block.view(*kind.leading, *block.shape[1:]) for block in blocks)
+    def _shaped(self, blocks: list[Tensor], fmt: StreamFormat) -> tuple[Tensor, ...] | Tensor:
+        shaped = tuple(block.view(*fmt.leading, *block.shape[1:]) for block in blocks)
         return shaped[0] if self.slicqt.frame_config.rasterize == "full" else shaped
 
 
@@ -151,7 +151,7 @@ class SliCQTInverseStream:
 
     @torch.no_grad()
     def push(self, coefficients: Sequence[Tensor] | Tensor) -> Tensor:
-        """Samples that are final by now: none, or a multiple of the hop.
+        """Samples that are final: none, or a multiple of the hop.
 
         Args:
             coefficients: of the next slices, any number of them; where overlap-added, of the next
@@ -169,13 +169,13 @@ class SliCQTInverseStream:
         synthesis, blocks, n_steps = self._begin(coefficients)
         self._n_steps += n_steps
         samples = synthesis.push(blocks)
-        return samples.reshape(*synthesis.kind.leading, samples.shape[-1])
+        return samples.reshape(*synthesis.fmt.leading, samples.shape[-1])
 
     @torch.no_grad()
     def flush(
         self, coefficients: Sequence[Tensor] | Tensor | None = None, length: int | None = None
     ) -> Tensor:
-        """The rest of the samples. The object is then as new.
+        """The rest of the samples; the next coefficients begin a new stream.
 
         The last slice ends behind the waveform, and what ``push`` returns cannot be taken back. So
         give the last coefficients here: ``synthesis.flush(analysis.flush(), length)``.
@@ -206,10 +206,10 @@ class SliCQTInverseStream:
             )
         samples = synthesis.push(blocks or synthesis.nothing, n_slices, length)
         self.reset()
-        return samples.reshape(*synthesis.kind.leading, samples.shape[-1])
+        return samples.reshape(*synthesis.fmt.leading, samples.shape[-1])
 
     def _begin(self, coefficients: Sequence[Tensor] | Tensor) -> tuple[Passes, list[Tensor], int]:
-        """What runs, the blocks with one batch axis, and their number of slices or half slices."""
+        """The passes, the blocks with one batch axis, and their number of slices or half slices."""
         frame = self.slicqt.frame
         blocks = check_blocks(coefficients, frame.blocks, frame.axes, frame.overlap_added)
         n_axes, (n_steps, m) = len(frame.axes), blocks[0].shape[-2:]
@@ -218,9 +218,9 @@ class SliCQTInverseStream:
         leading = tuple(blocks[0].shape[:-n_axes])
         if not math.prod(leading):
             raise ValueError(f"coefficients must have one channel or more, got {leading}")
-        kind = Kind(leading, blocks[0].dtype.to_real(), blocks[0].device)
-        kind.check("coefficients", self.slicqt, self._synthesis)
+        fmt = StreamFormat(leading, blocks[0].dtype.to_real(), blocks[0].device)
+        fmt.check("coefficients", self.slicqt, self._synthesis)
         if self._synthesis is None:
-            self._synthesis = Passes(self.slicqt, kind, self.passes)
-        flat = [block.reshape(kind.batch, *block.shape[-n_axes:]) for block in blocks]
+            self._synthesis = Passes(self.slicqt, fmt, self.passes)
+        flat = [block.reshape(fmt.batch, *block.shape[-n_axes:]) for block in blocks]
         return self._synthesis, flat, n_steps
