@@ -1,4 +1,4 @@
-"""Does the loader keep up with a training step?
+"""Speed of the loader beside a training step.
 
 Items a second of the loader, from stems in the page cache of the system and from the disk, beside
 what a training step consumes. Writes its section of docs/benchmarks.md; ``--device cuda`` measures

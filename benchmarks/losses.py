@@ -1,4 +1,4 @@
-"""What the losses cost, beside the same by brute force: one call for each combination of sources.
+"""Cost of the losses beside brute force: one call per combination of sources.
 
 ``python benchmarks/losses.py`` writes a section of docs/benchmarks.md.
 """

@@ -1,4 +1,4 @@
-"""How well the overlap-added transform is inverted, pass by pass, for many frames.
+"""Accuracy of the inverse of the overlap-added transform, pass by pass, for many frames.
 
 ``python benchmarks/overlap_add.py`` writes the tables of docs/overlap_add.md.
 """

@@ -1,4 +1,4 @@
-"""Do blocks that share a shape gain by running together? xumx-sliCQ V2, its inner layers.
+"""Speed of the inner layers of xumx-sliCQ V2: blocks of one shape together or one by one.
 
 Their first and last layers have kernels as long as a slice, different in every block; the two inner
 ones have one shape in all blocks with as many bins. ``python benchmarks/together.py`` times them

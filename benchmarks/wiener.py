@@ -1,4 +1,4 @@
-"""What the closed form of two channels gains over the general solver of Wiener-EM.
+"""Speed of the closed form of Wiener-EM for two channels beside the general solver.
 
 ``python benchmarks/wiener.py`` writes a section of docs/benchmarks.md.
 """

@@ -1,4 +1,4 @@
-"""Audio files, read and written block by block."""
+"""Audio files, read and written in buffers."""
 
 from asteroid_slicq.audio.reading import AUDIO_SUFFIXES, AudioError, AudioReader, AudioWarning
 from asteroid_slicq.audio.writing import StemWriter, check_format, track_name

@@ -1,4 +1,4 @@
-"""How is an audio file read block by block, and how is each way it can be broken told to people?
+"""Audio files read in buffers, with an error that says how a file is broken.
 
 Reading goes through libsndfile: WAV, FLAC, OGG, MP3, AIFF and more. Writing is in `stems`.
 """

@@ -1,4 +1,4 @@
-"""How are stems written block by block, without ever leaving half a file behind?
+"""Stems written in buffers, complete or not at all.
 
 WAV or FLAC is written under a temporary name beside the target and renamed once it is whole.
 Integer samples are rounded here, by ``2**(bits - 1)`` as in reading, so that what was read from a

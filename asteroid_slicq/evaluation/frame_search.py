@@ -1,4 +1,4 @@
-"""Which frame suits some music best? A search over the settings of a sliCQT that can be resumed.
+"""Search over the settings of a sliCQT for the frame that suits some music best; resumable.
 
 Trial i of a search is a function of the seed, of i, and, for the Bayesian search, of the results
 of the trials before it. Each trial ends as a line of a journal; a search that was killed goes on

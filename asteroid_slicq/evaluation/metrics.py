@@ -1,7 +1,7 @@
-"""How good an estimate of a source is: signal-to-distortion ratios.
+"""Signal-to-distortion ratios of estimated sources.
 
 The SDR of the source-separation campaigns (BSSEval v4, Stöter, Liutkus, Ito, "The 2018 signal
-separation evaluation campaign") is computed in frames of a second, of which the median is taken,
+separation evaluation campaign") is computed in windows of one second, of which the median is taken,
 then the median over tracks. Its distortion filters shape SIR, ISR and SAR only: the SDR itself is
 plain, so :func:`frame_sdr` has the very numbers of ``museval`` in a thousandth of the time.
 """
@@ -65,7 +65,7 @@ def track_sdr(
     sample_rate: float,
     frame_s: float = 1.0,
 ) -> Scores:
-    """Median of :func:`frame_sdr` over the frames of a track that are not NaN.
+    """Median of :func:`frame_sdr` over the windows of a track that are not NaN.
 
     Shape:
         - references, estimates: ``(source, channel, time)``

@@ -1,4 +1,4 @@
-"""What does museval write for a track, and what are its scores of it and of all tracks?
+"""Scores in museval's file format, and their aggregation over tracks.
 
 The format is that of ``museval.TrackStore``, so that ``museval.EvalStore`` reads it: targets hold
 frames, and frames hold the metrics, rounded to five decimals. Nothing of museval is imported here:

@@ -1,4 +1,4 @@
-"""How good are the oracles of a transform on a track, and how sparse are its sources there?
+"""Scores of a transform on a track: the SDR of its oracles, and the sparsity of the sources.
 
 A track is read and scored part by part, so that one of any length fits into bounded memory. Parts
 begin where the transform repeats itself, and have margins, so they are what the whole track would
@@ -91,7 +91,7 @@ def oracle_sdr(
     names: Sequence[str] = ORACLES,
     part_s: float | None = None,
 ) -> dict[str, dict[str, float]]:
-    """SDR of each oracle and source: the median of frames of one second, as ``track_sdr``.
+    """SDR of each oracle and source: the median over windows of one second, as ``track_sdr``.
 
     Args:
         transform: on any device, at the sample rate of the excerpt.

@@ -1,4 +1,4 @@
-"""How are many tracks scored side by side, each one once, whatever is killed in between?
+"""Many tracks scored in parallel processes, each once, also after a kill.
 
 On the CPU a process scores a track from start to end. With an accelerator the main process
 separates, and the processes run museval, which needs most of the time and knows no accelerator.

@@ -1,6 +1,6 @@
-"""What have others measured on MUSDB18-HQ, and where is it published?
+"""Published scores of other models on MUSDB18-HQ, with their sources.
 
-Median over frames of one second, then over the 50 test tracks, of the SDR of BSSEval v4, in dB.
+Median over windows of one second, then over the 50 test tracks, of the SDR of BSSEval v4, in dB.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is kept of the scores of a track, so that nothing is computed twice, and by what file?
+"""Records of the scores of tracks on disk, so that nothing is computed twice.
 
 A track's scores are a record, a file that says which model and which audio it is of. The files of
 museval lie beside. Records of another model or other settings lie in a folder of their own.
@@ -36,7 +36,7 @@ _VERSION = 1  # of the records: others are computed again
 
 
 def oracle_kind(name: str) -> str:
-    """What the scores of an oracle are called.
+    """The name of the scores of an oracle.
 
     Example:
         >>> oracle_kind("mix-phase")
@@ -59,7 +59,7 @@ def fingerprint(model: Any) -> str:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is measured and where it is kept.
+    """Settings of an evaluation, and the folder of its records.
 
     Args:
         root: holds a folder for each model and settings.
@@ -92,11 +92,11 @@ class Evaluation:
         return self.root / hashlib.sha256(settings.encode()).hexdigest()[:8]
 
     def record_file(self, track: TrueTrack) -> Path:
-        """Where the record of a track is."""
+        """File of the record of a track."""
         return self.folder / "scores" / self.split / f"{track.name}.json"
 
     def museval_file(self, track: TrueTrack) -> Path:
-        """Where the file of a track in museval's format is."""
+        """File of a track in museval's format."""
         return self.folder / self.split / f"{track.name}.json"
 
     def load(self, track: TrueTrack) -> Scores | None:

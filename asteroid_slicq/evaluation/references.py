@@ -1,4 +1,4 @@
-"""Which tracks are there to score a model on, and what are its true sources in them?
+"""Tracks to score a model on, and their reference sources.
 
 A source is the file of its name. Where a track has none, it is the sum of the stems of MUSDB18 that
 make it up: ``accompaniment``, and what MiXiN calls ``harmonic`` and ``percussive``. Where a track

@@ -1,4 +1,4 @@
-"""What do the scores of all tracks say, and how do they stand beside published ones?"""
+"""Report of the scores of all tracks, beside published ones."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from asteroid_slicq.vocabulary import STEMS
 MUSEVAL_SDR = f"{MUSEVAL}SDR"
 _TITLES = {CSDR: "cSDR", USDR: "uSDR"}
 _MEANINGS = {
-    CSDR: "cSDR: median over frames of 1 s, then over tracks; the SDR of museval, without it.",
+    CSDR: "cSDR: median over windows of 1 s, then over tracks; the SDR of museval, without it.",
     USDR: "uSDR: SDR of whole tracks, then their mean.",
-    MUSEVAL_SDR: "museval: BSSEval v4, median over frames of 1 s, then over tracks.",
+    MUSEVAL_SDR: "museval: BSSEval v4, median over windows of 1 s, then over tracks.",
 }
 
 
@@ -69,7 +69,7 @@ class Report:
         return MUSEVAL_SDR if MUSEVAL_SDR in self.summary[MODEL] else CSDR
 
     def as_json(self) -> dict[str, Any]:
-        """What ``asteroid-slicq publish --metrics`` reads."""
+        """The report as ``asteroid-slicq publish --metrics`` reads it."""
         return {
             "split": self.split,
             "n_tracks": len(self.tracks),

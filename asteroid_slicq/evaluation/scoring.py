@@ -1,4 +1,4 @@
-"""How good is a model on a track, by the fast measures and by museval?"""
+"""Scores of a model on a track, by the fast measures and by museval."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def fast_scores(
     """SDR of frames, the very one of museval, and of the whole track; NaN for a silent source.
 
     A source that is silent throughout is left out, as museval leaves out what is missing: it does
-    not silence the frames of the others.
+    not silence the windows of the others.
     """
     kept = ~silent(stems)
     csdr, usdr = np.full((2, len(stems)), np.nan)
@@ -72,7 +72,7 @@ def fast_scores(
 
 
 def museval_frames(evaluation: Evaluation, stems: Audio, estimates: Audio) -> Frames:
-    """What museval says of every frame, for the sources that are not silent throughout.
+    """Scores of museval in every window, for the sources that are not silent throughout.
 
     museval refuses an estimate that is silent throughout; by its own rule for frames, no frame
     counts then, for any source.
@@ -101,7 +101,7 @@ def museval_frames(evaluation: Evaluation, stems: Audio, estimates: Audio) -> Fr
 
 
 def silent(waveforms: Audio) -> NDArray[np.bool_]:
-    """Which of the sources are silent throughout, as museval sees it: in the sum of the channels.
+    """Mask of the sources that are silent throughout, for museval: in the sum of the channels.
 
     Shape:
         - waveforms: ``(source, channel, time)``

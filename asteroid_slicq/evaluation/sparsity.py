@@ -1,4 +1,4 @@
-"""How sparse is a source in a transform? Measures that need no separation.
+"""Sparsity of a source in a transform: measures that need no separation.
 
 The fewer cells of the time-frequency plane hold the energy of a source, the less do sources
 overlap there, which is what masks live on. All measures take cells of any size, by the *area* and
@@ -200,7 +200,7 @@ def _cells(density: ArrayLike, area: ArrayLike | None) -> tuple[Array, Array]:
 
 
 def _ridges(grid: Array, least: Array) -> np.ndarray:
-    """Which cells are ridges.
+    """Mask of the cells that are ridges.
 
     Shape:
         - grid: ``(freq, time)``; least maximum: ``(time,)``; output: ``(freq, time)``, boolean

@@ -1,4 +1,4 @@
-"""Where do the coefficients of a transform lie, and how much time and frequency is each one's?
+"""Cells of the time-frequency plane, one per coefficient of a transform.
 
 Oracles and sparsity measures look at a track part by part. For that a part must have the very
 coefficients that the whole track has there. A transform repeats itself after a *unit* of samples

@@ -1,4 +1,4 @@
-"""What is drawn of a transform: cells on true time and frequency axes, as few as there are pixels.
+"""Cells to draw of a transform, on true time and frequency axes, as few as there are pixels.
 
 The geometry and the levels are told in :mod:`asteroid_slicq.plotting.spectrograms`; nothing here
 needs matplotlib.
@@ -190,6 +190,6 @@ def stft_hz(sample_rate: float, n_fft: int) -> Array:
 
 
 def drawn_range_hz(f_hz: Array) -> tuple[float, float]:
-    """What an axis shows: all bins but DC, from 20 Hz on."""
+    """Range of the frequency axis: all bins but DC, from 20 Hz on."""
     lowest, highest = row_edges(f_hz)[[1, -1]]
     return float(max(lowest, min(20, highest / 2))), float(highest)

@@ -1,4 +1,4 @@
-"""How do the scores of tracks spread? A box for every source, needing matplotlib (``plot``)."""
+"""Box plots of the scores of tracks by source; needs matplotlib (extra ``plot``)."""
 
 from __future__ import annotations
 

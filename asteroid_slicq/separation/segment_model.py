@@ -1,4 +1,4 @@
-"""How does one segment of NumPy samples reach a model: channels, device, number type, mode?"""
+"""A model as a function of one segment of NumPy samples: channels, device, number type, mode."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class SegmentModel:
                 module.training = training
 
     def channel_error(self, n_channels: int) -> str | None:
-        """Why that many channels cannot be served, to follow a name; ``None`` if they can."""
+        """The reason to refuse a number of channels, to follow a name; ``None`` if it is served."""
         if n_channels in (1, self.n_channels) or self.n_channels == 1:
             return None
         served = "stereo" if self.n_channels == 2 else f"{self.n_channels} channels"

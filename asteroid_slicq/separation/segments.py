@@ -1,4 +1,4 @@
-"""How is a stream of audio processed in overlapping segments, and resampled, in bounded memory?
+"""Streams of audio processed in overlapping segments, and resampled, in bounded memory.
 
 Neighbouring segments share an overlap of ``O`` samples. The quarter of it next to the end of a
 segment is context for that segment only: there the other one counts alone. In the middle half the

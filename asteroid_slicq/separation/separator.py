@@ -1,4 +1,4 @@
-"""How does a model that maps a short mix to its sources serve a whole song, at any rate?
+"""Segment-wise separation of long audio, with resampling.
 
 A song is a stream: blocks are read, resampled to the model's rate, cut into overlapping segments,
 separated, cross-faded, resampled back and handed on. What is held in memory is about two segments

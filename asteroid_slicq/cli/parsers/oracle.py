@@ -24,10 +24,10 @@ examples:
   asteroid-slicq oracle musdb18hq --split train --tracks 14 --seconds 20 --overlap-added \\
       --search bayesian --trials 100 --objective mix-phase --max-redundancy 2.5 -o search.jsonl
 
-A table holds the median over tracks of the median SDR of frames of one second, in dB, and the mean
-of the sources. Without options the sliCQT is the published one. A search varies the scale, bins,
-lowest frequency, window, bandwidth floor and factor, slice length and gamma of the sliCQT, but for
-those that are given; a journal that exists is gone on with.
+A table holds the median over tracks of the median SDR over windows of one second, in dB, and the
+mean of the sources. Without options the sliCQT is the published one. A search varies the scale,
+bins, lowest frequency, window, bandwidth floor and factor, slice length and gamma of the sliCQT,
+except those that are given; a journal that exists is continued.
 
 exit code: 0 when done, 2 when the data or an option was refused.
 """
