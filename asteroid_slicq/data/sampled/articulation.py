@@ -1,4 +1,4 @@
-"""How a player bends pitch: slides, scoops and vibrato, a value for every 32 samples."""
+"""Bends of pitch by a player: slides, scoops and vibrato, a value for every 32 samples."""
 
 import numpy as np
 

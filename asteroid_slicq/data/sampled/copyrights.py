@@ -1,4 +1,4 @@
-"""What the copyright file of an installed Debian package says about one of its files."""
+"""Copyright and licence of a file, as its installed Debian package states them."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is taken of each source: which instruments, which hits, and how much of the largest ones."""
+"""The selection from each source: instruments, hits, and how much of the largest ones."""
 
 import io
 import re

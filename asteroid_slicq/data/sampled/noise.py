@@ -1,4 +1,4 @@
-"""What recordings have and samples lack: noise of amplifiers and fingers, and air."""
+"""Noise that recordings have and samples lack: of amplifiers and fingers, and air."""
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d, uniform_filter1d

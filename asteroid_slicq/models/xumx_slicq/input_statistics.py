@@ -1,4 +1,4 @@
-"""What do the networks of a model see in a data set, in the mean, so that it can be scaled?
+"""Statistics of what the networks of a model see in a data set, by which it is scaled.
 
 Computing it takes minutes on MUSDB18-HQ and happens once: the result is kept in a file that is
 named after everything it depends on.

@@ -1,4 +1,4 @@
-"""What the networks of a block share: their face, blocks left alone, and normalised layers."""
+"""Parts that the networks of a block share: face, blocks left alone, normalised layers."""
 
 from __future__ import annotations
 
