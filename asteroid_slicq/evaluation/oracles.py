@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from asteroid_slicq.vocabulary import ORACLES
+from asteroid_slicq.wiener import mix_phase
 
 MASKS = ("irm1", "irm2", "ibm1", "ibm2")
 
@@ -168,7 +169,7 @@ def estimate(name: str, block: Block, spatial: Tensor | None = None) -> Tensor:
     else:
         x, magnitude = block.mix.unsqueeze(-4), block.sources.abs()
         if name == "mix-phase":
-            out = magnitude * torch.where(x == 0, torch.ones_like(x), torch.sgn(x))
+            out = magnitude * mix_phase(x)
         else:
             power = int(name[-1])
             share = magnitude**power

@@ -136,16 +136,15 @@ def _of_slicqt(slicqt: SliCQT) -> Tiling:
 
 
 def _of_stft(stft: STFT) -> Tiling:
-    n_bins, nyquist_hz = stft.n_fft // 2 + 1, stft.sample_rate / 2
-    gain = 1 / float(stft.window.double().square().sum())
+    gain = 8 / (3 * stft.n_fft)  # squared Hann windows sum to 3/8
     return Tiling(
         sample_rate=stft.sample_rate,
         unit=stft.hop,
         margin=math.ceil(stft.n_fft / stft.hop) + 1,
         redundancy=stft.redundancy,
-        heights_hz=(_heights(np.linspace(0, nyquist_hz, n_bins), nyquist_hz),),
+        heights_hz=(_heights(stft.frequencies_hz, stft.sample_rate / 2),),
         per_unit=(1,),
-        gains=(np.full(n_bins, gain),),
+        gains=(np.full(stft.n_fft // 2 + 1, gain),),
         first=0,
         is_sliced=False,
     )

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asteroid_slicq.transform import Array, Frame, SliCQT, overlap_add
+from asteroid_slicq.transform import STFT, Array, Frame, SliCQT, overlap_add
 
 
 @dataclass(frozen=True)
@@ -74,32 +74,19 @@ def slicqt_analysis(slicqt: SliCQT) -> Analysis:
     return Analysis(frame.sample_rate, frame.slice_hop, 1, halves, edges, amplitudes)
 
 
-def stft_analysis(sample_rate: float, n_fft: int, hop: int) -> Analysis:
-    """An STFT with a Hann window."""
-    if n_fft < 4 or n_fft % 2:
-        raise ValueError(f"n_fft must be even and at least 4, got {n_fft}")
-    if not 1 <= hop <= n_fft // 2:
-        raise ValueError(f"hop must lie in 1 … n_fft / 2 = {n_fft // 2}, got {hop}")
-    window = torch.hann_window(n_fft)
-    factor = np.full((n_fft // 2 + 1, 1), 2 / float(window.sum()))
+def stft_analysis(stft: STFT) -> Analysis:
+    """An STFT."""
+    factor = np.full((stft.n_fft // 2 + 1, 1), 4 / stft.n_fft)  # Hann windows sum to n_fft / 2
     factor[[0, -1]] /= 2
-    margin = math.ceil(n_fft / 2 / hop)
+    margin = math.ceil(stft.n_fft / 2 / stft.hop)
 
     def amplitudes(part: Tensor) -> list[Array]:
-        n_frames = part.shape[-1] // hop - 2 * margin
-        part = part.narrow(-1, margin * hop - n_fft // 2, (n_frames - 1) * hop + n_fft)
-        spectra = torch.stft(
-            part.reshape(-1, part.shape[-1]),
-            n_fft,
-            hop,
-            window=window.to(part.dtype),
-            center=False,
-            return_complex=True,
-        )
-        return [mean_power(spectra).numpy() * factor]
+        (block,) = stft(part)
+        block = block.reshape(-1, *block.shape[-2:])[..., margin : -margin - 1]
+        return [mean_power(block).numpy() * factor]
 
-    edges = row_edges(stft_hz(sample_rate, n_fft))
-    return Analysis(sample_rate, hop, margin, [1], [edges], amplitudes)
+    edges = [row_edges(stft.frequencies_hz)]
+    return Analysis(stft.sample_rate, stft.hop, margin, [1], edges, amplitudes)
 
 
 def cells_of(
@@ -179,17 +166,16 @@ def row_edges(f_hz: Array) -> Array:
 
 
 def edges_of_blocks(frame: Frame) -> list[Array]:
-    """Frequencies of the bins of an STFT."""
+    """Borders of the bins of each block, see :func:`row_edges`."""
     edges, ends = row_edges(frame.frequencies_hz), np.cumsum(frame.bins_per_block)
     return [edges[end - n : end + 1] for n, end in zip(frame.bins_per_block, ends, strict=True)]
 
 
-def stft_hz(sample_rate: float, n_fft: int) -> Array:
-    """Frequencies of the bins of an STFT."""
-    return np.arange(n_fft // 2 + 1, dtype=np.float64) * (sample_rate / n_fft)
+def drawn_range_hz(edges_hz: Sequence[Array]) -> tuple[float, float]:
+    """Range of an axis: all bins but DC, from 20 Hz on.
 
-
-def drawn_range_hz(f_hz: Array) -> tuple[float, float]:
-    """Range of the frequency axis: all bins but DC, from 20 Hz on."""
-    lowest, highest = row_edges(f_hz)[[1, -1]]
+    Args:
+        edges_hz: of each block.
+    """
+    lowest, highest = np.concatenate(edges_hz)[[1, -1]]
     return float(max(lowest, min(20, highest / 2))), float(highest)

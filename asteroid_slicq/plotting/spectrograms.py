@@ -34,9 +34,8 @@ from asteroid_slicq.plotting.cells import (
     pool,
     slicqt_analysis,
     stft_analysis,
-    stft_hz,
 )
-from asteroid_slicq.transform import Frame, SliCQT
+from asteroid_slicq.transform import STFT, Frame, SliCQT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,14 +89,15 @@ def plot_spectrogram(
     blocks = [coefficients] if isinstance(coefficients, Tensor) else list(coefficients)
     _check(blocks, frame, length_samples)
     steps = frame.hop_per_block / frame.sample_rate
+    edges_hz = edges_of_blocks(frame)
     cells = [
         Cells(amplitude[:, m // 2 :], float(step), edges)  # without what lies before 0 s
         for amplitude, (_, m), step, edges in zip(
-            amplitudes_of(blocks, frame), frame.blocks, steps, edges_of_blocks(frame), strict=True
+            amplitudes_of(blocks, frame), frame.blocks, steps, edges_hz, strict=True
         )
     ]
     span_s = (0.0, length_samples / frame.sample_rate)
-    range_hz = drawn_range_hz(frame.frequencies_hz)
+    range_hz = drawn_range_hz(edges_hz)
     return _draw_alone(cells, ax, span_s, range_hz, db_range, reference, cmap, colorbar)
 
 
@@ -116,8 +116,8 @@ def plot_stft(
         waveform: real samples, an array or a tensor; leading axes are drawn as their mean power.
         sample_rate: in Hz.
         ax: where to draw; None makes a figure, ``ax.figure``.
-        n_fft: samples of a frame, even, under a Hann window.
-        hop: samples between frames, at most ``n_fft / 2``.
+        n_fft: samples of an STFT frame, even, under a Hann window.
+        hop: samples between STFT frames, at most ``n_fft / 2``.
         **style: ``db_range``, ``reference``, ``cmap``, ``colorbar`` of :func:`plot_spectrogram`.
 
     Shape:
@@ -128,8 +128,9 @@ def plot_stft(
     """
     samples = _samples(waveform)
     span_s = (0.0, samples.shape[-1] / sample_rate)
-    cells = cells_of(samples, stft_analysis(sample_rate, n_fft, hop), 0.0, 0.0)
-    return _draw_alone(cells, ax, span_s, drawn_range_hz(stft_hz(sample_rate, n_fft)), **style)
+    analysis = stft_analysis(STFT(n_fft, hop, sample_rate))
+    cells = cells_of(samples, analysis, 0.0, 0.0)
+    return _draw_alone(cells, ax, span_s, drawn_range_hz(analysis.edges_hz), **style)
 
 
 def plot_waveform_spectrogram(
@@ -179,12 +180,14 @@ def plot_waveform_spectrogram(
     span_s = (start_s, end_s) if span_s is None else (span_s[0], min(span_s[1], end_s))
     if not start_s <= span_s[0] < span_s[1]:
         raise ValueError(f"span_s must lie in {start_s:g} … {end_s:g} s, got {span_s}")
-    analyses = {_title(slicqt): slicqt_analysis(slicqt)}
+    analysis = slicqt_analysis(slicqt)
+    analyses = {_title(slicqt): analysis}
     if stft:
-        analyses = {"STFT, 4096 samples": stft_analysis(sample_rate, 4096, 1024), **analyses}
+        other = stft_analysis(STFT(4096, 1024, sample_rate))
+        analyses = {"STFT, 4096 samples": other, **analyses}
     axes = _new_figure(size_px).subplots(1, len(analyses), sharey=True, squeeze=False)[0]
     column_s = (span_s[1] - span_s[0]) * len(analyses) / size_px[0]
-    range_hz = drawn_range_hz(slicqt.frame.frequencies_hz)
+    range_hz = drawn_range_hz(analysis.edges_hz)
     pictures = [
         _visible(cells_of(samples, analysis, column_s, start_s), ax, span_s, range_hz)
         for analysis, ax in zip(analyses.values(), axes, strict=True)

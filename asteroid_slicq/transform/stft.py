@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from asteroid_slicq.transform.layout import joined_precision, split_precision
+from asteroid_slicq.transform.scales import Array
 
 
 class STFT(nn.Module):
     """Short-time Fourier transform under a periodic Hann window, and its exact inverse.
 
-    Frame t is centred on sample ``t·hop``; the signal is surrounded by zeros.
+    STFT frame t is centred on sample ``t·hop``; the signal is surrounded by zeros.
 
     Args:
-        n_fft: samples of a frame, even, at least 4.
-        hop: samples between frames, at most half of ``n_fft``.
+        n_fft: samples of an STFT frame, even, at least 4.
+        hop: samples between STFT frames, at most half of ``n_fft``.
         sample_rate: in Hz.
 
     Shape:
@@ -49,42 +53,69 @@ class STFT(nn.Module):
         if not sample_rate > 0:
             raise ValueError(f"sample_rate must be above 0 Hz, got {sample_rate}")
         self.n_fft, self.hop, self.sample_rate = n_fft, hop, sample_rate
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        window = np.hanning(n_fft + 1)[:-1]
+        self.register_buffer("window", split_precision(window), persistent=False)
 
     @property
     def redundancy(self) -> float:
         """Real numbers in the coefficients for each sample of a long signal."""
         return 2 * (self.n_fft // 2 + 1) / self.hop
 
+    @property
+    def frequencies_hz(self) -> Array:
+        """Centre frequencies of the bins, from 0 Hz to half the sample rate."""
+        return np.linspace(0.0, self.sample_rate / 2, self.n_fft // 2 + 1)
+
     def forward(self, waveform: Tensor) -> tuple[Tensor]:
         """Coefficients of a waveform."""
+        half = self.n_fft // 2
         # With a frame centred at or behind the last sample, every sample lies between two centres.
-        flat = waveform.reshape(-1, waveform.shape[-1])
-        flat = nn.functional.pad(flat, (0, -waveform.shape[-1] % self.hop))
-        block = torch.stft(
-            flat,
-            self.n_fft,
-            self.hop,
-            window=self.window.to(flat.dtype),
-            center=True,
-            pad_mode="constant",
-            return_complex=True,
-        )
-        return (block.view(*waveform.shape[:-1], *block.shape[-2:]),)
+        behind = half + -waveform.shape[-1] % self.hop
+        return (self.frames(nn.functional.pad(waveform, (half, behind))),)
 
     def inverse(self, coefficients: Sequence[Tensor], length: int) -> Tensor:
         """Waveform of coefficients: the dual window's synthesis, exact for those of a signal."""
         (block,) = coefficients
-        waveform = torch.istft(
-            block.reshape(-1, *block.shape[-2:]),
-            self.n_fft,
-            self.hop,
-            window=self.window.to(block.real.dtype),
-            center=True,
-            length=(block.shape[-1] - 1) * self.hop,
-        )
-        return waveform[:, :length].reshape(*block.shape[:-2], length)
+        squares = joined_precision(self.window, block.real.dtype).square()
+        weight = _overlap_add(squares.expand(block.shape[-1], -1), self.hop)
+        inside = slice(self.n_fft // 2, self.n_fft // 2 + length)
+        return self.overlap_add(block)[..., inside] / weight[inside]
+
+    def frames(self, waveform: Tensor) -> Tensor:
+        """Spectra of the STFT frames that lie in a waveform, from its first sample on.
+
+        Shape:
+            - waveform: ``(..., time)``; output: ``(..., freq, frame)``
+        """
+        window = joined_precision(self.window, waveform.dtype)
+        return torch.fft.rfft(waveform.unfold(-1, self.n_fft, self.hop) * window).mT
+
+    def overlap_add(self, spectra: Tensor) -> Tensor:
+        """Sum of STFT frames under the window again: their waveform times squared windows.
+
+        Shape:
+            - spectra: ``(..., freq, frame)``; output: ``(..., time)``
+        """
+        window = joined_precision(self.window, spectra.real.dtype)
+        return _overlap_add(torch.fft.irfft(spectra.mT, n=self.n_fft) * window, self.hop)
 
     def extra_repr(self) -> str:
         """The transform in one line."""
         return f"n_fft={self.n_fft}, hop={self.hop}, redundancy={self.redundancy:.2f}"
+
+
+def _overlap_add(frames: Tensor, hop: int) -> Tensor:
+    """Sum of frames, each a hop later.
+
+    Shape:
+        - frames: ``(..., frame, n_fft)``; output: ``(..., time)``, whole hops
+    """
+    n_frames, n_fft = frames.shape[-2:]
+    if n_fft % hop:
+        frames = nn.functional.pad(frames, (0, -n_fft % hop))
+    # (..., frame, part, hop): part i of frame t belongs to hop t + i
+    parts = frames.unflatten(-1, (-1, hop)).unbind(-2)
+    total = frames.new_zeros((*frames.shape[:-2], n_frames + len(parts) - 1, hop))
+    for i, part in enumerate(parts):
+        total[..., i : i + n_frames, :] += part
+    return total.flatten(-2)

@@ -40,7 +40,7 @@ class ExpectationMaximisation(torch.autograd.Function):
         iterations, window, eps = ctx.options = options
         ctx.save_for_backward(y, x)
         dtype = y.dtype if y.is_complex() else torch.promote_types(y.dtype, x.dtype)
-        out = y.new_empty(y.shape, dtype=dtype)
+        out = torch.empty_like(y, dtype=dtype)  # strided as the input
         for piece in _pieces(x, window, eps):
             solver_of(x).refine(piece.of(y), piece.of(x), iterations, piece.noise, piece.of(out))
         return out

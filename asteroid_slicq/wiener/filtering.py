@@ -34,6 +34,11 @@ def apply_mix_phase(masks: Tensor, mix: Tensor) -> Tensor:
     return masks * mix.unsqueeze(1)
 
 
+def mix_phase(mix: Tensor) -> Tensor:
+    """Phase factors of the mix, e^{j∠x}; where it is silent its phase is 0."""
+    return torch.where(mix == 0, torch.ones_like(mix), torch.sgn(mix))
+
+
 def impose_mix_phase(magnitudes: Tensor, mix: Tensor) -> Tensor:
     """Magnitudes with the phase of the mix, v_j·e^{j∠x}; where the mix is silent its phase is 0.
 
@@ -42,8 +47,7 @@ def impose_mix_phase(magnitudes: Tensor, mix: Tensor) -> Tensor:
         - mix: ``(batch, channel, ...)``, complex
         - output: ``(batch, source, channel, ...)``, complex
     """
-    phase = torch.where(mix == 0, torch.ones_like(mix), torch.sgn(mix))
-    return magnitudes * phase.unsqueeze(1)
+    return magnitudes * mix_phase(mix).unsqueeze(1)
 
 
 def softmask(magnitudes: Tensor, mix: Tensor, eps: float | None = None) -> Tensor:
@@ -257,7 +261,7 @@ def _filter_block(
     window = min(window or x.shape[-1], x.shape[-1])
     eps = _machine_eps(mix) if eps is None else eps
     refined = ExpectationMaximisation.apply(y, x, iterations, window, eps)
-    return cast(Tensor, refined).view(estimates.shape)
+    return cast(Tensor, refined).reshape(estimates.shape)
 
 
 def _machine_eps(mix: Tensor) -> float:

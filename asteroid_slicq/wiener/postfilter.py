@@ -1,4 +1,4 @@
-"""Wiener-EM after a separation: on the blocks of a sliCQT, or on an STFT of the waveforms.
+"""Wiener-EM after a separation, on an STFT of the waveforms.
 
 Source: Hanssian, "Music demixing with the sliCQ transform" (arXiv:2112.05509): version 1 filters on
 either, version 2 on the sliCQT. The filter itself is :func:`~asteroid_slicq.wiener.wiener_em`.
@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 import torch
-from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
+from asteroid_slicq.transform import STFT
 from asteroid_slicq.wiener.filtering import wiener_em
 
 _N_FFT, _HOP = 4096, 1024
@@ -29,16 +29,16 @@ def wiener_on_stft(
 ) -> Tensor:
     """Wiener-EM on the STFT of separated waveforms, differentiably.
 
-    The song goes through in stretches of ``window_frames`` frames at most, of about one length,
-    each with spatial covariances of its own; only one stretch is a spectrum at a time.
+    The song goes through in stretches of ``window_frames`` STFT frames at most, of about one
+    length, each with spatial covariances of its own; only one stretch is a spectrum at a time.
 
     Args:
         estimates: waveforms of the sources.
         mix: waveform of the mix.
         iterations: EM iterations; 0 returns the estimates.
-        n_fft: samples of a frame, under a Hann window, a multiple of 4.
-        hop: samples between frames; it divides ``n_fft`` by at least 4.
-        window_frames: frames over which a spatial covariance is constant, at most.
+        n_fft: samples of an STFT frame, under a Hann window, a multiple of 4.
+        hop: samples between STFT frames; it divides ``n_fft`` by at least 4.
+        window_frames: STFT frames over which a spatial covariance is constant, at most.
 
     Shape:
         - estimates: ``(batch, source, channel, time)``, real
@@ -67,42 +67,22 @@ def wiener_on_stft(
     length = mix.shape[-1]
     if iterations == 0 or length == 0:
         return estimates
-    # Every sample lies in n_fft / hop frames: squared Hann windows then sum to 3/8 of that.
+    stft = STFT(n_fft, hop).to(estimates.device)
+    # Every sample lies in n_fft / hop STFT frames: squared Hann windows then sum to 3/8 of that.
     lead = n_fft - hop
     n_frames = math.ceil((length + lead) / hop)
-    padding = (lead, n_frames * hop - length)
     waveforms = torch.cat([mix.to(estimates.dtype).unsqueeze(1), estimates], dim=1)
-    waveforms = F.pad(waveforms, padding)
-    window = torch.hann_window(n_fft, dtype=estimates.dtype, device=estimates.device)
-    synthesis = window * (hop / n_fft * 8 / 3)
+    waveforms = F.pad(waveforms, (lead, n_frames * hop - length))
     size = math.ceil(n_frames / math.ceil(n_frames / window_frames))
     parts: list[Tensor] = []
     tail: Tensor | None = None
     for start in range(0, n_frames, size):
         count = min(size, n_frames - start)
-        stretch = waveforms[..., start * hop : (start + count - 1) * hop + n_fft]
-        frames = torch.fft.rfft(stretch.unfold(-1, n_fft, hop) * window)
-        spectra = rearrange(frames, "b j c t f -> b j c f t")
+        spectra = stft.frames(waveforms[..., start * hop : (start + count - 1) * hop + n_fft])
         refined = wiener_em(spectra[:, 1:], spectra[:, 0], iterations, window_frames=None)
-        frames = torch.fft.irfft(rearrange(refined, "b j c f t -> b j c t f"), n=n_fft) * synthesis
-        added = _overlap_add(frames, hop)
+        added = stft.overlap_add(refined)
         if tail is not None:
             added = added + F.pad(tail, (0, added.shape[-1] - lead))
         parts.append(added[..., : count * hop])
         tail = added[..., count * hop :]
-    return torch.cat(parts, dim=-1)[..., lead : lead + length]
-
-
-def _overlap_add(frames: Tensor, hop: int) -> Tensor:
-    """Sum of frames, each a hop later.
-
-    Shape:
-        - frames: ``(..., frame, n_fft)``; output: ``(..., (frame − 1)·hop + n_fft)``
-    """
-    n_parts = frames.shape[-1] // hop
-    # (..., frame, part, hop): part i of frame t belongs to hop t + i
-    parts = frames.unflatten(-1, (n_parts, hop)).unbind(-2)
-    total = F.pad(parts[0], (0, 0, 0, n_parts - 1))
-    for i, part in enumerate(parts[1:], start=1):
-        total = total + F.pad(part, (0, 0, i, n_parts - 1 - i))
-    return total.flatten(-2)
+    return torch.cat(parts, dim=-1)[..., lead : lead + length] * (8 / 3 * hop / n_fft)
