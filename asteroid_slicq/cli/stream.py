@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from asteroid_slicq.cli.messages import CommandError, complain
 from asteroid_slicq.cli.models import resolve
 from asteroid_slicq.cli.parsers.separate import SAMPLE_FORMATS
 from asteroid_slicq.models.xumx_slicq import SeparatorStream
-from asteroid_slicq.separation import SegmentModel
+from asteroid_slicq.separation import SegmentModel, from_model_channels, to_model_channels
 
 _MOST_BYTES = 2**20  # read at a time
 
@@ -68,8 +69,7 @@ def run_stream(args: argparse.Namespace) -> int:
 class PCMSeparator:
     """Separator of raw samples of a mix into raw samples of its stems.
 
-    A mono mix is duplicated for a model with more channels, and the stems are averaged to mono
-    again; a mono model separates each channel on its own.
+    Channels are served as `SegmentModel` serves them.
 
     Args:
         separator: of the model.
@@ -106,20 +106,14 @@ class PCMSeparator:
         model = self._separator.model
         samples = np.frombuffer(data, self._dtype).reshape(-1, self._n_channels).T
         samples = samples.astype(np.float32) / (2**15 if self._dtype.kind == "i" else 1)
-        mix = torch.from_numpy(np.ascontiguousarray(samples)).to(model.transform.index.device)
-        if model.n_channels == 1:
-            mix = mix[:, None]  # a batch of channels
-        elif self._n_channels == 1:
-            mix = mix.expand(model.n_channels, -1)
-        return self._to_bytes(self._separator.push(mix))
+        mix = torch.from_numpy(samples[None]).to(model.transform.index.device)
+        return self._to_bytes(self._separator.push(to_model_channels(mix, model.n_channels)))
 
-    def _to_bytes(self, stems) -> bytes:
-        """Shape: of the model's ``push``, with channels as the batch of a mono model."""
-        if stems.ndim == 4:  # (channel, source, 1, time)
-            stems = stems[:, :, 0].transpose(0, 1)
-        elif self._n_channels < stems.shape[1]:
-            stems = stems.mean(1, keepdim=True)
-        samples = stems.flatten(0, 1).T.cpu().numpy()
+    def _to_bytes(self, stems: Tensor) -> bytes:
+        if not stems.numel():
+            return b""
+        stems = from_model_channels(stems, self._n_channels)
+        samples = stems.flatten(0, 2).T.cpu().numpy()
         if self._dtype.kind == "i":
             samples = np.clip(np.rint(samples * 2**15), -(2**15), 2**15 - 1)
         return samples.astype(self._dtype).tobytes()

@@ -1,7 +1,25 @@
-"""Separation of whole songs by a model of short segments; it knows no model."""
+"""Separation of whole songs, segment by segment, with any model of short mixes."""
 
+from asteroid_slicq.separation.axes import (
+    from_batch,
+    from_model_channels,
+    to_batch,
+    to_model_channels,
+)
+from asteroid_slicq.separation.names import check_sources, choose_sources
 from asteroid_slicq.separation.segment_model import SegmentModel
 from asteroid_slicq.separation.segments import crossfade
 from asteroid_slicq.separation.separator import Separator, separate
 
-__all__ = ["SegmentModel", "Separator", "crossfade", "separate"]
+__all__ = [
+    "SegmentModel",
+    "Separator",
+    "check_sources",
+    "choose_sources",
+    "crossfade",
+    "from_batch",
+    "from_model_channels",
+    "separate",
+    "to_batch",
+    "to_model_channels",
+]

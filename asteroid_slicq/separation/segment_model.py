@@ -1,4 +1,4 @@
-"""A model as a function of one segment of NumPy samples: channels, device, number type, mode."""
+"""A model as it is called on one segment: its channels, device, number type and mode."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from asteroid_slicq.separation.axes import from_model_channels, to_model_channels
 
 _MIN_INPUT_S = 0.1  # shorter segments reach the model padded with zeros
 
@@ -51,7 +53,7 @@ class SegmentModel:
         if self._sources is None:
             names = getattr(self.model, "sources", None)
             if names is None:
-                second = np.zeros((1, self.n_channels, round(self.sample_rate)), np.float32)
+                second = torch.zeros(1, self.n_channels, round(self.sample_rate))
                 with self.evaluating():
                     n_sources = self._run(second).shape[1]
                 names = [f"source{index}" for index in range(1, n_sources + 1)]
@@ -76,7 +78,7 @@ class SegmentModel:
                 module.training = training
 
     def channel_error(self, n_channels: int) -> str | None:
-        """The reason to refuse a number of channels, to follow a name; ``None`` if it is served."""
+        """Why that many channels cannot be served, to follow a name; ``None`` if they can."""
         if n_channels in (1, self.n_channels) or self.n_channels == 1:
             return None
         served = "stereo" if self.n_channels == 2 else f"{self.n_channels} channels"
@@ -96,36 +98,29 @@ class SegmentModel:
         n_missing = round(_MIN_INPUT_S * self.sample_rate) - n_frames
         if n_missing > 0:
             segment = np.pad(segment, [(0, 0), (0, 0), (0, n_missing)])
-        if n_channels == self.n_channels:
-            estimate = self._run(segment)
-        elif n_channels == 1:
-            estimate = self._run(segment.repeat(self.n_channels, axis=1))
-            estimate = estimate.mean(axis=2, keepdims=True)
-        else:  # a mono model
-            estimate = self._run(segment.reshape(batch * n_channels, 1, -1))
-            estimate = estimate.reshape(batch, n_channels, -1, segment.shape[-1]).swapaxes(1, 2)
-        return estimate[..., :n_frames]
+        estimate = self._run(to_model_channels(torch.tensor(segment), self.n_channels))
+        return from_model_channels(estimate, n_channels)[..., :n_frames].numpy()
 
     @torch.inference_mode()
-    def _run(self, segment: np.ndarray) -> np.ndarray:
-        """The model, wherever it is, on a copy of the segment."""
+    def _run(self, mix: Tensor) -> Tensor:
+        """The model, wherever it is, on its own number of channels; it may write into them."""
         tensor = next(self.model.parameters(), None)
         if tensor is None:
             tensor = next(self.model.buffers(), torch.empty(0))
         dtype = tensor.dtype if tensor.is_floating_point() else torch.float32
-        estimate = self.model(torch.tensor(segment, dtype=dtype, device=tensor.device))
-        if not isinstance(estimate, torch.Tensor):
+        estimate = self.model(mix.contiguous().to(tensor.device, dtype))
+        if not isinstance(estimate, Tensor):
             raise TypeError(
                 f"model must return a tensor (batch, source, channel, time), "
                 f"{type(self.model).__name__} returned a {type(estimate).__name__}"
             )
         if estimate.ndim == 3 and self.n_channels == 1:
             estimate = estimate.unsqueeze(2)
-        batch, n_channels, n_frames = segment.shape
+        batch, n_channels, n_frames = mix.shape
         n_sources = len(self._sources) if self._sources else estimate.shape[1]
         if estimate.shape != (batch, n_sources, n_channels, n_frames):
             raise ValueError(
                 f"model must return (batch, source, channel, time) = "
                 f"{(batch, n_sources, n_channels, n_frames)}, got {tuple(estimate.shape)}"
             )
-        return estimate.float().cpu().numpy()
+        return estimate.float().cpu()

@@ -11,18 +11,19 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from asteroid_slicq.audio import AudioError, AudioReader, StemWriter, check_format, track_name
+from asteroid_slicq.separation.axes import Waveform, from_batch, to_batch
+from asteroid_slicq.separation.names import choose_sources
 from asteroid_slicq.separation.segment_model import SegmentModel
 from asteroid_slicq.separation.segments import process_in_segments, resample_stream
 from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S, DEFAULT_SEGMENT_S
 
-Waveform = TypeVar("Waveform", np.ndarray, torch.Tensor)
 Progress = Callable[[float, float], None]
 
 
@@ -74,15 +75,7 @@ class Separator:
         Raises:
             ValueError: a name the model does not have, or one twice, or none.
         """
-        if stems is None:
-            return self.sources
-        unknown = [name for name in stems if name not in self.sources]
-        if unknown or not stems or len(set(stems)) < len(stems):
-            raise ValueError(
-                f"stems must be different names out of {', '.join(self.sources)}, "
-                f"got {', '.join(stems) or 'none'}"
-            )
-        return list(stems)
+        return choose_sources(stems, self.sources, "stems")
 
     def separate_waveform(self, waveform: Waveform, sample_rate: float | None = None) -> Waveform:
         """Separates a waveform that is in memory.
@@ -105,8 +98,7 @@ class Separator:
         """
         mix = _as_array(waveform)
         rate = _check_rate(self.sample_rate if sample_rate is None else sample_rate)
-        lead = mix.shape[:-1]
-        mix = mix[(np.newaxis,) * (3 - mix.ndim)]
+        n_axes, mix = mix.ndim, to_batch(mix)
         if error := self._model.channel_error(mix.shape[1]):
             raise ValueError(f"waveform {error}")
         batch, n_channels, n_frames = mix.shape
@@ -118,8 +110,7 @@ class Separator:
             for block in self.stream(blocks, rate):
                 estimates[..., n_done : n_done + block.shape[-1]] = block
                 n_done += block.shape[-1]
-        if len(lead) < 2:
-            estimates = estimates[0] if lead else estimates[0, :, 0]
+        estimates = from_batch(estimates, n_axes)
         if isinstance(waveform, torch.Tensor):
             return torch.from_numpy(estimates).to(waveform.device, waveform.dtype)
         return estimates.astype(waveform.dtype, copy=False)

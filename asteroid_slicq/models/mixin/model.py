@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from asteroid_slicq import registration, separation
 from asteroid_slicq.models.mixin.network import DenoisingAutoencoder, refine, run_together
-from asteroid_slicq.separation import crossfade
+from asteroid_slicq.separation import check_sources, crossfade, from_batch, to_batch
 from asteroid_slicq.transform import NSGT
 
 SOURCES = ("harmonic", "percussive", "vocals")
@@ -99,8 +99,7 @@ class MiXiN(BaseModel):
         transform: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(sample_rate=sample_rate, in_channels=1)
-        if isinstance(sources, str) or not sources or len(set(sources)) != len(sources):
-            raise ValueError(f"sources must be distinct names, at least one, got {sources!r}")
+        self._names = check_sources(sources)
         if instrumental and not {_VOCALS} < set(sources):
             raise ValueError(
                 f"instrumental leaves out the source {_VOCALS!r} and keeps the others, so sources "
@@ -124,7 +123,6 @@ class MiXiN(BaseModel):
         self.overlap_samples = overlap
         self.networks = nn.ModuleList(DenoisingAutoencoder() for _ in sources)
         self.register_buffer("fade", torch.from_numpy(crossfade(overlap)), persistent=False)
-        self._names = list(sources)
         self._args = {
             "overlap_samples": overlap_samples,
             "sample_rate": sample_rate,
@@ -152,9 +150,7 @@ class MiXiN(BaseModel):
         separated = torch.cat([self._separate_chunks(part) for part in parts])
         by_channel = rearrange(separated, "(b c s) j t -> b j c s t", b=b, c=c)
         waveforms = self._join(by_channel, mix.shape[-1])
-        if mix.ndim == 1:
-            return waveforms[0, :, 0]
-        return waveforms[0] if mix.ndim == 2 else waveforms
+        return from_batch(waveforms, mix.ndim)
 
     def estimate(self, mix: Tensor) -> MiXiNEstimate:
         """Coefficients, magnitudes and masks of all sources.
@@ -278,7 +274,7 @@ def soft_masks(magnitudes: Tensor, sources_dim: int = 1) -> Tensor:
 def _to_batch(mix: Tensor) -> Tensor:
     if not 1 <= mix.ndim <= 3:
         raise ValueError(f"mix must be (batch, channel, time), got {tuple(mix.shape)}")
-    return mix.reshape((1,) * (3 - mix.ndim) + mix.shape)
+    return to_batch(mix)
 
 
 registration.register_model(MiXiN)

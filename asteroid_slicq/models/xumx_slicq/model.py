@@ -17,6 +17,7 @@ from torch import Tensor
 from asteroid_slicq import registration, separation
 from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend, make_networks
 from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES, fixed_weights
+from asteroid_slicq.separation import check_sources, from_batch, to_batch
 from asteroid_slicq.transform import SliCQT
 from asteroid_slicq.wiener import filter_masked, wiener_on_stft
 
@@ -109,8 +110,7 @@ class XUMXSliCQ(BaseModel):
         backend: MaskBackend | None = None,
     ) -> None:
         super().__init__(sample_rate=sample_rate, in_channels=n_channels)
-        if isinstance(sources, str) or not sources or len(set(sources)) != len(sources):
-            raise ValueError(f"sources must be distinct names, at least one, got {sources!r}")
+        self.sources = check_sources(sources)
         if n_channels < 1:
             raise ValueError(f"n_channels must be at least 1, got {n_channels}")
         if "sample_rate" in (transform or {}):
@@ -119,7 +119,6 @@ class XUMXSliCQ(BaseModel):
             raise ValueError(f"wiener_iterations must be at least 0, got {wiener_iterations}")
         if wiener not in ("slicqt", "stft", None):
             raise ValueError(f"wiener must be slicqt, stft or None, got {wiener!r}")
-        self.sources = list(sources)
         self.n_channels = n_channels
         self.wiener_iterations = wiener_iterations
         self.wiener = wiener
@@ -168,9 +167,7 @@ class XUMXSliCQ(BaseModel):
         waveforms = self.transform.inverse([c for c, _ in blocks], length=mix.shape[-1])
         if self.wiener == "stft":
             waveforms = wiener_on_stft(waveforms, self._to_batch(mix), self.wiener_iterations)
-        if mix.ndim == 1:
-            return waveforms[0, :, 0]
-        return waveforms[0] if mix.ndim == 2 else waveforms
+        return from_batch(waveforms, mix.ndim)
 
     def estimate(self, mix: Tensor) -> Estimate:
         """Coefficients and masks of all sources, before Wiener-EM where that runs on the STFT.
@@ -312,7 +309,7 @@ class XUMXSliCQ(BaseModel):
         return registration.plain_serialization(super().serialize())
 
     def _to_batch(self, mix: Tensor) -> Tensor:
-        batch = mix.reshape((1,) * (3 - mix.ndim) + mix.shape) if mix.ndim < 3 else mix
+        batch = to_batch(mix)
         if batch.ndim != 3 or batch.shape[1] != self.n_channels:
             raise ValueError(
                 f"mix must be (batch, {self.n_channels} channels, time), got {tuple(mix.shape)}"

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from asteroid_slicq.models.xumx_slicq.model import XUMXSliCQ
 from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES
+from asteroid_slicq.separation import choose_sources
 from asteroid_slicq.transform import SliCQTInverseStream, SliCQTStream
 from asteroid_slicq.wiener import apply_mix_phase
 
@@ -54,13 +55,7 @@ class SeparatorStream:
 
     def __init__(self, model: XUMXSliCQ, sources: Sequence[str] | None = None) -> None:
         check_streamable(model)
-        self.sources = list(model.sources if sources is None else sources)
-        unknown = [name for name in self.sources if name not in model.sources]
-        if unknown or not self.sources or len(set(self.sources)) < len(self.sources):
-            raise ValueError(
-                f"sources must be different names out of {', '.join(model.sources)}, "
-                f"got {', '.join(self.sources) or 'none'}"
-            )
+        self.sources = choose_sources(sources, model.sources, "sources")
         self.model = model
         self._wanted = [model.sources.index(name) for name in self.sources]
         self._analysis = SliCQTStream(model.transform)
