@@ -1,6 +1,6 @@
 """Audio files read in buffers, with an error that says how a file is broken.
 
-Reading goes through libsndfile: WAV, FLAC, OGG, MP3, AIFF and more. Writing is in `stems`.
+Reading goes through libsndfile: WAV, FLAC, OGG, MP3, AIFF and more.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class AudioWarning(UserWarning):
 
 
 class _Stream(sf.SoundFile):
-    """A sound file that is read on and on.
+    """A sound file that is read from its start to its end.
 
-    Where a file can seek, soundfile seeks to where it is already after each block. That costs time,
-    moves the position in some MP3 files, and fails at the end of a FLAC file of unknown length.
+    Where a file can seek, soundfile seeks after each buffer to where it is. That costs time, moves
+    the position in some MP3 files, and fails at the end of a FLAC file of unknown length.
     """
 
     def seekable(self) -> bool:
@@ -53,7 +53,7 @@ class _Stream(sf.SoundFile):
 
 
 class AudioReader:
-    """Reads an audio file as a stream of float blocks.
+    """A reader of an audio file as a stream of float buffers.
 
     Args:
         path: a regular file in a format that libsndfile reads.
@@ -61,7 +61,7 @@ class AudioReader:
     Attributes:
         sample_rate: in Hz.
         n_channels: number of channels.
-        n_frames: number of frames announced by the file, or ``None`` where it does not say.
+        n_samples: samples in each channel that the file announces, or ``None`` where it does not.
         bit_depth: ``"16"``, ``"24"`` or ``"32f"``, which holds all that the file holds.
 
     Raises:
@@ -80,7 +80,7 @@ class AudioReader:
         self.n_channels: int = self._file.channels
         self.bit_depth = _DEPTH_OF_SUBTYPE.get(self._file.subtype, "16")
         frames = self._file.frames
-        self.n_frames: int | None = frames if frames < _UNKNOWN_LENGTH else None
+        self.n_samples: int | None = frames if frames < _UNKNOWN_LENGTH else None
         try:
             self._refuse_incomplete()
         except BaseException:
@@ -96,17 +96,17 @@ class AudioReader:
                     f"{self.path}: is truncated: its header announces {announced} bytes of "
                     f"samples, {held} are there"
                 )
-        if self.n_frames == 0:
+        if self.n_samples == 0:
             raise AudioError(f"{self.path}: holds no samples")
 
-    def blocks(self, block_frames: int) -> Iterator[np.ndarray]:
-        """Reads on to the end.
+    def buffers(self, n_samples: int) -> Iterator[np.ndarray]:
+        """Read on to the end.
 
         Args:
-            block_frames: frames in each block but the last; at least 1.
+            n_samples: in each channel of each buffer but the last; at least 1.
 
         Yields:
-            float32 blocks. Shape: ``(channel, time)``.
+            float32 buffers. Shape: ``(channel, time)``.
 
         Raises:
             AudioError: the file ends early, cannot be decoded, or holds NaN or infinite samples.
@@ -114,34 +114,35 @@ class AudioReader:
         n_read = 0
         while True:
             try:
-                block = self._file.read(block_frames, dtype="float32", always_2d=True)
+                buffer = self._file.read(n_samples, dtype="float32", always_2d=True)
             except sf.LibsndfileError as error:
                 raise AudioError(
                     f"{self.path}: cannot be decoded after {n_read / self.sample_rate:.2f} s: "
                     "the file is damaged or truncated"
                 ) from error
-            if len(block) == 0:
+            if len(buffer) == 0:
                 break
-            finite = np.isfinite(block).all(axis=1)
+            finite = np.isfinite(buffer).all(axis=1)
             if not finite.all():
                 when = (n_read + int(np.argmin(finite))) / self.sample_rate
                 raise AudioError(
                     f"{self.path}: holds NaN or infinite samples, first at {when:.3f} s"
                 )
-            n_read += len(block)
-            yield block.T
+            n_read += len(buffer)
+            yield buffer.T
         if n_read == 0:
             raise AudioError(f"{self.path}: holds no samples")
         # The length of an MP3 file is what its encoder noted; editing moves it by some frames.
         slack = self.sample_rate // 10 if self._file.format in ("MP3", "MPEG") else 0
-        if self.n_frames is not None and n_read + slack < self.n_frames:
+        if self.n_samples is not None and n_read + slack < self.n_samples:
             raise AudioError(
-                f"{self.path}: is truncated: it announces {self.n_frames / self.sample_rate:.2f} s "
-                f"and ends after {n_read / self.sample_rate:.2f} s"
+                f"{self.path}: is truncated: it announces "
+                f"{self.n_samples / self.sample_rate:.2f} s and ends after "
+                f"{n_read / self.sample_rate:.2f} s"
             )
 
     def close(self) -> None:
-        """Closes the file; closing twice is fine."""
+        """Close the file; closing twice is fine."""
         self._file.close()
 
     def __enter__(self) -> AudioReader:

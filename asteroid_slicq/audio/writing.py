@@ -32,7 +32,7 @@ def track_name(path: str | os.PathLike[str]) -> str:
 
 
 def check_format(audio_format: str, bit_depth: str | None) -> None:
-    """Refuses output formats that do not exist.
+    """Refuse output formats that do not exist.
 
     Raises:
         ValueError: an unknown format or bit depth, or a depth that the format cannot hold.
@@ -48,14 +48,14 @@ def check_format(audio_format: str, bit_depth: str | None) -> None:
 
 
 class AudioWriter:
-    """Writes one WAV or FLAC file as a stream, under a temporary name until `publish`.
+    """A writer of one WAV or FLAC file as a stream, under a temporary name until `publish`.
 
     Args:
         path: target; its suffix, ``.wav`` or ``.flac``, selects the format. The folder must exist.
         sample_rate: in Hz.
         n_channels: number of channels.
         bit_depth: ``"16"``, ``"24"``, or ``"32f"`` (WAV only).
-        n_frames: expected length. WAV files that would pass 4 GiB are written as RF64.
+        n_samples: expected in each channel. WAV files that would pass 4 GiB are written as RF64.
 
     Raises:
         ValueError: a format or depth that does not exist.
@@ -68,7 +68,7 @@ class AudioWriter:
         sample_rate: int,
         n_channels: int,
         bit_depth: str = "16",
-        n_frames: int | None = None,
+        n_samples: int | None = None,
     ):
         self.path = Path(path)
         audio_format = self.path.suffix.lower().lstrip(".")
@@ -77,7 +77,7 @@ class AudioWriter:
         self._n_written = self._n_clipped = 0
         self._peak = 0.0
         self._file: sf.SoundFile | None = None
-        n_bytes = (n_frames or 0) * n_channels * (self._bits or 32) // 8
+        n_bytes = (n_samples or 0) * n_channels * (self._bits or 32) // 8
         if audio_format == "wav" and n_bytes > _MAX_WAV_BYTES:
             audio_format = "rf64"
         if self.path.is_dir():
@@ -106,20 +106,20 @@ class AudioWriter:
             self.discard()
             raise
 
-    def write(self, block: np.ndarray) -> None:
-        """Appends a block; integer formats limit it to full scale and remember that they did.
+    def write(self, buffer: np.ndarray) -> None:
+        """Append a buffer; integer formats limit it to full scale and remember that they did.
 
         Args:
-            block: float samples. Shape: ``(channel, time)``.
+            buffer: float samples. Shape: ``(channel, time)``.
 
         Raises:
             AudioError: NaN or infinite samples, or no space left.
         """
         if self._file is None:
             raise ValueError(f"{self.path} is closed already")
-        if block.size == 0:
+        if buffer.size == 0:
             return
-        peak = float(np.abs(block).max())
+        peak = float(np.abs(buffer).max())
         if not math.isfinite(peak):
             raise AudioError(
                 f"{self.path}: the model made NaN or infinite samples; nothing is kept"
@@ -127,15 +127,15 @@ class AudioWriter:
         self._peak = max(self._peak, peak)
         if self._bits:
             if peak > 1.0:
-                self._n_clipped += int(np.count_nonzero(np.abs(block) > 1.0))
-            samples = _quantise(block, self._bits)
+                self._n_clipped += int(np.count_nonzero(np.abs(buffer) > 1.0))
+            samples = _quantise(buffer, self._bits)
         else:
-            samples = block.astype(np.float32, copy=False)
+            samples = buffer.astype(np.float32, copy=False)
         try:
             self._file.write(np.ascontiguousarray(samples.T))
         except sf.LibsndfileError as error:
             raise AudioError(self._write_error(samples.nbytes)) from error
-        self._n_written += block.shape[-1]
+        self._n_written += buffer.shape[-1]
 
     def _write_error(self, n_bytes: int) -> str:
         full = shutil.disk_usage(self.path.parent).free < 2 * n_bytes + 2**16
@@ -164,7 +164,7 @@ class AudioWriter:
             raise AudioError(f"{self.path}: cannot be written ({error.strerror})") from error
 
     def warn_if_clipped(self) -> None:
-        """Warns, once and naming the file, if samples were limited to full scale."""
+        """Warn, once and naming the file, if samples were limited to full scale."""
         if self._n_clipped:
             warnings.warn(
                 f"{self.path}: {self._n_clipped} samples were limited to full scale (the peak is "
@@ -185,15 +185,15 @@ class AudioWriter:
         self._temp.unlink(missing_ok=True)
 
 
-def _quantise(block: np.ndarray, bits: int) -> np.ndarray:
-    """Rounds to integers of that many bits, left-aligned in int16 or int32."""
+def _quantise(buffer: np.ndarray, bits: int) -> np.ndarray:
+    """Round to integers of that many bits, left-aligned in int16 or int32."""
     scale = 2.0 ** (bits - 1)
-    levels = np.clip(np.rint(block * np.float32(scale)), -scale, scale - 1)
+    levels = np.clip(np.rint(buffer * np.float32(scale)), -scale, scale - 1)
     return levels.astype(np.int16) if bits == 16 else levels.astype(np.int32) << (32 - bits)
 
 
 class StemWriter:
-    """Writes a folder with one file per stem: all of them or, on any exception, none.
+    """A writer of a folder with one file per stem: all of them or, on any exception, none.
 
     Use it as a context manager. Folders are created when needed, and removed again when nothing
     was written into them.
@@ -205,7 +205,7 @@ class StemWriter:
         n_channels: number of channels of each.
         audio_format: ``"wav"`` or ``"flac"``.
         bit_depth: see `AudioWriter`.
-        n_frames: see `AudioWriter`.
+        n_samples: see `AudioWriter`.
         overwrite: whether files that exist may be replaced.
 
     Raises:
@@ -220,13 +220,13 @@ class StemWriter:
         n_channels: int,
         audio_format: str = "wav",
         bit_depth: str = "16",
-        n_frames: int | None = None,
+        n_samples: int | None = None,
         overwrite: bool = False,
     ):
         check_format(audio_format, bit_depth)
         self.folder = Path(folder)
         self.paths = {name: self.folder / f"{name}.{audio_format}" for name in names}
-        self._settings = (sample_rate, n_channels, bit_depth, n_frames)
+        self._settings = (sample_rate, n_channels, bit_depth, n_samples)
         self._writers: dict[str, AudioWriter] = {}
         self._created: list[Path] = []
         self._present = {path for path in self.paths.values() if os.path.lexists(path)}
@@ -236,9 +236,9 @@ class StemWriter:
                 "replacing must be asked for (--overwrite, force_overwrite=True)"
             )
 
-    def write(self, name: str, block: np.ndarray) -> None:
-        """Appends a block of shape ``(channel, time)`` to the stem of that name."""
-        self._writers[name].write(block)
+    def write(self, name: str, buffer: np.ndarray) -> None:
+        """Append a buffer of shape ``(channel, time)`` to the stem of that name."""
+        self._writers[name].write(buffer)
 
     def __enter__(self) -> StemWriter:
         try:

@@ -75,7 +75,7 @@ def _read(
     stop_s = math.inf if duration_s is None else start_s + duration_s + margin_s
     stop = int(min(stop_s * rate, far)) + 1
     blocks, n_read = [], 0
-    for block in reader.blocks(2**18):
+    for block in reader.buffers(2**18):
         if n_read + block.shape[1] > first:
             blocks.append(block[:, max(0, first - n_read) : stop - n_read])
         n_read += block.shape[1]

@@ -137,7 +137,7 @@ def inspect_file(file: Path) -> FileFacts | str:
         return "missing"
     try:
         with AudioReader(file) as reader:
-            n_samples = reader.n_frames or 0
+            n_samples = reader.n_samples or 0
             facts = FileFacts(n_samples, reader.n_channels, reader.sample_rate)
     except AudioError as error:
         return str(error).removeprefix(f"{file}: ")

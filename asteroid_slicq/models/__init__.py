@@ -1,4 +1,4 @@
-"""Separators as Asteroid models."""
+"""Separators as Asteroid models, each in a room of its own."""
 
 from asteroid_slicq.models.mixin import MiXiN
 from asteroid_slicq.models.xumx_slicq import XUMXSliCQ, load_default_model

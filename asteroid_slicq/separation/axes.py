@@ -20,7 +20,7 @@ def from_batch(sources: Waveform, n_axes: int) -> Waveform:
     if n_axes == 1:
         return sources[0, :, 0]
     if n_axes == 2:
-        return sources[0]
+        return sources[0, ...]
     return sources
 
 

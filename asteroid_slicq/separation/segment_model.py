@@ -15,7 +15,7 @@ _MIN_INPUT_S = 0.1  # shorter segments reach the model padded with zeros
 
 
 class SegmentModel:
-    """Calls a model on segments of any number of channels that it can serve.
+    """A model that is called on segments of any number of channels that it can serve.
 
     A mono segment is duplicated for a model with more channels and the sources are averaged to mono
     again; a mono model separates each channel on its own. Digital silence gives silence.
@@ -78,7 +78,7 @@ class SegmentModel:
                 module.training = training
 
     def channel_error(self, n_channels: int) -> str | None:
-        """Why that many channels cannot be served, to follow a name; ``None`` if they can."""
+        """An error for a number of channels, to follow a name; ``None`` where it is served."""
         if n_channels in (1, self.n_channels) or self.n_channels == 1:
             return None
         served = "stereo" if self.n_channels == 2 else f"{self.n_channels} channels"
@@ -87,23 +87,23 @@ class SegmentModel:
         )
 
     def __call__(self, segment: np.ndarray) -> np.ndarray:
-        """Separates a segment, in evaluation mode if the caller has seen to it.
+        """Separate a segment, in evaluation mode if the caller has seen to it.
 
         Shape:
             ``(batch, channel, time)`` → ``(batch, source, channel, time)``
         """
-        batch, n_channels, n_frames = segment.shape
+        batch, n_channels, n_samples = segment.shape
         if not segment.any():
-            return np.zeros((batch, len(self.sources), n_channels, n_frames), np.float32)
-        n_missing = round(_MIN_INPUT_S * self.sample_rate) - n_frames
+            return np.zeros((batch, len(self.sources), n_channels, n_samples), np.float32)
+        n_missing = round(_MIN_INPUT_S * self.sample_rate) - n_samples
         if n_missing > 0:
             segment = np.pad(segment, [(0, 0), (0, 0), (0, n_missing)])
         estimate = self._run(to_model_channels(torch.tensor(segment), self.n_channels))
-        return from_model_channels(estimate, n_channels)[..., :n_frames].numpy()
+        return from_model_channels(estimate, n_channels)[..., :n_samples].numpy()
 
     @torch.inference_mode()
     def _run(self, mix: Tensor) -> Tensor:
-        """The model, wherever it is, on its own number of channels; it may write into them."""
+        """Run the model, wherever it is, on its own number of channels; it may write into them."""
         tensor = next(self.model.parameters(), None)
         if tensor is None:
             tensor = next(self.model.buffers(), torch.empty(0))
@@ -116,11 +116,11 @@ class SegmentModel:
             )
         if estimate.ndim == 3 and self.n_channels == 1:
             estimate = estimate.unsqueeze(2)
-        batch, n_channels, n_frames = mix.shape
+        batch, n_channels, n_samples = mix.shape
         n_sources = len(self._sources) if self._sources else estimate.shape[1]
-        if estimate.shape != (batch, n_sources, n_channels, n_frames):
+        if estimate.shape != (batch, n_sources, n_channels, n_samples):
             raise ValueError(
                 f"model must return (batch, source, channel, time) = "
-                f"{(batch, n_sources, n_channels, n_frames)}, got {tuple(estimate.shape)}"
+                f"{(batch, n_sources, n_channels, n_samples)}, got {tuple(estimate.shape)}"
             )
         return estimate.float().cpu()

@@ -40,12 +40,12 @@ def crossfade(overlap: int) -> np.ndarray:
 
 
 def process_in_segments(
-    blocks: Iterable[np.ndarray], process: Process, size: int, overlap: int
+    buffers: Iterable[np.ndarray], process: Process, size: int, overlap: int
 ) -> Iterator[np.ndarray]:
-    """Applies a function to overlapping segments of a stream and cross-fades the results.
+    """Apply a function to overlapping segments of a stream and cross-fade the results.
 
     Args:
-        blocks: the stream. Shape of each: ``(..., time)``, any number of samples.
+        buffers: the stream. Shape of each: ``(..., time)``, any number of samples.
         process: maps ``(..., time)`` to ``(..., time)`` of the same length; the leading axes may
             differ. It sees ``size`` samples, at the end of the stream fewer.
         size: samples in a segment.
@@ -56,22 +56,22 @@ def process_in_segments(
     """
     weight = crossfade(overlap)
     hop = size - overlap
-    source = iter(blocks)
+    source = iter(buffers)
     pieces: list[np.ndarray] = []
     n_held = 0
     tail: np.ndarray | None = None
     while True:
         while n_held <= size:  # one sample more than a segment tells that it is not the last
-            block = next(source, None)
-            if block is None:
+            buffer = next(source, None)
+            if buffer is None:
                 break
-            pieces.append(block)
-            n_held += block.shape[-1]
+            pieces.append(buffer)
+            n_held += buffer.shape[-1]
         if n_held == 0:
             return
-        buffer = np.concatenate(pieces, axis=-1)
+        held = np.concatenate(pieces, axis=-1)
         is_last = n_held <= size
-        estimate = process(buffer[..., :size])
+        estimate = process(held[..., :size])
         if tail is not None and overlap:
             yield tail * (1 - weight) + estimate[..., :overlap] * weight
         begin, end = 0 if tail is None else overlap, None if is_last else hop
@@ -81,40 +81,40 @@ def process_in_segments(
             return
         tail = estimate[..., hop:].copy()
         # Longer than the overlap, so that the next segment covers all of the tail.
-        pieces, n_held = [buffer[..., hop:]], n_held - hop
+        pieces, n_held = [held[..., hop:]], n_held - hop
 
 
 def resample_stream(
-    blocks: Iterable[np.ndarray], rate_in: float, rate_out: float
+    buffers: Iterable[np.ndarray], rate_in: float, rate_out: float
 ) -> Iterator[np.ndarray]:
-    """Resamples a stream without delay.
+    """Resample a stream without delay.
 
     Args:
-        blocks: the stream. Shape of each: ``(..., time)``.
+        buffers: the stream. Shape of each: ``(..., time)``.
         rate_in: its sample rate in Hz.
         rate_out: the wanted sample rate in Hz.
 
     Yields:
-        float32 blocks of the same leading axes, in all at least ``time * rate_out / rate_in``
-        samples and a few more, as if zeros followed. With equal rates: the blocks as they are.
+        float32 buffers of the same leading axes, in all at least ``time * rate_out / rate_in``
+        samples and a few more, as if zeros followed. With equal rates: the buffers as they are.
     """
     if rate_in == rate_out:
-        yield from blocks
+        yield from buffers
         return
     lead: tuple[int, ...] = ()
     stream: soxr.ResampleStream | None = None
-    for block in blocks:
+    for buffer in buffers:
         if stream is None:
-            lead = block.shape[:-1]
+            lead = buffer.shape[:-1]
             stream = soxr.ResampleStream(rate_in, rate_out, math.prod(lead), quality="VHQ")
-        yield _resample_block(stream, block, lead)
+        yield _resample_buffer(stream, buffer, lead)
     if stream is not None:
         n_flush = 1 + math.ceil(rate_in / rate_out)
-        yield _resample_block(stream, np.zeros((*lead, n_flush), np.float32), lead, last=True)
+        yield _resample_buffer(stream, np.zeros((*lead, n_flush), np.float32), lead, last=True)
 
 
-def _resample_block(
-    stream: soxr.ResampleStream, block: np.ndarray, lead: tuple[int, ...], last: bool = False
+def _resample_buffer(
+    stream: soxr.ResampleStream, buffer: np.ndarray, lead: tuple[int, ...], last: bool = False
 ) -> np.ndarray:
-    flat = np.ascontiguousarray(block.reshape(-1, block.shape[-1]).T, dtype=np.float32)
+    flat = np.ascontiguousarray(buffer.reshape(-1, buffer.shape[-1]).T, dtype=np.float32)
     return stream.resample_chunk(flat, last=last).T.reshape(*lead, -1)

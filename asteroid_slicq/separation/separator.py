@@ -1,6 +1,6 @@
 """Segment-wise separation of long audio, with resampling.
 
-A song is a stream: blocks are read, resampled to the model's rate, cut into overlapping segments,
+A song is a stream: buffers are read, resampled to the model's rate, cut into overlapping segments,
 separated, cross-faded, resampled back and handed on. What is held in memory is about two segments
 of mix and sources, whatever the song's length. Outputs are never rescaled.
 """
@@ -28,14 +28,13 @@ Progress = Callable[[float, float], None]
 
 
 class Separator:
-    """Separates waveforms and files of any length with a model for short ones.
+    """Separation of waveforms and files of any length with a model of short ones.
 
     Other sample rates than the model's are resampled, and the sources back; they have the rate,
     the channels and the length of the input. How channels are served: `SegmentModel`.
 
     Args:
-        model: maps ``(batch, channel, time)`` to ``(batch, source, channel, time)`` and has the
-            attributes ``sources``, ``sample_rate`` and ``n_channels``.
+        model: as `SegmentModel` asks for.
         segment_s: length of a segment in seconds, but for what makes segments start on a step of
             the model; longer ones need more memory.
         overlap_s: seconds shared by neighbouring segments, at most half a segment; ``None`` for
@@ -78,7 +77,7 @@ class Separator:
         return choose_sources(stems, self.sources, "stems")
 
     def separate_waveform(self, waveform: Waveform, sample_rate: float | None = None) -> Waveform:
-        """Separates a waveform that is in memory.
+        """Separate a waveform that is in memory.
 
         Args:
             waveform: floating-point samples, not all of which need to fit the device.
@@ -101,15 +100,15 @@ class Separator:
         n_axes, mix = mix.ndim, to_batch(mix)
         if error := self._model.channel_error(mix.shape[1]):
             raise ValueError(f"waveform {error}")
-        batch, n_channels, n_frames = mix.shape
-        estimates = np.empty((batch, len(self.sources), n_channels, n_frames), np.float32)
+        batch, n_channels, n_samples = mix.shape
+        estimates = np.empty((batch, len(self.sources), n_channels, n_samples), np.float32)
         step = max(1, round(rate))
-        blocks = (mix[..., start : start + step] for start in range(0, n_frames, step))
+        buffers = (mix[..., start : start + step] for start in range(0, n_samples, step))
         n_done = 0
         with self._model.evaluating():
-            for block in self.stream(blocks, rate):
-                estimates[..., n_done : n_done + block.shape[-1]] = block
-                n_done += block.shape[-1]
+            for buffer in self.stream(buffers, rate):
+                estimates[..., n_done : n_done + buffer.shape[-1]] = buffer
+                n_done += buffer.shape[-1]
         estimates = from_batch(estimates, n_axes)
         if isinstance(waveform, torch.Tensor):
             return torch.from_numpy(estimates).to(waveform.device, waveform.dtype)
@@ -127,7 +126,7 @@ class Separator:
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> dict[str, Path]:
-        """Separates a file into ``<output_dir>/<track>/<source>.<audio_format>``, as a stream.
+        """Separate a file into ``<output_dir>/<track>/<source>.<audio_format>``, as a stream.
 
         Args:
             path: the mix, in a format that `AudioReader` reads.
@@ -137,7 +136,7 @@ class Separator:
             audio_format: ``"wav"`` or ``"flac"``.
             bit_depth: ``"16"``, ``"24"`` or ``"32f"``; ``None`` for what the mix has (16 for lossy
                 and 8-bit files; FLAC holds 24 at most).
-            overwrite: whether stems that exist are replaced.
+            overwrite: replace stems that exist, where it would be refused to.
             progress: called with the seconds done and the seconds in all (0 if the file does not
                 say).
 
@@ -166,30 +165,30 @@ class Separator:
                 n_channels,
                 audio_format,
                 bit_depth,
-                n_frames=reader.n_frames,
+                n_samples=reader.n_samples,
                 overwrite=overwrite,
             )
             if any(target.exists() and target.samefile(path) for target in writer.paths.values()):
                 raise AudioError(f"{path}: would be replaced by one of its own stems")
             wanted = [(name, self.sources.index(name)) for name in stems]
-            total_s = (reader.n_frames or 0) / rate
+            total_s = (reader.n_samples or 0) / rate
             n_done = 0
             with writer, self._model.evaluating():
                 if progress is not None:
                     progress(0.0, total_s)
-                for block in self.stream((b[None] for b in reader.blocks(rate)), rate):
+                for buffer in self.stream((b[None] for b in reader.buffers(rate)), rate):
                     for name, index in wanted:
-                        writer.write(name, block[0, index])
-                    n_done += block.shape[-1]
+                        writer.write(name, buffer[0, index])
+                    n_done += buffer.shape[-1]
                     if progress is not None:
                         progress(n_done / rate, total_s)
         return writer.paths
 
-    def stream(self, blocks: Iterable[np.ndarray], sample_rate: float) -> Iterator[np.ndarray]:
-        """Separates a stream. The caller puts the model into evaluation mode.
+    def stream(self, buffers: Iterable[np.ndarray], sample_rate: float) -> Iterator[np.ndarray]:
+        """Separate a stream. The caller puts the model into evaluation mode.
 
         Args:
-            blocks: the mix. Shape of each: ``(batch, channel, time)``.
+            buffers: the mix. Shape of each: ``(batch, channel, time)``.
             sample_rate: in Hz.
 
         Yields:
@@ -199,9 +198,9 @@ class Separator:
 
         def counted() -> Iterator[np.ndarray]:
             nonlocal n_read
-            for block in blocks:
-                n_read += block.shape[-1]
-                yield block
+            for buffer in buffers:
+                n_read += buffer.shape[-1]
+                yield buffer
 
         mix = resample_stream(counted(), sample_rate, self.sample_rate)
         sources = process_in_segments(mix, self._model, self._size, self._overlap)
@@ -225,18 +224,19 @@ def separate(
     device: str | torch.device | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Separates what Asteroid's ``separate`` accepts: an array, a tensor or the path of a file.
+    """Separate what Asteroid's ``separate`` accepts: an array, a tensor or the path of a file.
 
     Differences from Asteroid's: stereo stays stereo, outputs are not rescaled, long inputs run in
     segments, and a file ``song.wav`` becomes ``song/vocals.wav``, ``song/drums.wav`` … beside it.
+    A second run on the same file raises ``AudioError``, so that no stem that somebody edited is
+    lost; ``force_overwrite=True`` replaces the stems.
 
     Args:
         model: see `Separator`.
         wav: floating-point samples, time last, or a path.
         output_dir: for a path: where the folder of the stems goes; ``None`` for beside the file.
-        force_overwrite: for a path: whether stems that exist are replaced.
-        resample: whether other sample rates than the model's are served, by resampling there and
-            back.
+        force_overwrite: for a path: replace stems that exist.
+        resample: serve other sample rates than the model's, by resampling there and back.
         sample_rate: of an array or tensor in Hz; ``None`` for the model's.
         segment_s: see `Separator`.
         overlap_s: see `Separator`.
@@ -245,13 +245,13 @@ def separate(
             `Separator.separate_file`.
 
     Returns:
-        Sources, of the kind and device of ``wav`` (shapes: `Separator.separate_waveform`); for a
+        Sources, of the type and device of ``wav`` (shapes: `Separator.separate_waveform`); for a
         path, the path of each stem by name.
 
     Raises:
         TypeError: ``wav`` is of another type.
         ValueError: an argument out of range, or another rate with ``resample=False``.
-        AudioError: a file cannot be read or written, or exists; a `ValueError`.
+        AudioError: a file cannot be read or written, or a stem exists; a `ValueError`.
     """
     separator = Separator(model, segment_s, overlap_s, device)
     is_path = isinstance(wav, (str, os.PathLike))
@@ -271,7 +271,7 @@ def separate(
 
 
 def check_segment(segment_s: float, overlap_s: float | None) -> None:
-    """Refuses lengths that do not make segments.
+    """Refuse lengths that do not make segments.
 
     Raises:
         ValueError: a segment that is not positive, or an overlap longer than half of it.

@@ -25,15 +25,15 @@ FORMATS = [
 ]
 
 
-def tone(n_frames, n_channels, sample_rate):
-    time = np.arange(n_frames) / sample_rate
+def tone(n_samples, n_channels, sample_rate):
+    time = np.arange(n_samples) / sample_rate
     channels = [np.sin(2 * np.pi * 440 * (1 + j) * time) for j in range(n_channels)]
     return (0.4 * np.stack(channels)).astype(np.float32)
 
 
-def read_all(path, block_frames=1000):
+def read_all(path, n_samples=1000):
     with AudioReader(path) as reader:
-        return np.concatenate(list(reader.blocks(block_frames)), axis=-1), reader
+        return np.concatenate(list(reader.buffers(n_samples)), axis=-1), reader
 
 
 @pytest.mark.parametrize("n_channels", [1, 2])
@@ -44,7 +44,11 @@ def test_reads_every_format(tmp_path, suffix, subtype, rates, error, n_channels)
         path = tmp_path / f"tone.{suffix}"
         sf.write(path, wave.T, rate, subtype=subtype)
         read, reader = read_all(path)
-        assert (reader.sample_rate, reader.n_channels, reader.n_frames) == (rate, n_channels, 12345)
+        assert (reader.sample_rate, reader.n_channels, reader.n_samples) == (
+            rate,
+            n_channels,
+            12345,
+        )
         assert read.shape == wave.shape
         assert read.dtype == np.float32
         if error is None:
@@ -63,12 +67,12 @@ def test_bit_depth_holds_what_the_file_holds(tmp_path, subtype, depth):
         assert reader.bit_depth == depth
 
 
-@pytest.mark.parametrize("n_frames", [1, 7, 999, 1000, 1001, 3000])
-def test_blocks_are_whole_and_in_order(tmp_path, n_frames):
-    wave = tone(n_frames, 2, 8000)
+@pytest.mark.parametrize("n_samples", [1, 7, 999, 1000, 1001, 3000])
+def test_blocks_are_whole_and_in_order(tmp_path, n_samples):
+    wave = tone(n_samples, 2, 8000)
     sf.write(tmp_path / "a.wav", wave.T, 8000, subtype="FLOAT")
     with AudioReader(tmp_path / "a.wav") as reader:
-        blocks = list(reader.blocks(1000))
+        blocks = list(reader.buffers(1000))
     assert [b.shape[-1] for b in blocks[:-1]] == [1000] * (len(blocks) - 1)
     np.testing.assert_array_equal(np.concatenate(blocks, axis=-1), wave)
 
@@ -91,7 +95,7 @@ def test_flac_without_a_length_is_read(tmp_path):
     content[22:26] = bytes(4)
     path.write_bytes(content)
     read, reader = read_all(path)
-    assert reader.n_frames is None
+    assert reader.n_samples is None
     assert read.shape == (1, 5000)
 
 

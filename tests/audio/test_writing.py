@@ -14,8 +14,8 @@ from asteroid_slicq.audio.writing import AudioWriter, StemWriter, track_name
 NAMES = ("vocals", "drums")
 
 
-def noise(n_frames, n_channels=2, peak=0.9, seed=0):
-    wave = np.random.default_rng(seed).uniform(-peak, peak, (n_channels, n_frames))
+def noise(n_samples, n_channels=2, peak=0.9, seed=0):
+    wave = np.random.default_rng(seed).uniform(-peak, peak, (n_channels, n_samples))
     return wave.astype(np.float32)
 
 
@@ -40,7 +40,7 @@ def test_integer_samples_survive_reading_and_writing(tmp_path, suffix, depth):
     path = tmp_path / f"a.{suffix}"
     write(path, wave, bit_depth=depth)
     with AudioReader(path) as reader:
-        read = np.concatenate(list(reader.blocks(1000)), axis=-1)
+        read = np.concatenate(list(reader.buffers(1000)), axis=-1)
     np.testing.assert_array_equal(read * 2.0 ** (bits - 1), levels)
 
 
@@ -88,12 +88,12 @@ def test_writing_does_not_change_its_input(tmp_path):
 
 
 def test_stems_over_4_gib_become_rf64(tmp_path):
-    writer = AudioWriter(tmp_path / "long.wav", 44100, 2, n_frames=2**30)
+    writer = AudioWriter(tmp_path / "long.wav", 44100, 2, n_samples=2**30)
     writer.write(noise(1000))
     writer.publish()
     assert sf.info(tmp_path / "long.wav").format == "RF64"
     with AudioReader(tmp_path / "long.wav") as reader:
-        assert sum(block.shape[-1] for block in reader.blocks(300)) == 1000
+        assert sum(block.shape[-1] for block in reader.buffers(300)) == 1000
 
 
 def test_stem_writer_writes_all_stems_and_nothing_else(tmp_path):
@@ -108,11 +108,11 @@ def test_stem_writer_writes_all_stems_and_nothing_else(tmp_path):
         assert np.abs(sf.read(folder / f"{name}.flac")[0].T - wave).max() <= 2**-24 + 1e-9
 
 
-def write_stems(folder, n_frames=5000, error=None, **kwargs):
+def write_stems(folder, n_samples=5000, error=None, **kwargs):
     """Writes noise to each stem; raises the error when one is through, if there is an error."""
     with StemWriter(folder, NAMES, 44100, 2, **kwargs) as writer:
         for name in NAMES:
-            writer.write(name, noise(n_frames))
+            writer.write(name, noise(n_samples))
             if error is not None:
                 assert list(folder.glob(".*.part"))
                 raise error

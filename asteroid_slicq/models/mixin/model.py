@@ -34,7 +34,7 @@ _EPS = 1e-10  # of the sum of squares in the soft masks: 60 dB under a soft tone
 
 
 class MiXiNEstimate(NamedTuple):
-    """What a loss needs.
+    """Coefficients, magnitudes and masks for a loss.
 
     Shape:
         - coefficients: ``(batch, source, channel, freq, chunk, time)``, complex
@@ -48,7 +48,7 @@ class MiXiNEstimate(NamedTuple):
 
 
 class MiXiN(BaseModel):
-    """MiXiN: one small autoencoder for each source estimates its magnitudes from those of the mix.
+    """MiXiN: small autoencoders that estimate the magnitudes of each source from those of the mix.
 
     The magnitudes ``v_i`` of all sources make soft masks, ``v_i² / Σ_j v_j²``, for the coefficients
     of the mix; so the sources sum to the mix. The two modes may be changed in a model at any time:

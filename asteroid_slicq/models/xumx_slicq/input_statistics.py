@@ -118,7 +118,7 @@ def _mean_of_bins(blocks: Sequence[Tensor]) -> Tensor:
 
 
 def _key(model: XUMXSliCQ, segments: ValidationSegments) -> str:
-    """Digits that are others if the result may be another."""
+    """Digits that differ wherever the result may differ."""
     arguments = model.get_model_args()
     facts = {
         "version": _VERSION,

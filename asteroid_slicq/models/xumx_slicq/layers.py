@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 
 class MaskNetwork(nn.Module):
-    """Magnitudes of one block of the mix to a mask for each target.
+    """A network that maps magnitudes of one block of the mix to a mask for each target.
 
     A network is built from ``n_bins`` of the block, ``n_coefficients`` per slice of it (M, even),
     ``n_sources``, which are its targets, and ``n_channels`` of audio.
@@ -24,7 +24,7 @@ class MaskNetwork(nn.Module):
         self.n_sources = n_sources
 
     def seen(self, magnitudes: Tensor) -> Tensor:
-        """What the network sees of the magnitudes: all of them, unless it says otherwise."""
+        """The magnitudes as the network sees them: as they are, unless it says otherwise."""
         return magnitudes
 
 
@@ -43,7 +43,7 @@ def frequency_kernel(n_bins: int) -> int:
 
 
 def runs_channels_last(network: nn.Module, x: Tensor) -> bool:
-    """Whether convolutions of ``x`` are faster with the channels last in memory."""
+    """True where convolutions of ``x`` are faster with the channels last in memory."""
     return not network.training and x.device.type == "cpu"
 
 

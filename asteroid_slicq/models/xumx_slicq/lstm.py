@@ -71,7 +71,7 @@ class RecurrentBlockNetwork(MaskNetwork):
         self.decode_outer = nn.Conv1d(j * outer, j * n_features, 1, groups=j)
 
     def seen(self, magnitudes: Tensor) -> Tensor:
-        """What the network sees of them: the overlap-added stream, or the slices."""
+        """The magnitudes as the network sees them: the overlap-added stream, or the slices."""
         return overlap_add(magnitudes) if self.overlap_added else magnitudes
 
     def forward(self, magnitudes: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class Estimate(NamedTuple):
-    """What a loss needs: one tensor a block, low frequencies first.
+    """Coefficients and masks for a loss: one tensor a block, low frequencies first.
 
     Shape:
         - coefficients: ``(batch, source, channel, freq, slice, time)``, complex
@@ -252,7 +252,7 @@ class XUMXSliCQ(BaseModel):
 
     @property
     def latency_s(self) -> float:
-        """Algorithmic latency in seconds: how far an output looks into the future.
+        """Algorithmic latency in seconds, the reach of an output into the future.
 
         A sample of the mix changes no output earlier than this before it, 7/4 of a slice and half
         a transition: the masks of a slice wait for the slice after the next, whose window ends at

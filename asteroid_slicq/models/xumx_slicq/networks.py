@@ -1,4 +1,4 @@
-"""The networks of all blocks: what makes the masks of a model, in PyTorch or elsewhere."""
+"""The networks of all blocks, which make the masks of a model, in PyTorch or elsewhere."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class MaskStream(Protocol):
 
 
 class MaskBackend(Protocol):
-    """What computes the masks of all blocks from the magnitudes of the mix."""
+    """The part of a model that computes the masks of all blocks from the magnitudes of the mix."""
 
     def masks(self, magnitudes: Iterable[Tensor]) -> Iterable[Tensor]:
-        """Masks of each block, each as soon as it is asked for where that can be.
+        """Masks of each block; a backend may compute each when it is asked for.
 
         Shape:
             - magnitudes: ``(batch, channel, freq, slice, time)``, one tensor a block

@@ -135,7 +135,7 @@ class _Graph:
         return proto
 
     def frames_lacking(self, n_slices: str, causal: bool) -> str:
-        """How many frames less than the inner kernel needs the first layer makes."""
+        """Number of frames that the first layer makes too few for the inner kernel."""
         n_frames = self.add("Mul", [n_slices, self.ints([2])])
         wanted = self.ints([_FRAMES if causal else _FRAMES + 1])
         return self.add("Max", [self.add("Sub", [wanted, n_frames]), self.ints([0])])
@@ -185,15 +185,15 @@ class _Graph:
         self.add("Expand", [one, self.add("Concat", sizes, axis=0)], result)
 
     def convolution(
-        self, kind: str, x: str, weight: Tensor, bias: Tensor, **attributes: Any
+        self, operator: str, x: str, weight: Tensor, bias: Tensor, **attributes: Any
     ) -> str:
         """A convolution or a transposed one."""
-        return self.add(kind, [x, self.floats(weight), self.floats(bias)], **attributes)
+        return self.add(operator, [x, self.floats(weight), self.floats(bias)], **attributes)
 
-    def add(self, kind: str, inputs: list[str], result: str | None = None, **attributes) -> str:
+    def add(self, operator: str, inputs: list[str], result: str | None = None, **attributes) -> str:
         """A node; returns the name of its result."""
-        result = result or f"{kind}_{len(self.nodes)}"
-        self.nodes.append(self.helper.make_node(kind, inputs, [result], **attributes))
+        result = result or f"{operator}_{len(self.nodes)}"
+        self.nodes.append(self.helper.make_node(operator, inputs, [result], **attributes))
         return result
 
     def ints(self, values: list[int]) -> str:

@@ -1,4 +1,4 @@
-"""A realtime separator: the mix in blocks of any size, the sources out as soon as they are known.
+"""A realtime separator: the mix in buffers of any size, the sources out as soon as they are known.
 
 The transform, the networks and the inverse each run as streams; none looks at a sample twice. What
 comes out is what the model makes of the whole mix, sample by sample, after a fixed latency.
@@ -19,7 +19,7 @@ from asteroid_slicq.wiener import apply_mix_phase
 
 
 class SeparatorStream:
-    """Sources of a mix that comes in blocks.
+    """Separation of a mix that comes in buffers.
 
     What ``push`` and ``flush`` return, joined along time, is ``model.eval()(mix)``, aligned with
     the mix and as long. What is kept is a few slices of coefficients and of each layer, however
@@ -44,7 +44,7 @@ class SeparatorStream:
         >>> model = XUMXSliCQ.from_preset("v2-realtime", hidden_channels=(2, 2)).eval()
         >>> mix = torch.randn(2, 66150, generator=torch.Generator().manual_seed(0))
         >>> separator = SeparatorStream(model)
-        >>> out = [separator.push(block) for block in mix.split(1024, dim=-1)]
+        >>> out = [separator.push(buffer) for buffer in mix.split(1024, dim=-1)]
         >>> out.append(separator.flush())
         >>> with torch.no_grad():
         ...     bool((torch.cat(out, dim=-1) - model(mix)).abs().max() < 1e-5)
@@ -73,7 +73,7 @@ class SeparatorStream:
         return self.latency_samples / float(self.model.sample_rate)
 
     def reset(self) -> None:
-        """Forget the stream: the next block begins a new one, with the weights of then."""
+        """Forget the stream: the next buffer begins a new one, with the weights of then."""
         self._analysis.reset()
         self._synthesis.reset()
         self._networks = self.model.blocks.stream()

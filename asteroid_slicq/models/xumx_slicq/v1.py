@@ -71,7 +71,7 @@ class DilatedBlockNetwork(MaskNetwork):
         self.norm_decode_outer = nn.BatchNorm2d(ends)
 
     def seen(self, magnitudes: Tensor) -> Tensor:
-        """What the network sees of them: the overlap-added stream."""
+        """The magnitudes as the network sees them: the overlap-added stream."""
         return overlap_add(magnitudes)
 
     def forward(self, magnitudes: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ class BlockNetwork(MaskNetwork):
         """The weights, laid out for inference while :func:`fixed_weights` holds."""
 
     def runs_as_matrices(self, device: torch.device) -> bool:
-        """Whether products of matrices are the same as the convolutions, and faster."""
+        """True where products of matrices are the same as the convolutions, and faster."""
         one_bin = self.encode_outer.kernel_size[0] == 1
         return one_bin and device.type == "cpu" and not any(m.training for m in self.modules())
 
