@@ -26,7 +26,7 @@ from asteroid_slicq.evaluation.records import (
     fingerprint,
     json_text,
 )
-from asteroid_slicq.evaluation.references import find_true_tracks
+from asteroid_slicq.evaluation.references import find_reference_tracks
 from asteroid_slicq.evaluation.report import Report
 from asteroid_slicq.evaluation.scoring import oracle_of
 from asteroid_slicq.evaluation.sparsity import SPARSER_IS_LESS
@@ -45,7 +45,7 @@ __all__ = [
     "Report",
     "Trial",
     "best",
-    "find_true_tracks",
+    "find_reference_tracks",
     "fingerprint",
     "json_text",
     "middle_of",

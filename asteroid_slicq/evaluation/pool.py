@@ -22,7 +22,7 @@ import torch
 from asteroid.models import BaseModel
 
 from asteroid_slicq.evaluation.records import Evaluation, Scores
-from asteroid_slicq.evaluation.references import Audio, TrueTrack
+from asteroid_slicq.evaluation.references import Audio, ReferenceTrack
 from asteroid_slicq.evaluation.scoring import estimate, museval_frames
 
 # Of museval, measured: 1.1 GB and 25 MB a second of four sources in stereo.
@@ -43,12 +43,12 @@ class Scored(NamedTuple):
         seconds: that it took; None where it had been done before.
     """
 
-    track: TrueTrack
+    track: ReferenceTrack
     scores: Scores
     seconds: float | None
 
 
-def default_workers(tracks: Sequence[TrueTrack]) -> int:
+def default_workers(tracks: Sequence[ReferenceTrack]) -> int:
     """As many processes as there are tracks, processors, and memory for museval; 0 for one."""
     longest_s = max((track.duration_s for track in tracks), default=0.0)
     fitting = int(_memory_bytes() / (_BYTES + _BYTES_PER_S * longest_s))
@@ -57,7 +57,10 @@ def default_workers(tracks: Sequence[TrueTrack]) -> int:
 
 
 def score_tracks(
-    evaluation: Evaluation, model: Any, tracks: Sequence[TrueTrack], n_workers: int | None = None
+    evaluation: Evaluation,
+    model: Any,
+    tracks: Sequence[ReferenceTrack],
+    n_workers: int | None = None,
 ) -> Iterator[Scored]:
     """Score every track that has no record yet; those that have come first.
 
@@ -100,7 +103,7 @@ def score_tracks(
 
 
 def _score_here(
-    evaluation: Evaluation, model: Any, tracks: Sequence[TrueTrack], failed: list[str]
+    evaluation: Evaluation, model: Any, tracks: Sequence[ReferenceTrack], failed: list[str]
 ) -> Iterator[Scored]:
     for track in tracks:
         try:
@@ -114,12 +117,12 @@ def _score_here(
 def _score_in_pool(
     evaluation: Evaluation,
     model: Any,
-    tracks: Sequence[TrueTrack],
+    tracks: Sequence[ReferenceTrack],
     n_workers: int,
     on_cpu: bool,
     failed: list[str],
 ) -> Iterator[Scored]:
-    pending: dict[Future[Scored], TrueTrack] = {}
+    pending: dict[Future[Scored], ReferenceTrack] = {}
     with (
         _one_thread_for_children(),
         ProcessPoolExecutor(
@@ -160,7 +163,7 @@ def _score_in_pool(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _collect(pending: dict[Future[Scored], TrueTrack], failed: list[str]) -> Iterator[Scored]:
+def _collect(pending: dict[Future[Scored], ReferenceTrack], failed: list[str]) -> Iterator[Scored]:
     for future in wait(pending, return_when=FIRST_COMPLETED).done:
         track = pending.pop(future)
         try:
@@ -173,7 +176,7 @@ def _collect(pending: dict[Future[Scored], TrueTrack], failed: list[str]) -> Ite
             yield scored
 
 
-def _score(evaluation: Evaluation, model: Any, track: TrueTrack) -> Scored:
+def _score(evaluation: Evaluation, model: Any, track: ReferenceTrack) -> Scored:
     started = time.monotonic()
     mix, stems = track.read()
     scores, estimates = estimate(evaluation, model, stems, mix)
@@ -196,11 +199,11 @@ def _start(evaluation: Evaluation, packed: bytes | None) -> None:
         _state["model"] = BaseModel.from_pretrained(conf).eval()
 
 
-def _score_whole(track: TrueTrack) -> Scored:
+def _score_whole(track: ReferenceTrack) -> Scored:
     return _score(_state["evaluation"], _state["model"], track)
 
 
-def _score_rest(track: TrueTrack, scores: Scores, estimates: Audio, spent: float) -> Scored:
+def _score_rest(track: ReferenceTrack, scores: Scores, estimates: Audio, spent: float) -> Scored:
     started = time.monotonic()
     evaluation: Evaluation = _state["evaluation"]
     _, stems = track.read()
@@ -237,7 +240,7 @@ def _one_thread_for_children() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _why(track: TrueTrack, error: Exception) -> str:
+def _why(track: ReferenceTrack, error: Exception) -> str:
     return f"{track.name}: {' '.join(str(error).split()) or type(error).__name__}"
 
 

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from asteroid_slicq.evaluation import museval_format as museval_json
-from asteroid_slicq.evaluation.references import TrueTrack
+from asteroid_slicq.evaluation.references import ReferenceTrack
 from asteroid_slicq.files import write_text
 from asteroid_slicq.vocabulary import DEFAULT_SEGMENT_S
 
@@ -31,18 +31,18 @@ Frames = dict[str, dict[str, NDArray[np.float64]]]
 MODEL, MIXTURE = "model", "mixture"
 CSDR, USDR, MUSEVAL = "sdr", "usdr", "museval "
 
-_ORACLE_KINDS = {"irm2": "soft-mask oracle"}
+_ORACLE_TITLES = {"irm2": "soft-mask oracle"}
 _VERSION = 1  # of the records: others are computed again
 
 
-def oracle_kind(name: str) -> str:
+def oracle_title(name: str) -> str:
     """The name of the scores of an oracle.
 
     Example:
-        >>> oracle_kind("mix-phase")
+        >>> oracle_title("mix-phase")
         'mix-phase oracle'
     """
-    return _ORACLE_KINDS.get(name, f"{name} oracle")
+    return _ORACLE_TITLES.get(name, f"{name} oracle")
 
 
 def fingerprint(model: Any) -> str:
@@ -91,21 +91,21 @@ class Evaluation:
         settings = f"{self.model} {self.segment_s} {self.filter_length}"
         return self.root / hashlib.sha256(settings.encode()).hexdigest()[:8]
 
-    def record_file(self, track: TrueTrack) -> Path:
+    def record_file(self, track: ReferenceTrack) -> Path:
         """File of the record of a track."""
         return self.folder / "scores" / self.split / f"{track.name}.json"
 
-    def museval_file(self, track: TrueTrack) -> Path:
+    def museval_file(self, track: ReferenceTrack) -> Path:
         """File of a track in museval's format."""
         return self.folder / self.split / f"{track.name}.json"
 
-    def load(self, track: TrueTrack) -> Scores | None:
+    def load(self, track: ReferenceTrack) -> Scores | None:
         """Scores of a track from its record; None where they are missing or of other audio."""
         try:
             record = json.loads(self.record_file(track).read_text(encoding="utf-8"))
             scores = record["scores"]
             if record["identity"] != self._identity(track) or (
-                self.oracle is not None and oracle_kind(self.oracle) not in scores
+                self.oracle is not None and oracle_title(self.oracle) not in scores
             ):
                 return None
             if self.museval:
@@ -116,7 +116,7 @@ class Evaluation:
             return None
         return _from_plain(scores)
 
-    def save(self, track: TrueTrack, scores: Scores, frames: Frames | None = None) -> Scores:
+    def save(self, track: ReferenceTrack, scores: Scores, frames: Frames | None = None) -> Scores:
         """Keep the scores of a track: the record comes last, and whole or not at all.
 
         Returns:
@@ -137,7 +137,7 @@ class Evaluation:
         write_text(self.record_file(track), json_text(record))
         return scores
 
-    def _identity(self, track: TrueTrack) -> dict[str, Any]:
+    def _identity(self, track: ReferenceTrack) -> dict[str, Any]:
         return {
             "version": _VERSION,
             "model": self.model,

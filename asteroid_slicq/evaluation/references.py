@@ -24,8 +24,8 @@ MIXTURE = "mixture"
 
 
 @dataclass(frozen=True)
-class TrueTrack:
-    """A track with the files of its true sources.
+class ReferenceTrack:
+    """A track with the files of its reference sources.
 
     Attributes:
         track: where it is; as long as its shortest file.
@@ -57,7 +57,7 @@ class TrueTrack:
         return [s for s, files in zip(self.sources, self.files, strict=True) if not files]
 
     def read(self) -> tuple[Audio, Audio]:
-        """The mix and the true sources.
+        """The mix and the reference sources.
 
         Shape:
             - output: ``(channel, time)`` and ``(source, channel, time)``
@@ -86,10 +86,10 @@ class TrueTrack:
         return digest.hexdigest()
 
 
-def find_true_tracks(
+def find_reference_tracks(
     root: str | Path, split: str, sources: Sequence[str], sample_rate: float, remix: bool = False
-) -> list[TrueTrack]:
-    """List the tracks of a split with the files of their true sources, sorted by name.
+) -> list[ReferenceTrack]:
+    """List the tracks of a split with the files of their reference sources, sorted by name.
 
     Args:
         root: folder that holds ``<split>/<track>/<file>.wav``, with a ``mixture.wav`` each.
@@ -121,7 +121,7 @@ def find_true_tracks(
             else:
                 length = min(length, facts.length_samples)
         shortened = replace(track, length_samples=length)
-        found.append(TrueTrack(shortened, tuple(sources), files, sample_rate, remix))
+        found.append(ReferenceTrack(shortened, tuple(sources), files, sample_rate, remix))
     if problems:
         listing = "\n  ".join(problems)
         raise ValueError(f"{len(problems)} unusable file(s) under {root}:\n  {listing}")

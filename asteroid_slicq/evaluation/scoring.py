@@ -21,7 +21,7 @@ from asteroid_slicq.evaluation.records import (
     Evaluation,
     Frames,
     Scores,
-    oracle_kind,
+    oracle_title,
 )
 from asteroid_slicq.evaluation.references import Audio
 from asteroid_slicq.models.mixin import MiXiN
@@ -47,7 +47,7 @@ def estimate(evaluation: Evaluation, model: Any, stems: Audio, mix: Audio) -> tu
     }
     if evaluation.oracle is not None:
         bound = oracle_estimates(model, mix, stems, evaluation.oracle)
-        scores[oracle_kind(evaluation.oracle)] = fast_scores(evaluation, stems, bound)
+        scores[oracle_title(evaluation.oracle)] = fast_scores(evaluation, stems, bound)
     return scores, estimates
 
 

@@ -19,7 +19,7 @@ from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.data.musdb import published_tracks
 from asteroid_slicq.evaluation import (
     Evaluation,
-    find_true_tracks,
+    find_reference_tracks,
     fingerprint,
     json_text,
 )
@@ -86,7 +86,7 @@ def museval(monkeypatch):
 
 
 def tracks_of(data, sources=SOURCES):
-    return find_true_tracks(data, "test", sources, RATE)
+    return find_reference_tracks(data, "test", sources, RATE)
 
 
 @needs_museval
@@ -335,7 +335,7 @@ def test_the_oracle_of_a_mixin_is_that_of_its_mode(data):
 
 
 def test_a_mix_of_some_sources_is_another_track(data):
-    track, *_ = find_true_tracks(data, "test", ("harmonic", "percussive"), RATE, remix=True)
+    track, *_ = find_reference_tracks(data, "test", ("harmonic", "percussive"), RATE, remix=True)
     mix, stems = track.read()
     np.testing.assert_array_equal(mix, stems.sum(0))
     assert track.fingerprint() != replace(track, remix=False).fingerprint()

@@ -16,7 +16,7 @@ from asteroid_slicq.evaluation import (
     Evaluation,
     EvaluationError,
     Report,
-    find_true_tracks,
+    find_reference_tracks,
     fingerprint,
     json_text,
     oracle_of,
@@ -74,7 +74,7 @@ def evaluate(args: argparse.Namespace, model: Any, mode: str, remix: bool) -> No
     """
     exp_dir = Path(args.exp_dir)
     rate = float(model.sample_rate)
-    tracks = find_true_tracks(args.data_dir, args.split, model.sources, rate, remix)
+    tracks = find_reference_tracks(args.data_dir, args.split, model.sources, rate, remix)
     tracks = tracks[: args.n_tracks]
     for track in tracks:
         if track.missing:
