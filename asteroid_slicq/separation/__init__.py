@@ -9,10 +9,11 @@ from asteroid_slicq.separation.axes import (
 from asteroid_slicq.separation.names import check_sources, choose_sources
 from asteroid_slicq.separation.segment_model import SegmentModel
 from asteroid_slicq.separation.segments import crossfade
-from asteroid_slicq.separation.separator import Separator, separate
+from asteroid_slicq.separation.separator import Separable, Separator, separate
 
 __all__ = [
     "SegmentModel",
+    "Separable",
     "Separator",
     "check_sources",
     "choose_sources",

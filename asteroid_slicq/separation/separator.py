@@ -270,6 +270,18 @@ def separate(
     return separator.separate_waveform(wav, sample_rate)
 
 
+class Separable(nn.Module):
+    """A model with the methods of Asteroid's that separate, for songs in stereo of any length."""
+
+    def separate(self, wav: Any, *args: Any, **kwargs: Any) -> Any:
+        """Separate an array, a tensor or a file; see :func:`asteroid_slicq.separation.separate`."""
+        return separate(self, wav, *args, **kwargs)
+
+    def file_separate(self, filename: str, *args: Any, **kwargs: Any) -> Any:
+        """Separate a file; Asteroid's own takes no song in stereo."""
+        return self.separate(filename, *args, **kwargs)
+
+
 def check_segment(segment_s: float, overlap_s: float | None) -> None:
     """Refuse lengths that do not make segments.
 

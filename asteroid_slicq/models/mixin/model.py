@@ -20,9 +20,9 @@ from asteroid.models import BaseModel
 from einops import rearrange
 from torch import Tensor, nn
 
-from asteroid_slicq import registration, separation
+from asteroid_slicq import registration
 from asteroid_slicq.models.mixin.network import DenoisingAutoencoder, refine, run_together
-from asteroid_slicq.separation import check_sources, crossfade, from_batch, to_batch
+from asteroid_slicq.separation import Separable, check_sources, crossfade, from_batch, to_batch
 from asteroid_slicq.transform import NSGT
 
 SOURCES = ("harmonic", "percussive", "vocals")
@@ -47,7 +47,7 @@ class MiXiNEstimate(NamedTuple):
     masks: Tensor | None
 
 
-class MiXiN(BaseModel):
+class MiXiN(Separable, BaseModel):
     """MiXiN: small autoencoders that estimate the magnitudes of each source from those of the mix.
 
     The magnitudes ``v_i`` of all sources make soft masks, ``v_i² / Σ_j v_j²``, for the coefficients
@@ -237,14 +237,6 @@ class MiXiN(BaseModel):
         heads = chunks[..., :overlap] * weight + tails * (1 - weight)
         joined = torch.cat([heads, chunks[..., overlap:hop]], -1).flatten(-2)
         return torch.cat([joined, chunks[..., -1, hop:]], -1)[..., :n_samples]
-
-    def separate(self, wav: Any, *args: Any, **kwargs: Any) -> Any:
-        """Separate an array, a tensor or a file; see :func:`asteroid_slicq.separation.separate`."""
-        return separation.separate(self, wav, *args, **kwargs)
-
-    def file_separate(self, filename: str, *args: Any, **kwargs: Any) -> Any:
-        """Separate a file; Asteroid's own takes no song in stereo."""
-        return self.separate(filename, *args, **kwargs)
 
     def get_model_args(self) -> dict[str, Any]:
         """Arguments that build this model again, in plain types."""

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from asteroid.models import BaseModel
 from torch import Tensor
 
-from asteroid_slicq import registration, separation
+from asteroid_slicq import registration
 from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend, make_networks
 from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES, fixed_weights
-from asteroid_slicq.separation import check_sources, from_batch, to_batch
+from asteroid_slicq.separation import Separable, check_sources, from_batch, to_batch
 from asteroid_slicq.transform import SliCQT
 from asteroid_slicq.wiener import filter_masked, wiener_on_stft
 
@@ -46,7 +46,7 @@ class Estimate(NamedTuple):
     masks: tuple[Tensor, ...]
 
 
-class XUMXSliCQ(BaseModel):
+class XUMXSliCQ(Separable, BaseModel):
     """xumx-sliCQ, version 1 or 2, offline or realtime.
 
     The magnitudes of the mix in each block of the sliCQT go through a small network of their own,
@@ -285,14 +285,6 @@ class XUMXSliCQ(BaseModel):
         ...     sources = [model(torch.zeros(1, 2, 4410)) for _ in range(2)]
         """
         return fixed_weights(self)
-
-    def separate(self, wav: Any, *args: Any, **kwargs: Any) -> Any:
-        """Separate an array, a tensor or a file; see :func:`asteroid_slicq.separation.separate`."""
-        return separation.separate(self, wav, *args, **kwargs)
-
-    def file_separate(self, filename: str, *args: Any, **kwargs: Any) -> Any:
-        """Separate a file; Asteroid's own takes no song in stereo."""
-        return self.separate(filename, *args, **kwargs)
 
     def get_model_args(self) -> dict[str, Any]:
         """Arguments that build this model again, in plain types."""
