@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
@@ -92,68 +92,87 @@ def score_tracks(
     left.sort(key=lambda track: track.duration_s, reverse=True)
     on_cpu = next(model.parameters()).device.type == "cpu"
     n_workers = default_workers(left) if n_workers is None else min(n_workers, len(left))
-    failed: list[str] = []
     if n_workers == 0 or not (on_cpu or evaluation.museval):
-        yield from _score_here(evaluation, model, left, failed)
+        outcomes = _score_here(evaluation, model, left)
     else:
-        yield from _score_in_pool(evaluation, model, left, n_workers, on_cpu, failed)
+        outcomes = score_in_pool(evaluation, model, left, n_workers, whole=on_cpu)
+    failed = []
+    for outcome in outcomes:
+        if isinstance(outcome, str):
+            failed.append(outcome)
+        else:
+            yield outcome
     if failed:
         listing = "\n  ".join(failed)
         raise EvaluationError(f"{len(failed)} track(s) could not be scored:\n  {listing}")
 
 
 def _score_here(
-    evaluation: Evaluation, model: Any, tracks: Sequence[ReferenceTrack], failed: list[str]
-) -> Iterator[Scored]:
+    evaluation: Evaluation, model: Any, tracks: Sequence[ReferenceTrack]
+) -> Iterator[Scored | str]:
+    """Tracks as they are done, or why one could not be scored."""
     for track in tracks:
         try:
-            scored = _score(evaluation, model, track)
+            outcome = _score(evaluation, model, track)
         except Exception as error:  # whatever it is, the other tracks are not to suffer
-            failed.append(_why(track, error))
-        else:
-            yield scored
+            outcome = _why(track, error)
+        yield outcome
 
 
-def _score_in_pool(
+def score_in_pool(
     evaluation: Evaluation,
     model: Any,
     tracks: Sequence[ReferenceTrack],
     n_workers: int,
-    on_cpu: bool,
-    failed: list[str],
-) -> Iterator[Scored]:
+    whole: bool,
+) -> Iterator[Scored | str]:
+    """Tracks as they are done, or why one could not be scored, by processes.
+
+    Where these do not score a track as a ``whole``, it is separated in this one.
+    """
     pending: dict[Future[Scored], ReferenceTrack] = {}
-    with (
-        _one_thread_for_children(),
-        ProcessPoolExecutor(
-            n_workers,
-            mp_context=get_context("spawn"),  # threads and accelerators do not survive a fork
-            initializer=_start,
-            initargs=(evaluation, _pack(model) if on_cpu else None),
-        ) as pool,
-    ):
-        try:
-            for track in tracks:
-                # One track waits, so that no process has to; more would hold their audio.
-                while len(pending) > n_workers:
-                    yield from _collect(pending, failed)
+    with _pool(n_workers, evaluation, model if whole else None) as pool:
+        for track in tracks:
+            # One track waits, so that no process has to; more would hold their audio.
+            while len(pending) > n_workers:
+                yield from _finished(pending)
+            separated = None
+            if not whole:
                 try:
-                    if on_cpu:
-                        future = pool.submit(_score_whole, track)
-                    else:
-                        started = time.monotonic()
-                        mix, stems = track.read()
-                        scores, estimates = estimate(evaluation, model, stems, mix)
-                        spent = time.monotonic() - started
-                        future = pool.submit(_score_rest, track, scores, estimates, spent)
-                except BrokenProcessPool:
-                    raise
+                    separated = _separate(evaluation, model, track)
                 except Exception as error:
-                    failed.append(_why(track, error))
-                else:
-                    pending[future] = track
-            while pending:
-                yield from _collect(pending, failed)
+                    yield _why(track, error)
+                    continue
+            pending[pool.submit(_score_there, track, separated)] = track
+        while pending:
+            yield from _finished(pending)
+
+
+def _finished(pending: dict[Future[Scored], ReferenceTrack]) -> Iterator[Scored | str]:
+    """Outcomes of the futures that end next, which are taken from ``pending``."""
+    for future in wait(pending, return_when=FIRST_COMPLETED).done:
+        track, error = pending.pop(future), future.exception()
+        if isinstance(error, BrokenProcessPool):
+            raise error
+        yield future.result() if error is None else _why(track, error)
+
+
+@contextmanager
+def _pool(n_workers: int, evaluation: Evaluation, model: Any | None) -> Iterator[Executor]:
+    """Processes that know what to measure and, where they separate, the model.
+
+    Raises:
+        EvaluationError: when a process dies.
+    """
+    pool = ProcessPoolExecutor(
+        n_workers,
+        mp_context=get_context("spawn"),  # threads and accelerators do not survive a fork
+        initializer=_start,
+        initargs=(evaluation, None if model is None else _pack(model)),
+    )
+    with _one_thread_for_children():
+        try:
+            yield pool
         except BrokenProcessPool as error:
             raise EvaluationError(
                 "a process died, most likely of too little memory: the same again with fewer "
@@ -163,26 +182,24 @@ def _score_in_pool(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _collect(pending: dict[Future[Scored], ReferenceTrack], failed: list[str]) -> Iterator[Scored]:
-    for future in wait(pending, return_when=FIRST_COMPLETED).done:
-        track = pending.pop(future)
-        try:
-            scored = future.result()
-        except BrokenProcessPool:
-            raise
-        except Exception as error:
-            failed.append(_why(track, error))
-        else:
-            yield scored
+Separated = tuple[Scores, Audio, float]  # fast scores, estimates for museval, seconds spent
 
 
-def _score(evaluation: Evaluation, model: Any, track: ReferenceTrack) -> Scored:
+def _separate(evaluation: Evaluation, model: Any, track: ReferenceTrack) -> Separated:
     started = time.monotonic()
     mix, stems = track.read()
     scores, estimates = estimate(evaluation, model, stems, mix)
-    frames = museval_frames(evaluation, stems, estimates) if evaluation.museval else None
+    return scores, estimates, time.monotonic() - started
+
+
+def _score(
+    evaluation: Evaluation, model: Any, track: ReferenceTrack, separated: Separated | None = None
+) -> Scored:
+    scores, estimates, seconds = separated or _separate(evaluation, model, track)
+    started = time.monotonic()
+    frames = museval_frames(evaluation, track.read()[1], estimates) if evaluation.museval else None
     scores = evaluation.save(track, scores, frames)
-    return Scored(track, scores, time.monotonic() - started)
+    return Scored(track, scores, seconds + time.monotonic() - started)
 
 
 # In the processes.
@@ -199,16 +216,8 @@ def _start(evaluation: Evaluation, packed: bytes | None) -> None:
         _state["model"] = BaseModel.from_pretrained(conf).eval()
 
 
-def _score_whole(track: ReferenceTrack) -> Scored:
-    return _score(_state["evaluation"], _state["model"], track)
-
-
-def _score_rest(track: ReferenceTrack, scores: Scores, estimates: Audio, spent: float) -> Scored:
-    started = time.monotonic()
-    evaluation: Evaluation = _state["evaluation"]
-    _, stems = track.read()
-    scores = evaluation.save(track, scores, museval_frames(evaluation, stems, estimates))
-    return Scored(track, scores, spent + time.monotonic() - started)
+def _score_there(track: ReferenceTrack, separated: Separated | None) -> Scored:
+    return _score(_state["evaluation"], _state.get("model"), track, separated)
 
 
 def _end_with_parent() -> None:
@@ -240,7 +249,7 @@ def _one_thread_for_children() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _why(track: ReferenceTrack, error: Exception) -> str:
+def _why(track: ReferenceTrack, error: BaseException) -> str:
     return f"{track.name}: {' '.join(str(error).split()) or type(error).__name__}"
 
 

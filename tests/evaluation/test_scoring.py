@@ -27,8 +27,8 @@ from asteroid_slicq.evaluation import museval_format as museval_json
 from asteroid_slicq.evaluation import pool as evaluation_pool
 from asteroid_slicq.evaluation.pool import (
     EvaluationError,
-    _score_in_pool,
     default_workers,
+    score_in_pool,
     score_tracks,
 )
 from asteroid_slicq.evaluation.published_scores import MUSDB18_HQ_TEST
@@ -272,12 +272,8 @@ def test_processes_and_this_one_find_the_same(model, evaluation, data, monkeypat
     here = {s.track.name: s.scores for s in score_tracks(evaluation, model, tracks, 0)}
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     other = replace(evaluation, root=evaluation.root / "pool")
-    failed = []
-    there = {
-        s.track.name: s.scores
-        for s in _score_in_pool(other, model, tracks, 1, on_cpu=False, failed=failed)
-    }
-    assert not failed
+    outcomes = list(score_in_pool(other, model, tracks, 1, whole=False))
+    there = {s.track.name: s.scores for s in outcomes}
     assert here == there
     assert all(other.load(track) == here[track.name] for track in tracks)
     assert "OMP_NUM_THREADS" not in os.environ
@@ -473,5 +469,5 @@ def test_a_process_that_dies_is_explained(model, evaluation, data, monkeypatch):
 
     monkeypatch.setattr(evaluation_pool, "estimate", estimate_and_kill)
     with pytest.raises(EvaluationError, match=r"a process died, .* fewer n_workers than 1"):
-        list(_score_in_pool(evaluation, model, tracks_of(data), 1, on_cpu=False, failed=[]))
+        list(score_in_pool(evaluation, model, tracks_of(data), 1, whole=False))
     assert killed
