@@ -50,9 +50,9 @@ def frame_sdr(
             f"frame_s must be at least one sample, got {frame_s} s at {sample_rate} Hz"
         )
     length = min(length, references.shape[-1])
-    signal, noise = _frames(references, length), _frames(references - estimates, length)
+    signal, noise = _windows(references, length), _windows(references - estimates, length)
     signal_energy, noise_energy = _energy(signal), _energy(noise)
-    silent = _silent(signal) | _silent(_frames(estimates, length))
+    silent = _silent(signal) | _silent(_windows(estimates, length))
     undefined = silent.any(0) | (noise_energy == 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         sdr = 10 * np.log10(signal_energy / noise_energy)
@@ -175,19 +175,19 @@ def _pair(references: ArrayLike, estimates: ArrayLike) -> tuple[Scores, Scores]:
     return references, estimates
 
 
-def _frames(x: Scores, length: int) -> Scores:
-    """Cut ``(source, channel, time)`` into ``(source, channel, frame, time)``."""
-    n_frames = x.shape[-1] // length
-    return x[..., : n_frames * length].reshape(*x.shape[:-1], n_frames, length)
+def _windows(x: Scores, length: int) -> Scores:
+    """Cut ``(source, channel, time)`` into ``(source, channel, window, time)``."""
+    n_windows = x.shape[-1] // length
+    return x[..., : n_windows * length].reshape(*x.shape[:-1], n_windows, length)
 
 
-def _energy(frames: Scores) -> Scores:
-    return np.square(frames).sum((1, 3))
+def _energy(windows: Scores) -> Scores:
+    return np.square(windows).sum((1, 3))
 
 
-def _silent(frames: Scores) -> NDArray[np.bool_]:
+def _silent(windows: Scores) -> NDArray[np.bool_]:
     # Like museval, of the sum of the channels.
-    return (frames.sum(1) == 0).all(-1)
+    return (windows.sum(1) == 0).all(-1)
 
 
 def _infinite_to_nan(values: ArrayLike) -> Scores:

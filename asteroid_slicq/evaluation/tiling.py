@@ -70,7 +70,7 @@ class Tiling:
         return [height * unit_s / n for height, n in rows]
 
     def frames(self, block: int, start: int, stop: int) -> slice:
-        """Where a block, its slices laid end to end, has the frames of some units.
+        """Place of some units in the frames of a block, its slices laid end to end.
 
         A slice belongs to the unit at whose start its middle is.
         """

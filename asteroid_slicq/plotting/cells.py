@@ -33,7 +33,7 @@ class Cells:
 
     @property
     def edges_s(self) -> Array:
-        """Where columns begin and end. Shape: ``(time + 1,)``."""
+        """Borders of the columns. Shape: ``(time + 1,)``."""
         columns = np.arange(self.amplitude.shape[1] + 1) * self.group
         return self.start_s + (columns - 0.5) * self.step_s
 

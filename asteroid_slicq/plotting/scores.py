@@ -21,7 +21,7 @@ def plot_scores(
     """Boxes over tracks: quartiles and median, whiskers of 1.5 boxes, and a dot for each track.
 
     Args:
-        scores: ``scores[kind][source]``, a value for each track; NaN does not count.
+        scores: ``scores[name][source]``, a value for each track; NaN does not count.
         ylabel: of the vertical axis.
         title: over the picture.
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 
 def refine(y: Tensor, x: Tensor, iterations: int, noise: Tensor, out: Tensor) -> None:
-    """What :func:`asteroid_slicq.wiener.general.refine` does."""
+    """EM iterations, as :func:`asteroid_slicq.wiener.general.refine`."""
     mix = _mix_rows(x, noise.dtype)
     if y.is_complex():
         moments = _moments(_source_rows(y, noise.dtype))
@@ -36,7 +36,7 @@ def refine(y: Tensor, x: Tensor, iterations: int, noise: Tensor, out: Tensor) ->
 def gradients(
     gradient: Tensor, y: Tensor, x: Tensor, iterations: int, noise: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """What :func:`asteroid_slicq.wiener.general.gradients` does, by the chain rule.
+    """Gradients, as :func:`asteroid_slicq.wiener.general.gradients`, by the chain rule.
 
     With the whitened mix ``z = C⁻¹x``, an iteration gives ``P_j·R_j·z``. Of the gradient ``G_j`` of
     that, and with ``u = C⁻¹·Σ_j P_j·R_j·G_j``, the gradients are
@@ -92,7 +92,7 @@ def _elsewhere(name: str, device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 class _Model(NamedTuple):
-    """What an iteration knows of the sources, and the mix whitened by it.
+    """Power and covariances of the sources in an iteration, and the mix whitened by them.
 
     Shape:
         - power: P_j, ``(batch, freq, source, frame)``
