@@ -75,10 +75,10 @@ SPACE: Space = {
     "slice_length": Choice((None, 8192, 16384, 32768, 65536)),
     "gamma_hz": Between(1.0, 100.0),
 }
-"""Settings that a search varies, by the names of ``SliCQT``; ``gamma_hz`` counts on the scale vqlog alone.
+"""Settings that a search varies, by the names of ``SliCQT``.
 
-A ``slice_length`` of None is the shortest that resolves every bin. One that is given and too short
-for the bins is no frame.
+``gamma_hz`` counts on the scale vqlog alone. A ``slice_length`` of None is the shortest that
+resolves every bin. One that is given and too short for the bins is no frame.
 """
 
 
