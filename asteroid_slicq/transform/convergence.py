@@ -16,7 +16,7 @@ import torch
 from asteroid_slicq.transform.operators import Maps
 
 PRECISION_DB = {torch.complex64: 120.0, torch.complex128: 250.0}
-"""What an inverse is to reach, in dB below the signal."""
+"""The error that an inverse is to reach, in dB below the signal."""
 
 _ITERATIONS = 12
 
