@@ -29,11 +29,9 @@ class BlockMatrices:
     """A ``BlockNetwork`` in evaluation mode, with the weights that it had.
 
     Args:
-        shift: of each bin, ``(freq, 1, 1)``.
-        scale: of each bin, ``(freq, 1, 1)``.
+        shift, scale: of each bin, ``(freq, 1, 1)``.
         encode_outer, encode_inner, decode_inner, decode_outer: the layers.
-        n_sources: targets.
-        n_channels: audio channels.
+        n_sources, n_channels: targets and audio channels.
         kernel: bins of a window.
         width: coefficients of a slice, M.
         causal: see the network.

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+import torch
 from asteroid.models import BaseModel
 from torch import Tensor
 
 from asteroid_slicq import registration
+from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend, make_networks
 from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES, fixed_weights
 from asteroid_slicq.separation import Separable, check_sources, from_batch, to_batch
@@ -86,7 +88,6 @@ class XUMXSliCQ(Separable, BaseModel):
         ValueError: when an argument lies outside its range.
 
     Example:
-        >>> import torch
         >>> model = XUMXSliCQ.from_preset("small").eval()
         >>> model.sources
         ['bass', 'vocals', 'other', 'drums']
@@ -225,8 +226,10 @@ class XUMXSliCQ(Separable, BaseModel):
             - mix: ``(batch, channel, freq, slice, time)``, complex
             - output: the same, real; ``(batch, channel, freq, time)`` where a network overlap-adds
         """
-        return self.networks.seen(block.abs() for block in mix)
+        pairs = zip(self.networks, mix, strict=True)
+        return tuple(network.seen(block.abs()) for network, block in pairs)
 
+    @torch.no_grad()
     def set_input_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Start the trainable shift and scale of each bin from the statistics of a data set.
 
@@ -248,7 +251,10 @@ class XUMXSliCQ(Separable, BaseModel):
             )
         std = std.clamp(min=max(1e-4 * float(std.max()), 1e-8))
         sizes = list(self.transform.frame.bins_per_block)
-        self.networks.set_statistics(mean.split(sizes), std.split(sizes))
+        for network, m, s in zip(self.networks, mean.split(sizes), std.split(sizes), strict=True):
+            if not isinstance(network, PassThrough):
+                cast(Tensor, network.shift).copy_(-m)
+                cast(Tensor, network.scale).copy_(1 / s)
 
     @property
     def latency_s(self) -> float:
@@ -279,7 +285,6 @@ class XUMXSliCQ(Separable, BaseModel):
         :meth:`separate` makes use of it. For calls of the model itself, where they are many and in
         evaluation mode:
 
-        >>> import torch
         >>> model = XUMXSliCQ.from_preset("small").eval()
         >>> with torch.no_grad(), model.fixed_weights():
         ...     sources = [model(torch.zeros(1, 2, 4410)) for _ in range(2)]

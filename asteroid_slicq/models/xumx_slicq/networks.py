@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol, cast
 
-import torch
 from torch import Tensor, nn
 
 from asteroid_slicq.models.xumx_slicq.layers import MaskNetwork, PassThrough
@@ -60,7 +59,11 @@ class MaskBackend(Protocol):
 
 
 class BlockNetworks(nn.ModuleList):
-    """The backend in PyTorch: a :class:`MaskNetwork` for each block, low frequencies first."""
+    """The backend in PyTorch: a :class:`MaskNetwork` for each block."""
+
+    def __iter__(self) -> Iterator[MaskNetwork]:
+        """The networks, low frequencies first."""
+        return cast(Iterator[MaskNetwork], super().__iter__())
 
     def masks(self, magnitudes: Iterable[Tensor]) -> Iterator[Tensor]:
         """Masks of one block after the other: what it takes stays in the cache of a processor."""
@@ -70,19 +73,6 @@ class BlockNetworks(nn.ModuleList):
     def stream(self) -> NetworkStream:
         """A stream with the weights of now."""
         return NetworkStream(self)
-
-    def seen(self, magnitudes: Iterable[Tensor]) -> tuple[Tensor, ...]:
-        """Magnitudes as the networks see them, ``(batch, channel, freq, …)`` a block."""
-        pairs = zip(self, magnitudes, strict=True)
-        return tuple(cast(MaskNetwork, network).seen(block) for network, block in pairs)
-
-    @torch.no_grad()
-    def set_statistics(self, mean: Sequence[Tensor], std: Sequence[Tensor]) -> None:
-        """Shift and scale the bins to a mean of 0 and a deviation of 1, ``(freq,)`` a block."""
-        for network, m, s in zip(self, mean, std, strict=True):
-            if not isinstance(network, PassThrough):
-                cast(Tensor, network.shift).copy_(-m)
-                cast(Tensor, network.scale).copy_(1 / s)
 
 
 def make_networks(

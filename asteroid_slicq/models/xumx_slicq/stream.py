@@ -54,7 +54,21 @@ class SeparatorStream:
     """
 
     def __init__(self, model: XUMXSliCQ, sources: Sequence[str] | None = None) -> None:
-        check_streamable(model)
+        if not isinstance(model, XUMXSliCQ):
+            raise TypeError(
+                f"model must be an XUMXSliCQ or an OnnxSeparator, got {type(model).__name__}"
+            )
+        args = model.get_model_args()
+        if not args["causal"]:
+            raise ValueError(
+                "model must be causal to run on a stream, such as the preset v2-realtime; this one "
+                "is an offline model"
+            )
+        if args["wiener"] is not None and args["wiener_iterations"]:
+            raise ValueError(
+                "model must run without Wiener-EM on a stream (wiener_iterations=0), got "
+                f"wiener_iterations={args['wiener_iterations']}"
+            )
         self.sources = choose_sources(sources, model.sources, "sources")
         self.model = model
         self._wanted = [model.sources.index(name) for name in self.sources]
@@ -111,7 +125,11 @@ class SeparatorStream:
         self._length += mix.shape[-1]
         if not coefficients[0].shape[-2]:
             return mix.new_zeros(
-                *mix.shape[:-2], len(self.sources), n_channels, 0, dtype=_real(coefficients[0])
+                *mix.shape[:-2],
+                len(self.sources),
+                n_channels,
+                0,
+                dtype=coefficients[0].dtype.to_real(),
             )
         return self._synthesis.push(self._masked(coefficients, last=False))
 
@@ -147,31 +165,3 @@ class SeparatorStream:
             for mask, block in zip(masks, joined, strict=True)
         ]
         return [block[0] for block in masked] if one else masked
-
-
-def check_streamable(model: XUMXSliCQ) -> None:
-    """Refuse a model that no stream can run.
-
-    Raises:
-        TypeError: when the model is no ``XUMXSliCQ``, such as an ``OnnxSeparator`` is, too.
-        ValueError: when it is not causal, or runs Wiener-EM.
-    """
-    if not isinstance(model, XUMXSliCQ):
-        raise TypeError(
-            f"model must be an XUMXSliCQ or an OnnxSeparator, got {type(model).__name__}"
-        )
-    args = model.get_model_args()
-    if not args["causal"]:
-        raise ValueError(
-            "model must be causal to run on a stream, such as the preset v2-realtime; this one is "
-            "an offline model"
-        )
-    if args["wiener"] is not None and args["wiener_iterations"]:
-        raise ValueError(
-            "model must run without Wiener-EM on a stream (wiener_iterations=0), got "
-            f"wiener_iterations={args['wiener_iterations']}"
-        )
-
-
-def _real(coefficients: Tensor) -> torch.dtype:
-    return coefficients.dtype.to_real()

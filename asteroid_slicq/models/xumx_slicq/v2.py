@@ -94,24 +94,20 @@ class BlockNetwork(MaskNetwork):
         kernel, width = cast(tuple[int, int], self.encode_outer.kernel_size)
         j = self.n_sources
         # o channels of the result, i channels of what is seen, k bins and n frames of a window
-        weight, bias = with_norm(self.encode_outer.weight, self.norm_encode_outer)
-        encode_outer = as_matrices(rearrange(weight, "o c k t -> o (c t) k 1"), bias, 1)
-        weight, bias = with_norm(self.encode_inner.weight, self.norm_encode_inner)
-        encode_inner = as_matrices(weight, bias, j)
+        first, bias = with_norm(self.encode_outer.weight, self.norm_encode_outer)
         # A transposed convolution is a convolution whose kernel is turned round.
-        weight = rearrange(self.decode_inner.weight, "(j i) o k n -> (j o) i k n", j=j)
-        weight, bias = with_norm(weight.flip(2, 3), self.norm_decode_inner)
-        decode_inner = as_matrices(weight, bias, j)
-        weight = rearrange(self.decode_outer.weight, "(j i) c k (n h) -> (j c h) i k n", j=j, n=2)
-        bias = cast(Tensor, self.decode_outer.bias).repeat_interleave(width // 2)
-        decode_outer = as_matrices(weight.flip(2, 3), bias, j)
+        third = rearrange(self.decode_inner.weight, "(j i) o k n -> (j o) i k n", j=j).flip(2, 3)
+        last = rearrange(self.decode_outer.weight, "(j i) c k (n h) -> (j c h) i k n", j=j, n=2)
+        last_bias = cast(Tensor, self.decode_outer.bias).repeat_interleave(width // 2)
         return BlockMatrices(
             shift=self.shift[:, None, None].clone(),
             scale=self.scale[:, None, None].clone(),
-            encode_outer=encode_outer,
-            encode_inner=encode_inner,
-            decode_inner=decode_inner,
-            decode_outer=decode_outer,
+            encode_outer=as_matrices(rearrange(first, "o c k t -> o (c t) k 1"), bias, 1),
+            encode_inner=as_matrices(
+                *with_norm(self.encode_inner.weight, self.norm_encode_inner), j
+            ),
+            decode_inner=as_matrices(*with_norm(third, self.norm_decode_inner), j),
+            decode_outer=as_matrices(last.flip(2, 3), last_bias, j),
             n_sources=j,
             n_channels=self.n_channels,
             kernel=kernel,
@@ -148,14 +144,14 @@ class BlockNetwork(MaskNetwork):
             x = F.pad(x, (before, after))
         # A causal frame starts one coefficient late; what no frame reaches is left out.
         x = x[..., : x.shape[-1] // half * half]
-        x = _channels(x.unflatten(-1, (-1, half)), last)
-        weight = _as_frames(self.encode_outer.weight, last)
+        x = _as_channels(x.unflatten(-1, (-1, half)), last)
+        weight = _as_channels(self.encode_outer.weight.unflatten(-1, (2, half)), last)
         x = normalised(self.encode_outer, self.norm_encode_outer, x, weight)
         x = normalised(self.encode_inner, self.norm_encode_inner, x)
         x = normalised(self.decode_inner, self.norm_decode_inner, x)
         # torch.compile (2.14) computes transposed groups wrongly from weights with channels last.
         last = last and not torch.compiler.is_compiling()
-        weight = _as_frames(self.decode_outer.weight, last)
+        weight = _as_channels(self.decode_outer.weight.unflatten(-1, (2, half)), last)
         bias = cast(Tensor, self.decode_outer.bias).repeat_interleave(half)
         x = F.conv_transpose2d(x, weight, bias, groups=self.n_sources)[..., : 2 * n_slices]
         channels = {"j": self.n_sources, "c": self.n_channels}
@@ -191,20 +187,11 @@ def fixed_weights(model: nn.Module) -> Iterator[None]:
             network.matrices = None
 
 
-def _channels(x: Tensor, channels_last: bool) -> Tensor:
-    """Coefficients of half-slices as channels. Shape: ``(b, c, f, n, h)`` → ``(b, c·h, f, n)``."""
+def _as_channels(x: Tensor, channels_last: bool) -> Tensor:
+    """Half-slices of coefficients as channels: ``(b, c, f, n, h)`` → ``(b, c·h, f, n)``.
+
+    Of a weight ``(o, c, k, M)`` in halves, that is a kernel of 2 over such channels.
+    """
     if channels_last:
         return x.permute(0, 2, 3, 1, 4).flatten(-2).movedim(-1, 1)
     return x.permute(0, 1, 4, 2, 3).flatten(1, 2)
-
-
-def _as_frames(weight: Tensor, channels_last: bool) -> Tensor:
-    """Kernel over coefficients → kernel of 2 over half-slices of coefficients, as channels.
-
-    Shape:
-        - weight: ``(o, channel, freq, M)``; output: ``(o, channel·M/2, freq, 2)``
-    """
-    halves = weight.unflatten(-1, (2, -1))  # o c k n h
-    if channels_last:
-        return halves.permute(0, 2, 3, 1, 4).flatten(-2).movedim(-1, 1)
-    return halves.permute(0, 1, 4, 2, 3).flatten(1, 2)
