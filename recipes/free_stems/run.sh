@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The model that ships with the package, from nothing but sounds that anyone may use.
+# A model from nothing but sounds that anyone may use.
 #
-#   ./run.sh                                 as it was made: see README.md
+#   ./run.sh                                 all stages: see README.md
 #   ./run.sh --quick true --tag try          all stages in a few minutes
 #   ./run.sh --bank DIR                      a bank of sounds that is there; else it is built
 #
