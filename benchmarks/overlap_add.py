@@ -11,7 +11,7 @@ import report
 import torch
 
 from asteroid_slicq import SliCQT
-from asteroid_slicq.transform import contraction, passes_needed
+from asteroid_slicq.transform import PRECISION_DB, contraction, passes_needed
 
 PAGE = report.PAGE.parent / "overlap_add.md"
 HANN = {"window": "hann", "min_width": 32}
@@ -71,7 +71,7 @@ def main() -> None:
                 f"{signal_to_error_db(slicqt.inverse(coefficients, length, passes=n), x):.0f}"
                 for n in range(1, n_passes + 1)
             ]
-            default = passes_needed(norm, torch.promote_types(dtype, torch.complex64))
+            default = passes_needed(norm, PRECISION_DB[torch.promote_types(dtype, torch.complex64)])
             exact = signal_to_error_db(slicqt.inverse(coefficients, length), x)
             row = [
                 name,

@@ -13,9 +13,6 @@ Asteroid's numbers map, and which models use it how.
 from __future__ import annotations
 
 import logging
-import math
-from dataclasses import replace
-from functools import lru_cache
 from numbers import Integral
 from typing import Any
 
@@ -25,6 +22,7 @@ from asteroid_filterbanks.scripting import is_tracing
 from torch import Tensor
 
 from asteroid_slicq import registration
+from asteroid_slicq.filterbank.sizes import in_whole_hops, passes_needed
 from asteroid_slicq.filterbank.tracing import (
     traced_analysis,
     traced_synthesis,
@@ -35,13 +33,7 @@ from asteroid_slicq.transform import (
     FrameConfig,
     Scale,
     SliCQT,
-    UnfitError,
-    contraction,
-    frame_of,
 )
-
-ROUND_TRIP_DB = 100.0
-"""Precision of the decoder of an unchanged spectrum, by the default number of passes."""
 
 _FROM_ASTEROID = {"encoder_activation"}  # some of its models pass it on when they are reloaded
 _OF_THE_MATRIX = ("n_bins", "rasterize", "overlap_added", "n_coefficients")  # follow from the rest
@@ -140,7 +132,7 @@ class SliCQTFB(Filterbank):
         bins = (scale, n_filters // 2, f_min_hz, f_max_hz, rate, slice_length, transition_length)
         widths = (window, min_width, min_bandwidth_hz, bandwidth_factor, gamma_hz)
         given = FrameConfig(*bins, *widths, phase=phase)
-        config = _in_whole_hops(replace(given, n_bins=_scale_bins(given)), hop, n_filters)
+        config = in_whole_hops(given, hop, n_filters)
 
         step = max(2, hop)  # Asteroid cannot invert filters of size one.
         super().__init__(n_filters, step, stride=step, sample_rate=given.sample_rate)
@@ -151,11 +143,10 @@ class SliCQTFB(Filterbank):
                 f"n_filters must be twice the bins of the scale, DC and Nyquist counted, "
                 f"{2 * self.slicqt.frame.n_bins} here, got {n_filters}"
             )
-        if passes is None:
-            norm = _contraction(replace(config, rasterize="none", n_coefficients=None))
-            self.passes = max(1, math.ceil(ROUND_TRIP_DB / (-20 * math.log10(norm))))
-        else:
-            self.passes = _whole("passes", passes, least=1)
+        self.passes = 1 if passes is None else _whole("passes", passes, least=1)
+        if passes is None or self.passes > 1:  # which make no sense where they diverge
+            enough = passes_needed(given, hop, n_filters)
+            self.passes = enough if passes is None else self.passes
         self._config = {
             "n_filters": n_filters,
             "kernel_size": int(kernel_size),
@@ -246,76 +237,6 @@ def _whole(name: str, value: Any, least: int | None = None) -> int:
     if least is not None and value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")
     return int(value)
-
-
-def _scale_bins(config: FrameConfig) -> int:
-    """Bins to ask the scale for, of a configuration whose ``n_bins`` counts those of the matrix.
-
-    The frame drops a scale's bins at Nyquist, where scales end by default, and at DC, and adds its
-    own: one more for each.
-    """
-    if not isinstance(config.scale, str):
-        return config.n_bins  # it is ignored
-    if config.scale == "octave":
-        raise ValueError(
-            "scale must be one whose bins n_filters can count, got 'octave', whose bins are "
-            "counted by octaves; 'log' is the same scale"
-        )
-    to_nyquist = config.highest_hz >= config.nyquist_hz * (1 - 1e-12)
-    return config.n_bins - 2 + to_nyquist + (config.f_min_hz == 0)
-
-
-def _in_whole_hops(config: FrameConfig, hop: int, n_filters: int) -> FrameConfig:
-    """The matrix in slices of whole hops, whose bins all have ``slice_length / hop`` coefficients.
-
-    Raises:
-        ValueError: when that is less than the widest bin needs, or there is no such frame.
-    """
-    try:
-        n, widest = _fit(config, hop)
-    except UnfitError as error:
-        if error.mended is None or error.mended.n_bins == config.n_bins:
-            raise
-        enough = n_filters + 2 * (error.mended.n_bins - config.n_bins)
-        raise ValueError(f"{error.reason}; nearest that works: n_filters = {enough}") from None
-    if n // hop < widest:
-        shorter = min(hop, math.ceil(1.25 * n / widest))  # widths are rounded: not quite n / widest
-        while n // shorter < widest:
-            shorter -= 1
-            n, widest = _fit(config, shorter)
-        raise ValueError(
-            f"stride = {hop} is too long for the widest bin; the nearest that works is {shorter}, "
-            "or use more filters, which makes bins narrower"
-        )
-    rise = config.transition_length
-    return replace(
-        config,
-        slice_length=n,
-        transition_length=2 * math.ceil(n / 16) if rise is None else rise,
-        rasterize="full",
-        overlap_added=True,
-        n_coefficients=n // hop,
-    )
-
-
-def _fit(config: FrameConfig, hop: int) -> tuple[int, int]:
-    """A slice length of whole hops and the width of the widest bin there."""
-    # A longer slice gives a bin more DFT bins, except where it has the fewest allowed.
-    needed = config.slice_length
-    if needed is None:
-        needed = max(frame_of(config).slice_length, config.min_width * hop)
-    n = 4 * hop * math.ceil(needed / (4 * hop))
-    return n, int(frame_of(replace(config, slice_length=n)).widths.max())
-
-
-@lru_cache(maxsize=64)
-def _contraction(config: FrameConfig) -> float:
-    """Factor by which a pass shrinks the error.
-
-    That of the ragged frame, a fraction of the work and the same to a few dB, is told by
-    tests/filterbank.
-    """
-    return contraction(SliCQT(**vars(config)).maps(torch.float64))
 
 
 registration.register_filterbank(SliCQTFB, "slicqt")

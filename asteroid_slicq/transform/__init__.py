@@ -1,6 +1,6 @@
 """The transforms: sliCQT, NSGT and STFT, the design of their frames, and their streams."""
 
-from asteroid_slicq.transform.convergence import contraction, passes_needed
+from asteroid_slicq.transform.convergence import PRECISION_DB, contraction, passes_needed, remedy
 from asteroid_slicq.transform.conversion import convert
 from asteroid_slicq.transform.frame import Frame
 from asteroid_slicq.transform.frame_config import FrameConfig
@@ -9,12 +9,13 @@ from asteroid_slicq.transform.layout import overlap_add
 from asteroid_slicq.transform.nsgt import NSGT
 from asteroid_slicq.transform.operators import Maps
 from asteroid_slicq.transform.scales import Array, Scale
-from asteroid_slicq.transform.slicqt import SliCQT
+from asteroid_slicq.transform.slicqt import SliCQT, frame_contraction
 from asteroid_slicq.transform.stft import STFT
 from asteroid_slicq.transform.streaming import SliCQTInverseStream, SliCQTStream
 
 __all__ = [
     "NSGT",
+    "PRECISION_DB",
     "STFT",
     "Array",
     "Frame",
@@ -28,7 +29,9 @@ __all__ = [
     "contraction",
     "convert",
     "design_frame",
+    "frame_contraction",
     "frame_of",
     "overlap_add",
     "passes_needed",
+    "remedy",
 ]

@@ -8,8 +8,8 @@ linear maps in :mod:`asteroid_slicq.transform.operators`; this module joins them
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from asteroid_slicq.transform.checks import check_blocks, check_waveform
-from asteroid_slicq.transform.convergence import contraction, passes_needed
+from asteroid_slicq.transform.convergence import (
+    PRECISION_DB,
+    contraction,
+    passes_needed,
+    remedy,
+)
 from asteroid_slicq.transform.frame import Frame
 from asteroid_slicq.transform.frame_config import FrameConfig
 from asteroid_slicq.transform.frame_design import frame_of
@@ -108,7 +113,6 @@ class SliCQT(nn.Module):
         layout = (rasterize, overlap_added, phase, n_coefficients)
         self.frame_config = FrameConfig(*bins, *slices, *widths, *layout)
         self.chunk = chunk
-        self._contraction: float | None = None
         frame = self.frame = frame_of(self.frame_config)
         row = flat_row(
             frame.slice_length,
@@ -179,6 +183,7 @@ class SliCQT(nn.Module):
 
         Raises:
             ValueError: when the blocks are not those of this frame, or too few for the length.
+            RuntimeError: when the passes of this frame do not converge.
         """
         frame = self.frame
         blocks = check_blocks(coefficients, frame.blocks, frame.axes, frame.overlap_added)
@@ -212,10 +217,14 @@ class SliCQT(nn.Module):
         return self.inverse(coefficients, length, passes=1)
 
     def passes_needed(self, dtype: torch.dtype) -> int:
-        """Passes that bring the overlap-added inverse to 120 dB (complex64) or 250 dB."""
-        if self._contraction is None:
-            self._contraction = contraction(copy.deepcopy(self).cpu().maps(torch.float64))
-        return passes_needed(self._contraction, dtype)
+        """Passes that bring the overlap-added inverse to 120 dB (complex64) or 250 dB.
+
+        Raises:
+            RuntimeError: when the passes do not converge; the message names an argument that works.
+        """
+        config, decibels = self.frame_config, PRECISION_DB[dtype]
+        norm = frame_contraction(config)
+        return passes_needed(norm, decibels, lambda: remedy(config, frame_contraction))
 
     def maps(self, dtype: torch.dtype) -> Maps:
         """Analysis and one pass of synthesis as linear maps, for flat batches and without checks.
@@ -244,6 +253,12 @@ class SliCQT(nn.Module):
             f"slice_length={f.slice_length}, transition_length={f.transition_length}, "
             f"redundancy={f.redundancy:.2f}"
         )
+
+
+@lru_cache(maxsize=64)
+def frame_contraction(config: FrameConfig) -> float:
+    """:func:`contraction` of the transform of a configuration."""
+    return contraction(SliCQT(**vars(config)).maps(torch.float64))
 
 
 def _stream_windows(frame: Frame) -> np.ndarray:

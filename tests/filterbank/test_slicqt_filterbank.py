@@ -230,6 +230,20 @@ def test_passes_follow_from_the_worst_signal():
     assert norm["full"] ** fb.passes <= 1e-5
 
 
+@pytest.mark.parametrize("passes", [None, 2])
+@pytest.mark.parametrize("min_width", [4, 8])
+def test_frames_whose_passes_diverge_are_refused(min_width, passes):
+    """As SliCQT.inverse refuses them; with the value that is named the round trip is precise."""
+    given = {"n_filters": 64, "kernel_size": 16, "stride": 8, "window": "blackman-harris"}
+    with pytest.raises(ValueError, match=r"multiplies the error by 2.* works$") as told:
+        SliCQTFB(**given, min_width=min_width, passes=passes)
+    name, value = re.search(r"(\w+) = (\d+) works", str(told.value)).groups()
+    encoder, decoder = make_enc_dec("slicqt", **{**given, name: int(value)})
+    x = noise(1, 1, 2000)
+    assert error_db(decoder(encoder(x), length=2000), x) <= -100
+    assert SliCQTFB(**given, min_width=min_width, passes=1).passes == 1  # a synthesis alone
+
+
 # ---------------------------------------------------------------------------- registration, module
 
 
