@@ -10,7 +10,10 @@ was drawn before; because it leaves out, with a printed line, tracks that miss a
 its augmentations see no seed. Read in full and without augmentation, both return the same.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +23,26 @@ from torch.utils.data import Dataset, Sampler
 
 from asteroid_slicq.data.augmentation import Augmentation, play_at
 from asteroid_slicq.data.tracks import Track
+
+
+class Take(NamedTuple):
+    """Where a stem of an item comes from, and how it is played.
+
+    Attributes:
+        track: its number.
+        start: first sample.
+        speed: samples of the track that make one of the item.
+        gain: factor of the samples.
+        swapped: channels in reverse order.
+        double: a second take of the same source that is added.
+    """
+
+    track: int
+    start: int
+    speed: float
+    gain: float
+    swapped: bool
+    double: Take | None = None
 
 
 class TrainingSegments(Dataset[Tensor]):
@@ -82,48 +105,43 @@ class TrainingSegments(Dataset[Tensor]):
         return len(self.tracks) * self.samples_per_track
 
     def __getitem__(self, index: int) -> Tensor:
+        takes, rng = self.draw(index)
+        pairs = zip(self.sources, takes, strict=True)
+        stems = torch.from_numpy(np.stack([self._read(*pair) for pair in pairs]))
+        return self.augmentation(stems[None], rng)[0] if self.augmentation else stems
+
+    def draw(self, index: int) -> tuple[list[Take], np.random.Generator]:
+        """What an item is made of: a take of each source, and the generator of its augmentation."""
         epoch, item = divmod(index, len(self))
         rng = np.random.default_rng([self.seed, epoch, item])
         remix = rng.random() < self.random_mix
-        track = self.tracks[item // self.samples_per_track]
-        speed = self.augmentation.draw_speed(rng) if self.augmentation else 1.0
-        start = self._draw_start(track, speed, rng)
-        stems = None
-        for i, source in enumerate(self.sources):
+        place = self._draw_place(rng, item // self.samples_per_track)
+        takes = []
+        for _ in self.sources:
             if remix:
-                track = self.tracks[rng.integers(len(self.tracks))]
-                speed = self.augmentation.draw_speed(rng) if self.augmentation else 1.0
-                start = self._draw_start(track, speed, rng)
-            stem = self._read(track, source, start, speed, rng)
-            if rng.random() < self.swap_channels:
-                stem = stem[::-1]
-            if stems is None:
-                stems = np.empty((len(self.sources), *stem.shape), np.float32)
-            np.multiply(stem, np.float32(rng.uniform(*self.gain)), out=stems[i])
-        if self.augmentation and stems is not None:
-            stems = np.ascontiguousarray(self.augmentation.change_mix(stems, rng))
-        return torch.from_numpy(stems)
+                place = self._draw_place(rng, int(rng.integers(len(self.tracks))))
+            take = Take(*place, rng.uniform(*self.gain), rng.random() < self.swap_channels)
+            if self.augmentation and rng.random() < self.augmentation.double:
+                other = self._draw_place(rng, int(rng.integers(len(self.tracks))))
+                double = Take(*other, rng.uniform(0.3, 1.0) * take.gain, take.swapped)
+                take = take._replace(double=double)
+            takes.append(take)
+        return takes, rng
 
-    def _read(
-        self, track: Track, source: str, start: int, speed: float, rng: np.random.Generator
-    ) -> NDArray[np.float32]:
-        """A stem of an item, after the augmentations that concern it alone."""
-        stem = track.read_frames(source, start, round(self.length_samples * speed)).T
-        if self.augmentation is None:
-            return stem
-        if speed != 1:
-            stem = play_at(stem, speed, self.length_samples)
-        stem = self.augmentation.change_stem(stem, rng)
-        if rng.random() < self.augmentation.double:
-            other = self.tracks[rng.integers(len(self.tracks))]
-            begin = self._draw_start(other, 1.0, rng)
-            double = other.read_frames(source, begin, self.length_samples).T
-            stem = stem + np.float32(rng.uniform(0.3, 1.0)) * double
-        return stem
+    def _draw_place(self, rng: np.random.Generator, track: int) -> tuple[int, int, float]:
+        """A track, the first sample and the speed."""
+        speed = self.augmentation.draw_speed(rng) if self.augmentation else 1.0
+        room = self.tracks[track].length_samples - round(self.length_samples * speed)
+        return track, int(rng.integers(max(room, 0) + 1)), speed
 
-    def _draw_start(self, track: Track, speed: float, rng: np.random.Generator) -> int:
-        room = track.length_samples - round(self.length_samples * speed)
-        return int(rng.integers(max(room, 0) + 1))
+    def _read(self, source: str, take: Take) -> NDArray[np.float32]:
+        """A stem of an item as it is taken, ``(channel, time)``."""
+        track, length = self.tracks[take.track], self.length_samples
+        stem = track.read_frames(source, take.start, round(length * take.speed)).T
+        if take.speed != 1:
+            stem = play_at(stem, take.speed, length)
+        stem = np.float32(take.gain) * stem[:: -1 if take.swapped else 1]
+        return stem if take.double is None else stem + self._read(source, take.double)
 
 
 class ValidationSegments(Dataset[Tensor]):

@@ -1,12 +1,16 @@
-"""All augmentations of a training item, each with its probability, from one random generator."""
+"""All augmentations of training items, each with its probability, from one random generator."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import soxr
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from asteroid_slicq.data.augmentation import levels, spectra
 
@@ -15,12 +19,14 @@ Audio = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of the stems of a training item. All but the rate are probabilities.
+    """Random changes of the stems of training items. All but the rate are probabilities.
 
-    Stems are changed one by one, except by ``bus_compression`` and ``codec``, which treat all stems
-    of an item alike; the mix is the sum of the stems that come out. All draws come from the
-    generator that is passed in, so an item is a function of its seed. audiomentations and
+    Stems are changed one by one, except by ``bus_compression``, ``mono`` and ``codec``, which treat
+    all stems of an item alike; the mix is the sum of the stems that come out. All draws come from
+    the generator that is passed in, so items are a function of its seed. audiomentations and
     torch-audiomentations draw from global generators, and know no stems that must sum to a mix.
+
+    The items may lie on any device: one in a worker of a loader, or a batch on a GPU.
 
     Attributes:
         sample_rate: of the stems in Hz; all others are probabilities.
@@ -39,7 +45,7 @@ class Augmentation:
         drop: a source is silent.
         double: a second stem of the same source is added.
         bus_compression: the gain of a compressor on the mix, on every stem.
-        codec: MP3 or Vorbis, the same for all stems.
+        codec: MP3 or Vorbis, the same for all stems of an item; on the CPU alone.
 
     Raises:
         ValueError: when an attribute is no probability.
@@ -72,74 +78,105 @@ class Augmentation:
         """How many samples of the file make one of the item; 1 for an unchanged stem."""
         return spectra.log_uniform(rng, 1 / 1.2, 1.2) if rng.random() < self.speed else 1.0
 
-    def change_stem(self, stem: Audio, rng: np.random.Generator) -> Audio:
-        """One stem after the changes that concern it alone.
+    def __call__(self, items: Tensor, rng: np.random.Generator) -> Tensor:
+        """Items after all changes but ``speed`` and ``double``, which are up to who reads stems.
 
         Shape:
-            - stem, output: ``(channel, time)``
-        """
-        if not np.any(stem):
-            return stem
-        if rng.random() < self.formants:
-            factor = spectra.log_uniform(rng, 0.8, 1.25)
-            stem = spectra.shift_formants(stem, factor, self.sample_rate)
-        if rng.random() < self.saturation:
-            stem = levels.saturate(rng, stem)
-        if rng.random() < self.room:
-            stem = levels.room(rng, stem, self.sample_rate)
-        stem = self._change_spectrum(stem, rng)
-        if rng.random() < self.band_noise:
-            stem = stem + spectra.band_noise(rng, stem, self.sample_rate)
-        if rng.random() < self.gain_ride:
-            stem = stem * levels.gain_ride(rng, stem.shape[-1], self.sample_rate)
-        if rng.random() < self.width:
-            stem = levels.widen(stem, rng.uniform(0, 1.5))
-        return stem
+            - items, output: ``(batch, source, channel, time)``, float32
 
-    def _change_spectrum(self, stem: Audio, rng: np.random.Generator) -> Audio:
-        """Equaliser and band limits, all in one pass through the DFT."""
-        length = stem.shape[-1]
-        f_hz = np.fft.rfftfreq(length, 1 / self.sample_rate)
-        gains = [
-            change(rng, f_hz)
-            for change, probability in (
-                (spectra.equaliser, self.equaliser),
-                (spectra.low_pass, self.low_pass),
-                (spectra.high_pass, self.high_pass),
-            )
-            if rng.random() < probability
+        Raises:
+            ValueError: if there is a ``codec`` to go through and the items are not on the CPU.
+        """
+        stems = self.change_stems(items.flatten(0, 1), rng)
+        return self.change_items(stems.unflatten(0, items.shape[:2]), rng)
+
+    def change_stems(self, stems: Tensor, rng: np.random.Generator) -> Tensor:
+        """Stems after the changes that concern each alone.
+
+        Shape:
+            - stems, output: ``(n, channel, time)``
+        """
+        rate, stems = self.sample_rate, stems.clone()
+
+        def formants(x: Tensor) -> Tensor:
+            return spectra.shift_formants(x, spectra.log_uniform(rng, 0.8, 1.25, len(x)), rate)
+
+        changes: list[tuple[float, Callable[[Tensor], Tensor]]] = [
+            (self.formants, formants),
+            (self.saturation, lambda x: levels.saturate(rng, x)),
+            (self.room, lambda x: levels.room(rng, x, rate)),
+            (1.0, lambda x: self._change_spectra(x, rng)),
+            (self.band_noise, lambda x: x + spectra.band_noise(rng, x, rate)),
+            (self.gain_ride, lambda x: x * levels.gain_ride(rng, x, rate)),
+            (self.width, lambda x: levels.widen(x, rng.uniform(0, 1.5, len(x)))),
         ]
-        if not gains:
-            return stem
-        gain = np.prod(gains, axis=0).astype(np.float32)
-        before = np.square(stem).mean()
-        changed = spectra.irfft(spectra.rfft(stem) * gain, length)
-        after = np.square(changed).mean()  # an equaliser is no fader
-        return changed * np.float32(np.sqrt(before / max(after, before / 10, 1e-12)))
+        for probability, change in changes:
+            _change_some(stems, rng.random(len(stems)) < probability, change)
+        return stems
 
-    def change_mix(self, stems: Audio, rng: np.random.Generator) -> Audio:
-        """All stems of an item after the changes that concern them together.
+    def _change_spectra(self, stems: Tensor, rng: np.random.Generator) -> Tensor:
+        """Equaliser and band limits, all in one pass through the DFT."""
+        length = stems.shape[-1]
+        f_hz = spectra.frequencies(length, self.sample_rate, stems.device)
+        gains = torch.ones(len(stems), len(f_hz), device=stems.device)
+        touched = np.zeros(len(stems), bool)
+        for probability, curve in (
+            (self.equaliser, spectra.equaliser),
+            (self.low_pass, spectra.low_pass),
+            (self.high_pass, spectra.high_pass),
+        ):
+            chosen = rng.random(len(stems)) < probability
+            _change_some(gains, chosen, lambda x, curve=curve: x * curve(rng, f_hz, len(x)))
+            touched |= chosen
+
+        def filtered(x: Tensor) -> Tensor:
+            gain = gains[torch.as_tensor(np.flatnonzero(touched), device=x.device)].unsqueeze(1)
+            changed = torch.fft.irfft(torch.fft.rfft(x) * gain, length)
+            return levels.same_power(changed, x, least=0.1)  # an equaliser is no fader
+
+        _change_some(stems, touched, filtered)
+        return stems
+
+    def change_items(self, items: Tensor, rng: np.random.Generator) -> Tensor:
+        """Items after the changes that concern their stems together.
 
         Shape:
-            - stems, output: ``(source, channel, time)``
+            - items, output: ``(batch, source, channel, time)``
         """
-        dropped = rng.random(len(stems)) < self.drop
-        if dropped.any() and not dropped.all():
-            stems = stems * ~dropped[:, None, None]
-        if rng.random() < self.bus_compression:
-            stems = stems * levels.compressor_gain(rng, stems.sum(0), self.sample_rate)
-        if rng.random() < self.mono:
-            stems = np.broadcast_to(stems.mean(1, keepdims=True), stems.shape)
-        if rng.random() < self.codec:
+        rate, items = self.sample_rate, items.clone()
+        dropped = rng.random(items.shape[:2]) < self.drop
+        dropped &= ~dropped.all(1, keepdims=True)
+        if dropped.any():
+            items *= torch.as_tensor(~dropped, device=items.device)[..., None, None]
+
+        def compress(x: Tensor) -> Tensor:
+            return x * levels.compressor_gain(rng, x.sum(1), rate).unsqueeze(1)
+
+        _change_some(items, rng.random(len(items)) < self.bus_compression, compress)
+        mono = rng.random(len(items)) < self.mono
+        _change_some(items, mono, lambda x: x.mean(2, keepdim=True).expand_as(x))
+        coded = rng.random(len(items)) < self.codec
+        _change_some(items, coded, lambda x: self._recode(x, rng))
+        return items
+
+    def _recode(self, items: Tensor, rng: np.random.Generator) -> Tensor:
+        if items.device.type != "cpu":
+            raise ValueError(f"codec works on the CPU alone, not on {items.device}: set it to 0")
+        coded = []
+        for item in items.numpy():
             codec = str(rng.choice(list(levels.CODECS)))
             compression = rng.uniform(*levels.CODECS[codec][2])
-            stems = np.stack(
-                [
-                    levels.recode(s, self.sample_rate, codec, compression) if s.any() else s
-                    for s in stems
-                ]
-            )
-        return stems
+            coded.append([levels.recode(s, self.sample_rate, codec, compression) for s in item])
+        return torch.from_numpy(np.array(coded, np.float32))
+
+
+def _change_some(x: Tensor, chosen: NDArray[Any], change: Callable[[Tensor], Tensor]) -> None:
+    """Change the chosen rows, in place."""
+    if chosen.all():
+        x.copy_(change(x))
+    elif chosen.any():
+        rows = torch.as_tensor(np.flatnonzero(chosen), device=x.device)
+        x[rows] = change(x[rows])
 
 
 def play_at(stem: Audio, speed: float, length: int) -> Audio:

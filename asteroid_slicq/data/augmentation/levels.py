@@ -1,16 +1,21 @@
-"""Changes of a stem in time and space: gain, saturation, compression, rooms, width, codecs."""
+"""Changes of stems in time and space: gain, saturation, compression, rooms, width, codecs.
+
+Like those of ``spectra``, they take several stems at once and draw settings for each.
+"""
 
 import io
+from typing import Any
 
 import numpy as np
 import soundfile
+import torch
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d, uniform_filter1d
-from scipy.signal import oaconvolve
+from scipy.fft import next_fast_len
+from torch import Tensor
+from torch.nn import functional as F
 
-from asteroid_slicq.data.augmentation.spectra import log_uniform
+from asteroid_slicq.data.augmentation.spectra import along_time, column, log_uniform, white_noise
 
-Audio = NDArray[np.float32]
 Rng = np.random.Generator
 
 #: Container, coding and the range of compression levels (0 is best, 1 smallest) of each codec.
@@ -20,83 +25,107 @@ CODECS = {
 }
 
 
-def gain_ride(rng: Rng, length: int, sample_rate: float, range_db: float = 6.0) -> Audio:
-    """A slow gain, as a hand on a fader: about one turn per second.
+def gain_ride(rng: Rng, stems: Tensor, sample_rate: float, range_db: float = 6.0) -> Tensor:
+    """Slow gains, as a hand on a fader: about one turn per second.
 
     Shape:
-        - output: ``(time,)``
+        - stems: ``(n, channel, time)``; output: ``(n, 1, time)``
     """
-    n = max(4, int(length / sample_rate * 1.5) + 3)
-    knots_db = np.clip(rng.normal(0, range_db / 2, n), -range_db, range_db)
-    gain_db = np.interp(np.linspace(0, n - 1, length), np.arange(n), knots_db)
-    return (10 ** (gain_db / 20)).astype(np.float32)
+    n, length = len(stems), stems.shape[-1]
+    n_knots = max(4, int(length / sample_rate * 1.5) + 3)
+    knots_db = np.clip(rng.normal(0, range_db / 2, (n, 1, n_knots)), -range_db, range_db)
+    knots = torch.as_tensor(knots_db.astype(np.float32), device=stems.device)
+    return 10 ** (F.interpolate(knots, length, mode="linear", align_corners=True) / 20)
 
 
-def saturate(rng: Rng, stem: Audio) -> Audio:
-    """A stem through a soft clipper of random drive, at the level that it had.
+def saturate(rng: Rng, stems: Tensor) -> Tensor:
+    """Stems through soft clippers of random drive, at the levels that they had.
 
     Shape:
-        - stem, output: ``(channel, time)``
+        - stems, output: ``(n, channel, time)``
     """
-    peak = float(np.abs(stem).max())
-    if peak < 1e-5:
-        return stem
-    drive, bias = log_uniform(rng, 0.7, 8.0), rng.uniform(0, 0.3)
-    bent = np.tanh(drive * stem / peak + bias) - np.tanh(bias)
-    power = np.square(bent).mean()
-    return (bent * np.sqrt(np.square(stem).mean() / max(power, 1e-12))).astype(np.float32)
+    n = len(stems)
+    drive = column(log_uniform(rng, 0.7, 8.0, n), stems).unsqueeze(-1)
+    bias = column(rng.uniform(0, 0.3, n), stems).unsqueeze(-1)
+    peak = stems.abs().amax((1, 2), keepdim=True).clamp(min=1e-9)
+    bent = torch.tanh(drive * stems / peak + bias) - torch.tanh(bias)
+    return same_power(bent, stems) * (peak > 1e-5)
 
 
-def compressor_gain(rng: Rng, mix: Audio, sample_rate: float) -> Audio:
-    """The gain of a compressor of random settings that listens to a mix.
+def same_power(changed: Tensor, before: Tensor, least: float = 0.0) -> Tensor:
+    """Changed stems at the power they had; what fell below ``least`` of it is raised no further.
+
+    Shape:
+        - changed, before, output: ``(n, channel, time)``
+    """
+    old, new = (x.square().mean((1, 2), keepdim=True) for x in (before, changed))
+    return changed * (old / torch.maximum(new, least * old).clamp(min=1e-12)).sqrt()
+
+
+def compressor_gain(rng: Rng, mixes: Tensor, sample_rate: float) -> Tensor:
+    """The gains of compressors of random settings that listen to mixes, all of one speed.
 
     Multiplied with every stem it acts as the bus of the mix does, and the stems still sum to it.
 
     Shape:
-        - mix: ``(channel, time)``; output: ``(time,)``
+        - mixes: ``(n, channel, time)``; output: ``(n, 1, time)``
     """
-    length = mix.shape[-1]
+    n, _, length = mixes.shape
     step = max(1, round(0.002 * sample_rate))
-    level = np.abs(mix).max(0)
-    level = np.pad(level, (0, -length % step)).reshape(-1, step).max(-1)
-    hold = max(1, round(log_uniform(rng, 0.02, 0.3) * sample_rate / step))
-    level = uniform_filter1d(maximum_filter1d(level, hold), hold)
-    over_db = 20 * np.log10(np.maximum(level / max(level.max(), 1e-9), 1e-4)) - rng.uniform(-24, -6)
-    gain_db = -np.maximum(over_db, 0) * (1 - 1 / rng.uniform(1.5, 8.0))
-    at = (np.arange(len(level)) + 0.5) * step
-    return np.interp(np.arange(length), at, 10 ** (gain_db / 20)).astype(np.float32)
+    level = mixes.abs().amax(1, keepdim=True)
+    level = F.max_pool1d(F.pad(level, (0, -length % step)), step)
+    reach = max(1, round(log_uniform(rng, 0.02, 0.3) * sample_rate / step)) // 2
+    window = 2 * reach + 1
+    level = F.max_pool1d(level, window, 1, reach)
+    level = F.avg_pool1d(F.pad(level, (reach, reach), mode="replicate"), window, 1)
+    peak = level.amax(-1, keepdim=True).clamp(min=1e-9)
+    threshold_db = column(rng.uniform(-24, -6, n), mixes).unsqueeze(-1)
+    over_db = (20 * torch.log10((level / peak).clamp(min=1e-4)) - threshold_db).clamp(min=0)
+    gain_db = -over_db * column(1 - 1 / rng.uniform(1.5, 8.0, n), mixes).unsqueeze(-1)
+    return along_time(10 ** (gain_db / 20), step, length)
 
 
-def room(rng: Rng, stem: Audio, sample_rate: float) -> Audio:
-    """A stem with the reverberation of a random room: decaying noise, darker as it fades.
-
-    Shape:
-        - stem, output: ``(channel, time)``
-    """
-    rt60_s = log_uniform(rng, 0.15, 1.5)
-    length = max(64, min(int(rt60_s * sample_rate), stem.shape[-1]))
-    t = np.arange(length) / sample_rate
-    noise = rng.standard_normal((len(stem), length), dtype=np.float32)
-    bright = noise * np.exp(-6.91 * t / (rt60_s * rng.uniform(0.3, 0.8)))
-    dark = uniform_filter1d(noise, int(rng.integers(4, 16)), axis=-1) * 3
-    response = bright * rng.uniform(0.2, 1.0) + dark * np.exp(-6.91 * t / rt60_s)
-    response = np.pad(response, ((0, 0), (int(rng.uniform(0, 0.03) * sample_rate), 0)))
-    response /= np.sqrt(np.square(response).sum(-1, keepdims=True)) + 1e-9
-    wet = oaconvolve(stem, response.astype(np.float32), axes=-1)[:, : stem.shape[-1]]
-    return (stem + 10 ** (rng.uniform(-20, -3) / 20) * wet).astype(np.float32)
-
-
-def widen(stem: Audio, factor: float) -> Audio:
-    """A stereo stem whose difference of channels is scaled; 0 is mono, 1 leaves it.
+def room(rng: Rng, stems: Tensor, sample_rate: float) -> Tensor:
+    """Stems with the reverberation of random rooms: decaying noise, darker as it fades.
 
     Shape:
-        - stem, output: ``(channel, time)``
+        - stems, output: ``(n, channel, time)``
     """
-    middle = stem.mean(0, keepdims=True)
-    return (middle + np.float32(factor) * (stem - middle)).astype(np.float32)
+    n, n_channels, length = stems.shape
+
+    def each(values: Any) -> Tensor:
+        return column(values, stems).unsqueeze(-1)
+
+    rt60_s = log_uniform(rng, 0.15, 1.5, n)
+    longest = max(64, min(int(1.5 * sample_rate), length))
+    since_s = torch.arange(longest, device=stems.device) / sample_rate
+    since_s = since_s - each(rng.uniform(0, 0.03, n))  # the first reflections come late
+    noise = white_noise(rng, (n, n_channels, longest), stems.device)
+    smooth = int(rng.integers(2, 8))
+    dark = 3 * F.avg_pool1d(noise, 2 * smooth + 1, 1, smooth)
+    response = each(rng.uniform(0.2, 1.0, n)) * noise * torch.exp(
+        -6.91 * since_s / each(rt60_s * rng.uniform(0.3, 0.8, n))
+    ) + dark * torch.exp(-6.91 * since_s / each(rt60_s))
+    response = response * (since_s >= 0)
+    response = response / (response.square().sum(-1, keepdim=True).sqrt() + 1e-9)
+    n_fft = next_fast_len(length + longest, real=True)
+    wet = torch.fft.irfft(torch.fft.rfft(stems, n_fft) * torch.fft.rfft(response, n_fft), n_fft)
+    return stems + each(10 ** (rng.uniform(-20, -3, n) / 20)) * wet[..., :length]
 
 
-def recode(stem: Audio, sample_rate: int, codec: str, compression: float) -> Audio:
+def widen(stems: Tensor, factors: Any) -> Tensor:
+    """Stereo stems whose difference of channels is scaled; 0 is mono, 1 leaves them.
+
+    Shape:
+        - stems, output: ``(n, channel, time)``
+    """
+    middle = stems.mean(1, keepdim=True)
+    return middle + column(factors, stems).unsqueeze(-1) * (stems - middle)
+
+
+def recode(
+    stem: NDArray[np.float32], sample_rate: int, codec: str, compression: float
+) -> NDArray[np.float32]:
     """A stem that went through a lossy codec, in libsndfile.
 
     Args:

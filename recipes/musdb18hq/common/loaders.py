@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, DistributedSampler
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from asteroid_slicq.data import Track
 from asteroid_slicq.data.augmentation import Augmentation
 from asteroid_slicq.data.datasets import EpochSampler, TrainingSegments, ValidationSegments
+from asteroid_slicq.data.resident import ResidentSegments
 from common.configuration import Configuration
 
 
@@ -22,7 +24,7 @@ class ResumableLoader(DataLoader):
         **options: of ``DataLoader``.
     """
 
-    def __init__(self, dataset: TrainingSegments, batch_size: int, seed: int, **options: Any):
+    def __init__(self, dataset: Dataset[Tensor], batch_size: int, seed: int, **options: Any):
         self.n_done = 0  # batches of the epoch; not those that workers have read ahead
         self.order = EpochSampler(len(dataset), seed)
         super().__init__(dataset, batch_size, sampler=self.order, drop_last=True, **options)
@@ -80,20 +82,28 @@ def make_loaders(
     n_processes: int,
 ) -> tuple[ResumableLoader, DataLoader]:
     """Loaders of one process; the system tells them which it is."""
-    n_workers = conf["run"]["num_workers"]
+    resident = conf["data"]["resident"]
+    n_workers = 0 if resident else conf["run"]["num_workers"]
     # Every process takes an equal share of the items, and needs one batch of them.
     share = max(1, len(train_set) // n_processes)
     batch_size = min(conf["training"]["batch_size"], share)
     train_loader = ResumableLoader(
-        train_set,
+        ResidentSegments(train_set, _device(conf)) if resident else train_set,
         batch_size,
         conf["training"]["seed"],
         num_workers=n_workers,
         persistent_workers=n_workers > 0,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=torch.cuda.is_available() and not resident,
+        collate_fn=(lambda batch: batch) if resident else None,
     )
     # Workers for the few segments of a validation would only hold memory between epochs.
     return train_loader, DataLoader(valid_set, batch_size)
+
+
+def _device(conf: Configuration) -> torch.device:
+    """Where this process trains."""
+    on_gpu = torch.cuda.is_available() and conf["run"]["accelerator"] != "cpu"
+    return torch.device("cuda" if on_gpu else "cpu")
 
 
 def share_of(loader: DataLoader, n_processes: int, rank: int) -> DataLoader:

@@ -5,6 +5,8 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import soundfile
+import torch
+from torch import Tensor
 
 from asteroid_slicq.data import find_tracks
 from asteroid_slicq.data.augmentation import Augmentation, levels, play_at, spectra
@@ -23,62 +25,82 @@ def stem(seed: int = 0, length: int = 20000) -> np.ndarray:
     return (0.1 * rng(seed).standard_normal((2, length))).astype(np.float32)
 
 
-def tone(f_hz: float, length: int = RATE) -> np.ndarray:
-    wave = 0.3 * np.sin(2 * np.pi * f_hz * np.arange(length) / RATE)
-    return np.stack([wave, wave]).astype(np.float32)
+def noises(n: int, length: int = 20000) -> Tensor:
+    return torch.from_numpy(np.stack([stem(seed, length) for seed in range(n)]))
 
 
-def power_above(x: np.ndarray, f_hz: float) -> float:
-    spectrum = np.abs(np.fft.rfft(x)) ** 2
-    return float(spectrum[:, np.fft.rfftfreq(x.shape[-1], 1 / RATE) > f_hz].sum() / spectrum.sum())
+def tone(f_hz: float, length: int = RATE) -> Tensor:
+    wave = 0.3 * torch.sin(2 * torch.pi * f_hz * torch.arange(length, dtype=torch.float64) / RATE)
+    return torch.stack([wave, wave]).float()
+
+
+def power_above(stems: Tensor, f_hz: float) -> Tensor:
+    """Share of the power above a frequency, of each stem."""
+    power = torch.fft.rfft(stems).abs().square()
+    above = torch.fft.rfftfreq(stems.shape[-1], 1 / RATE) > f_hz
+    return power[..., above].sum((1, 2)) / power.sum((1, 2))
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k not in ("speed", "double")])
-def test_every_kind_changes_a_stem_and_leaves_its_input(kind):
-    augmentation = Augmentation(RATE, **{kind: 1.0})
-    stems = np.stack([stem(0), stem(1)])
-    before = stems.copy()
-    changed = np.stack([augmentation.change_stem(s, rng(2)) for s in stems])
-    changed = augmentation.change_mix(changed, rng(1))
-    assert changed.shape == stems.shape
-    assert changed.dtype == np.float32
-    assert np.isfinite(changed).all()
-    np.testing.assert_array_equal(stems, before)
-    # Where all sources would drop, none does.
-    assert not np.allclose(changed, before, atol=1e-6) or kind == "drop"
+def test_every_kind_changes_items_and_leaves_its_input(kind):
+    items = noises(6).unflatten(0, (3, 2))
+    before = items.clone()
+    changed = Augmentation(RATE, **{kind: 1.0})(items, rng(2))
+    assert changed.shape == items.shape
+    assert changed.dtype == torch.float32
+    assert changed.isfinite().all()
+    assert items.equal(before)
+    for item, old in zip(changed, before, strict=True):
+        # Where all sources would drop, none does.
+        assert not torch.allclose(item, old, atol=1e-6) or kind == "drop"
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k not in ("speed", "double")])
+def test_a_probability_is_the_share_of_what_changes(kind):
+    items = noises(4, 3000).repeat(100, 1, 1).unflatten(0, (100, 4))
+    changed = Augmentation(RATE, **{kind: 0.25})(items, rng(0))
+    touched = (changed - items).abs().amax((-2, -1)) > 1e-6
+    if kind in ("bus_compression", "mono", "codec"):  # on items, all stems or none
+        assert (touched.all(1) == touched.any(1)).all()
+        touched = touched.all(1)
+    assert 0.15 < touched.float().mean() < 0.35
 
 
 def test_nothing_changes_with_no_probability():
-    augmentation, stems = Augmentation(RATE), np.stack([stem(0), stem(1)])
+    augmentation, items = Augmentation(RATE), noises(2)[None]
     assert augmentation.draw_speed(rng()) == 1
-    np.testing.assert_array_equal(augmentation.change_stem(stems[0], rng()), stems[0])
-    np.testing.assert_array_equal(augmentation.change_mix(stems, rng()), stems)
+    assert augmentation(items, rng()).equal(items)
 
 
 @pytest.mark.parametrize("length", [1, 50, 4096])
 def test_silent_and_short_stems(length):
     augmentation = Augmentation(RATE, **dict.fromkeys(KINDS, 1.0))
-    for x in (np.zeros((2, length), np.float32), stem(length=length)):
-        changed = augmentation.change_stem(x, rng())
-        changed = augmentation.change_mix(np.stack([changed, changed]), rng())
-        assert np.isfinite(changed).all()
-        assert changed.shape == (2, 2, length)
-        assert x.any() or not changed.any()
+    for items in (torch.zeros(2, 3, 2, length), noises(6, length).unflatten(0, (2, 3))):
+        changed = augmentation(items, rng())
+        assert changed.isfinite().all()
+        assert changed.shape == items.shape
+        assert items.any() or not changed.any()
 
 
 def test_a_low_pass_leaves_nothing_above_and_noise_fills_it():
-    noise = stem(length=RATE)
-    low = Augmentation(RATE, low_pass=1.0)
-    for seed in range(5):
-        gains = spectra.low_pass(rng(seed), np.array([100.0, 21000.0]))
-        assert gains[0] > 0.99
-        assert gains[1] < 0.7
-        assert power_above(low.change_stem(noise, rng(seed)), 18500) < power_above(noise, 18500)
-    for seed in range(5):
-        added = spectra.band_noise(rng(seed), tone(1000), RATE)
-        assert power_above(added, 3000) > 0.9
-        ratio_db = 10 * np.log10(np.square(added).mean() / np.square(tone(1000)).mean())
-        assert -40 < ratio_db < 0
+    noise = noises(1, RATE).expand(5, 2, RATE)
+    gains = spectra.low_pass(rng(), torch.tensor([100.0, 21000.0]), 5)
+    assert (gains[:, 0] > 0.99).all()
+    assert (gains[:, 1] < 0.7).all()
+    low = Augmentation(RATE, low_pass=1.0).change_stems(noise, rng())
+    assert (power_above(low, 18500) < power_above(noise, 18500)).all()
+    tones = tone(1000).expand(5, 2, RATE)
+    added = spectra.band_noise(rng(), tones, RATE)
+    assert (power_above(added, 3000) > 0.9).all()
+    ratios_db = 10 * torch.log10(added.square().mean((1, 2)) / tones.square().mean((1, 2)))
+    assert ((ratios_db > -40) & (ratios_db < 0)).all()
+
+
+def test_an_equaliser_is_no_fader():
+    noise = noises(8, RATE)
+    kinds = {"equaliser": 1.0, "high_pass": 1.0}
+    changed = Augmentation(RATE, **kinds).change_stems(noise, rng())
+    torch.testing.assert_close(changed.square().mean((1, 2)), noise.square().mean((1, 2)))
 
 
 def test_formants_move_and_the_pitch_stays():
@@ -87,38 +109,64 @@ def test_formants_move_and_the_pitch_stays():
     pulses[:: RATE // 200] = 1.0
     f_hz = np.fft.rfftfreq(RATE, 1 / RATE)
     voice = np.fft.irfft(np.fft.rfft(pulses) / (1 + ((f_hz - 1000) / 150) ** 2)).astype(np.float32)
-    voice = np.stack([voice, voice])
+    voices = torch.from_numpy(np.stack([voice, voice])).expand(3, 2, RATE)
 
-    def loudest_harmonic(x: np.ndarray) -> float:
-        return float(f_hz[np.abs(np.fft.rfft(x[0])).argmax()])
+    def loudest_harmonic(x: Tensor) -> float:
+        return float(f_hz[torch.fft.rfft(x[0]).abs().argmax()])
 
-    assert abs(loudest_harmonic(voice) - 1000) < 110
-    for factor, peak_hz in ((1.25, 1250), (0.8, 800)):
-        moved = spectra.shift_formants(voice, factor, RATE)
+    assert abs(loudest_harmonic(voices[0]) - 1000) < 110
+    higher, lower, same = spectra.shift_formants(voices, [1.25, 0.8, 1.0], RATE)
+    for moved, peak_hz in ((higher, 1250), (lower, 800)):
         assert abs(loudest_harmonic(moved) - peak_hz) < 210
         assert loudest_harmonic(moved) % (RATE / (RATE // 200)) < 3  # still a harmonic
-    np.testing.assert_allclose(spectra.shift_formants(voice, 1.0, RATE), voice, atol=1e-5)
+    torch.testing.assert_close(same, voices[0], atol=1e-5, rtol=0)
+
+
+def test_saturation_keeps_the_level_and_adds_harmonics():
+    tones = tone(500).expand(6, 2, RATE)
+    bent = levels.saturate(rng(), tones)
+    torch.testing.assert_close(bent.square().mean((1, 2)), tones.square().mean((1, 2)))
+    assert (power_above(bent, 900) > 1e-4).all()
+
+
+def test_a_room_rings_on_after_a_click():
+    clicks = torch.zeros(4, 2, RATE)
+    clicks[..., 1000] = 1.0
+    wet = levels.room(rng(), clicks, RATE)
+    assert wet[..., :1000].abs().max() < 1e-5
+    tail = wet[..., 1001:].square().sum((1, 2)) / 2
+    assert ((tail > 10 ** (-2.1)) & (tail < 10 ** (-0.25))).all()  # −20 … −3 dB of the click
+    early, late = wet[..., 2500:6000], wet[..., 30000:40000]
+    assert (early.square().mean((1, 2)) > 3 * late.square().mean((1, 2))).all()
+
+
+def test_a_fader_rides_slowly_within_its_range():
+    gains = levels.gain_ride(rng(), noises(5, RATE), RATE)
+    gains_db = 20 * torch.log10(gains)
+    assert gains_db.abs().max() <= 6.001
+    assert gains_db.diff().abs().max() < 12 / (0.2 * RATE)
 
 
 def test_speed_is_pitch():
-    played = play_at(tone(1000, round(RATE * 1.2)), 1.2, RATE)
+    played = play_at(tone(1000, round(RATE * 1.2)).numpy(), 1.2, RATE)
     peak = np.abs(np.fft.rfft(played[0])).argmax()
     assert played.shape == (2, RATE)
     assert abs(peak - 1200) <= 1
 
 
 def test_the_bus_acts_on_the_mix():
-    stems = np.stack([stem(0), stem(1)])
-    stems[:, :, 5000:10000] *= 8
-    changed = Augmentation(RATE, bus_compression=1.0).change_mix(stems, rng(3))
-    gain = changed.sum(0) / stems.sum(0)
-    np.testing.assert_allclose(gain[0], gain[1], rtol=1e-3)
-    assert np.median(gain[0, 6000:9000]) < np.median(gain[0, 12000:])
+    items = noises(4).unflatten(0, (2, 2))
+    items[..., 5000:10000] *= 8
+    changed = Augmentation(RATE, bus_compression=1.0)(items, rng(3))
+    for item, old in zip(changed, items, strict=True):
+        gain = item / old
+        torch.testing.assert_close(gain[0], gain[1], rtol=1e-3, atol=1e-3)
+        assert gain[0, 0, 6000:9000].median() < gain[0, 0, 12000:].median()
 
 
 @pytest.mark.parametrize("codec", levels.CODECS)
 def test_codecs_keep_time_level_and_length(codec):
-    x = tone(440) + 0.1 * stem(length=RATE)
+    x = tone(440).numpy() + 0.1 * stem(length=RATE)
     coded = levels.recode(3 * x, RATE, codec, 0.3)
     assert coded.shape == x.shape
     error_db = 10 * np.log10(np.square(coded - 3 * x).mean() / np.square(3 * x).mean())
@@ -126,10 +174,11 @@ def test_codecs_keep_time_level_and_length(codec):
 
 
 def test_width():
-    x = stem()
-    assert np.allclose(*levels.widen(x, 0.0))
-    np.testing.assert_allclose(levels.widen(x, 1.0), x, atol=1e-6)
-    np.testing.assert_allclose(levels.widen(x, 0.3).sum(0), x.sum(0), atol=1e-5)
+    x = noises(3)
+    narrow, same, half = levels.widen(x, [0.0, 1.0, 0.3])
+    torch.testing.assert_close(narrow[0], narrow[1])
+    torch.testing.assert_close(same, x[1])
+    torch.testing.assert_close(half.sum(0), x[2].sum(0), atol=1e-5, rtol=0)
 
 
 def test_refuses_what_is_no_probability():
