@@ -234,19 +234,30 @@ def _pack(model: BaseModel) -> bytes:
     return file.getvalue()
 
 
+_environment = threading.Lock()
+_before: list[dict[str, str | None]] = []  # what the first of the open pools found there
+
+
 @contextmanager
 def _one_thread_for_children() -> Iterator[None]:
-    """Libraries read these once, when they are loaded: those of this process stay as they are."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    """Libraries read these once, when they are loaded: those of this process stay as they are.
+
+    The environment belongs to all threads: the last pool to end puts back what the first one found.
+    """
+    with _environment:
+        found = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+        _before.append(_before[0] if _before else found)
+        os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        with _environment:
+            before = _before.pop()
+            if not _before:
+                for name, value in before.items():
+                    os.environ.pop(name, None)
+                    if value is not None:
+                        os.environ[name] = value
 
 
 def _why(track: ReferenceTrack, error: BaseException) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import chain
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ class SegmentModel:
             steps, such as slices, says so by ``segment_step_samples``: then every segment starts
             on a step, and the steps are those of the whole song. Asteroid's mono models, which
             return ``(batch, source, time)`` and have no names for them, are served, too.
+        device: where it is to run; ``None`` for where it is. The model itself is never moved.
 
     Attributes:
         sample_rate: of the model in Hz.
@@ -36,11 +39,12 @@ class SegmentModel:
         ValueError: the model has no sample rate.
     """
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: nn.Module, device: str | torch.device | None = None):
         rate = getattr(model, "sample_rate", None)
         if not rate:
             raise ValueError(f"model must have a sample_rate, {type(model).__name__} has {rate!r}")
         self.model = model
+        self.device = None if device is None else torch.empty(0, device=device).device
         self.sample_rate = float(rate)
         channels = getattr(model, "n_channels", None) or getattr(model, "in_channels", None)
         self.n_channels = int(channels or 1)
@@ -54,28 +58,27 @@ class SegmentModel:
             names = getattr(self.model, "sources", None)
             if names is None:
                 second = torch.zeros(1, self.n_channels, round(self.sample_rate))
-                with self.evaluating():
-                    n_sources = self._run(second).shape[1]
+                with self.evaluating() as model:
+                    n_sources = model._run(second).shape[1]
                 names = [f"source{index}" for index in range(1, n_sources + 1)]
             self._sources = list(names)
         return self._sources
 
     @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Evaluation mode, with every module's own training flag restored afterwards.
+    def evaluating(self) -> Iterator[SegmentModel]:
+        """The same with the model in evaluation mode and on the device.
+
+        The model itself is neither switched nor moved, since others may be training or running it:
+        where it has another mode or device, a copy runs that shares its weights.
 
         A model that runs faster while its weights are fixed says so by ``fixed_weights()``, a
         context.
         """
-        flags = [(module, module.training) for module in self.model.modules()]
-        self.model.eval()
-        fixed_weights = getattr(self.model, "fixed_weights", nullcontext)
-        try:
-            with fixed_weights():
-                yield
-        finally:
-            for module, training in flags:
-                module.training = training
+        running = copy.copy(self)
+        running.model = in_evaluation_mode(self.model, self.device)
+        fixed_weights = getattr(running.model, "fixed_weights", nullcontext)
+        with fixed_weights():
+            yield running
 
     def channel_error(self, n_channels: int) -> str | None:
         """An error for a number of channels, to follow a name; ``None`` where it is served."""
@@ -124,3 +127,34 @@ class SegmentModel:
                 f"{(batch, n_sources, n_channels, n_samples)}, got {tuple(estimate.shape)}"
             )
         return estimate.float().cpu()
+
+
+def in_evaluation_mode(model: nn.Module, device: torch.device | None = None) -> nn.Module:
+    """The model in evaluation mode and on a device: itself if it is, else a copy for inference.
+
+    The copy shares the parameters and buffers, but for those that have to be on another device.
+
+    Raises:
+        TypeError: for a model that has to be copied and cannot.
+    """
+    tensors = [*model.parameters(), *model.buffers()]
+    here = device is None or all(tensor.device == device for tensor in tensors)
+    if here and not any(module.training for module in model.modules()):
+        return model
+    kept = chain(tensors, *(vars(module).values() for module in model.modules()))
+    shared = {id(x): _on_device(x, device) for x in kept if isinstance(x, Tensor)}
+    try:
+        return copy.deepcopy(model, shared).eval()
+    except Exception as error:  # each kind of object that cannot be copied has its own
+        where = "" if device is None else f" and on the device {device}"
+        raise TypeError(
+            f"model must be in evaluation mode{where}, since a copy cannot be made that is "
+            f"(model.eval(), model.to(…)): {error}"
+        ) from error
+
+
+def _on_device(tensor: Tensor, device: torch.device | None) -> Tensor:
+    if device is None or tensor.device == device:
+        return tensor
+    moved = tensor.detach().to(device)
+    return nn.Parameter(moved, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else moved

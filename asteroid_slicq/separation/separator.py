@@ -39,7 +39,7 @@ class Separator:
             the model; longer ones need more memory.
         overlap_s: seconds shared by neighbouring segments, at most half a segment; ``None`` for
             1 s, or a quarter of a segment where that is shorter.
-        device: where the model is moved to; ``None`` leaves it where it is.
+        device: where the model runs; ``None`` for where it is. The model itself is not moved.
 
     Raises:
         ValueError: lengths out of range, or a model without a sample rate.
@@ -53,7 +53,7 @@ class Separator:
         device: str | torch.device | None = None,
     ):
         check_segment(segment_s, overlap_s)
-        self._model = SegmentModel(model if device is None else model.to(device))
+        self._model = SegmentModel(model, device)
         self.sample_rate = self._model.sample_rate
         if overlap_s is None:
             overlap_s = min(DEFAULT_OVERLAP_S, segment_s / 4)
@@ -105,10 +105,9 @@ class Separator:
         step = max(1, round(rate))
         buffers = (mix[..., start : start + step] for start in range(0, n_samples, step))
         n_done = 0
-        with self._model.evaluating():
-            for buffer in self.stream(buffers, rate):
-                estimates[..., n_done : n_done + buffer.shape[-1]] = buffer
-                n_done += buffer.shape[-1]
+        for buffer in self.stream(buffers, rate):
+            estimates[..., n_done : n_done + buffer.shape[-1]] = buffer
+            n_done += buffer.shape[-1]
         estimates = from_batch(estimates, n_axes)
         if isinstance(waveform, torch.Tensor):
             return torch.from_numpy(estimates).to(waveform.device, waveform.dtype)
@@ -173,7 +172,7 @@ class Separator:
             wanted = [(name, self.sources.index(name)) for name in stems]
             total_s = (reader.n_samples or 0) / rate
             n_done = 0
-            with writer, self._model.evaluating():
+            with writer:
                 if progress is not None:
                     progress(0.0, total_s)
                 for buffer in self.stream((b[None] for b in reader.buffers(rate)), rate):
@@ -185,7 +184,7 @@ class Separator:
         return writer.paths
 
     def stream(self, buffers: Iterable[np.ndarray], sample_rate: float) -> Iterator[np.ndarray]:
-        """Separate a stream. The caller puts the model into evaluation mode.
+        """Separate a stream, with the model in evaluation mode.
 
         Args:
             buffers: the mix. Shape of each: ``(batch, channel, time)``.
@@ -202,13 +201,14 @@ class Separator:
                 n_read += buffer.shape[-1]
                 yield buffer
 
-        mix = resample_stream(counted(), sample_rate, self.sample_rate)
-        sources = process_in_segments(mix, self._model, self._size, self._overlap)
-        for estimate in resample_stream(sources, self.sample_rate, sample_rate):
-            # Before the end resampling lags behind; at the end it gives a few frames too many.
-            estimate = estimate[..., : n_read - n_done]
-            n_done += estimate.shape[-1]
-            yield estimate
+        with self._model.evaluating() as model:
+            mix = resample_stream(counted(), sample_rate, self.sample_rate)
+            sources = process_in_segments(mix, model, self._size, self._overlap)
+            for estimate in resample_stream(sources, self.sample_rate, sample_rate):
+                # Before the end resampling lags behind; at the end it gives a few frames too many.
+                estimate = estimate[..., : n_read - n_done]
+                n_done += estimate.shape[-1]
+                yield estimate
 
 
 def separate(

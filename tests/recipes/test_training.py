@@ -223,6 +223,7 @@ def test_idle_parameters_are_found_and_need_another_strategy():
         return SETTINGS.parse("", ["--exp_dir", "exp", *options])
 
     model = XUMXSliCQ.from_preset("v2", **TINY_MODEL).train()
+    model.blocks[0].eval()  # frozen
     system = recipe_module(RECIPE, "system").XUMXSystem(model, None, XUMXLoss(), None)
     batch = noise(1, 4, 2, 4000)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -236,6 +237,7 @@ def test_idle_parameters_are_found_and_need_another_strategy():
     assert choose_strategy(conf("--devices", "1"), system, batch) == "auto"
     assert choose_strategy(conf("--devices", "2", "--strategy", "ddp"), system, batch) == "ddp"
     assert model.training
+    assert not any(module.training for module in model.blocks[0].modules())
     assert all(p.grad is None for p in model.parameters())
     del model.blocks[0].unused
     same(dict(model.state_dict()), before)

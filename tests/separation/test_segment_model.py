@@ -102,20 +102,20 @@ def test_no_gradient_no_mutation_and_the_dtype_of_the_model():
     assert out.dtype == np.float32
 
 
-def test_training_flags_are_restored_one_by_one():
+def test_training_flags_stay_as_they_are():
     model = Model()
     model.train()
     model.norm.eval()  # as somebody does who freezes its statistics
     modes = []
 
     def fail():
-        with SegmentModel(model).evaluating():
-            modes.append(model.training)
+        with SegmentModel(model).evaluating() as running:
+            modes.append((running.model.training, model.training))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
-    assert modes == [False]
+    assert modes == [(False, True)]
     assert model.training
     assert not model.norm.training
 
@@ -146,17 +146,15 @@ def test_a_model_without_a_sample_rate_is_refused():
 
 
 def test_the_weights_are_fixed_while_it_evaluates():
-    model, state = Model(), []
+    state = []
 
-    @contextmanager
-    def fixed_weights():
-        state.append(f"fixed, training={model.training}")
-        yield
-        state.append("free")
+    class Fixable(Model):
+        @contextmanager
+        def fixed_weights(self):
+            state.append(f"fixed, training={self.training}")
+            yield
+            state.append("free")
 
-    model.fixed_weights = fixed_weights
-    segments = SegmentModel(model)
-    with segments.evaluating():
+    with SegmentModel(Fixable()).evaluating():
         assert state == ["fixed, training=False"]
     assert state[1:] == ["free"]
-    assert model.training

@@ -282,8 +282,8 @@ class XUMXSliCQ(Separable, BaseModel):
     def fixed_weights(self) -> AbstractContextManager[None]:
         """A context in which the weights do not change: they are laid out for inference once.
 
-        :meth:`separate` makes use of it. For calls of the model itself, where they are many and in
-        evaluation mode:
+        :meth:`separate` makes use of it. For calls of the model itself, where they are many, in
+        evaluation mode and in this thread; the model is not changed:
 
         >>> model = XUMXSliCQ.from_preset("small").eval()
         >>> with torch.no_grad(), model.fixed_weights():

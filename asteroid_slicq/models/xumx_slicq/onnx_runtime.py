@@ -46,8 +46,12 @@ class OnnxMasks:
                 f"path must be a file that `asteroid-slicq export` wrote, got {os.fspath(path)}"
             ) from error
 
+    def __deepcopy__(self, memo: object) -> OnnxMasks:
+        """Itself: a session never changes, and any number of threads may run it."""
+        return self
+
     def __getstate__(self) -> dict[str, Any]:
-        """All but the session, which no copy can share."""
+        """All but the session, which no other process can share."""
         return {key: value for key, value in self.__dict__.items() if key != "_session"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

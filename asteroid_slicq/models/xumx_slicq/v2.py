@@ -14,9 +14,11 @@ as in all but three blocks, they multiply matrices faster still, once these are 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
+from weakref import WeakKeyDictionary
 
 import torch
 from einops import rearrange
@@ -80,8 +82,6 @@ class BlockNetwork(MaskNetwork):
         self.norm_encode_outer = nn.BatchNorm2d(outer)
         self.norm_encode_inner = nn.BatchNorm2d(inner)
         self.norm_decode_inner = nn.BatchNorm2d(outer)
-        self.matrices: BlockMatrices | None = None
-        """The weights, laid out for inference while :func:`fixed_weights` holds."""
 
     def runs_as_matrices(self, device: torch.device) -> bool:
         """True where products of matrices are the same as the convolutions, and faster."""
@@ -115,17 +115,12 @@ class BlockNetwork(MaskNetwork):
             causal=self.causal,
         )
 
-    def __getstate__(self) -> dict[str, object]:
-        """All but what :func:`fixed_weights` laid out, which a copy would keep for ever."""
-        return {**self.__dict__, "matrices": None}
-
     def forward(self, magnitudes: Tensor) -> Tensor:
         """Masks of all targets, see :class:`MaskNetwork` for the shapes."""
-        matrices = self.matrices
+        matrices = None if torch.compiler.is_compiling() else _laid_out.matrices.get(self)
         if (
             matrices is not None
             and self.runs_as_matrices(magnitudes.device)
-            and not torch.compiler.is_compiling()
             and not (
                 torch.is_grad_enabled()
                 and any(x.requires_grad for x in (magnitudes, *self.parameters()))
@@ -165,26 +160,38 @@ class BlockNetwork(MaskNetwork):
         return before, max(0, _TIME_KERNEL - n_frames) * (width // 2)
 
 
+class _LaidOut(threading.local):
+    """Weights laid out while :func:`fixed_weights` holds: of a thread, not of the network."""
+
+    def __init__(self) -> None:
+        self.matrices: WeakKeyDictionary[BlockNetwork, BlockMatrices] = WeakKeyDictionary()
+
+
+_laid_out = _LaidOut()
+
+
 @contextmanager
 def fixed_weights(model: nn.Module) -> Iterator[None]:
-    """Lay out the weights of the networks in a model once, for all calls inside.
+    """Lay out the weights of the networks in a model once, for all calls of this thread inside.
 
-    They must not change there. It takes as much memory as the weights once more.
+    They must not change there. It takes as much memory as the weights once more. The model itself
+    is not changed.
     """
+    known = _laid_out.matrices
     networks = [
         network
         for network in model.modules()
         if isinstance(network, BlockNetwork)
-        and network.matrices is None
+        and network not in known
         and network.runs_as_matrices(network.shift.device)
     ]
     try:
         for network in networks:
-            network.matrices = network.to_matrices()
+            known[network] = network.to_matrices()
         yield
     finally:
         for network in networks:
-            network.matrices = None
+            known.pop(network, None)
 
 
 def _as_channels(x: Tensor, channels_last: bool) -> Tensor:

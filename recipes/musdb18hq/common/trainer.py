@@ -112,11 +112,12 @@ def idle_parameters(system: StemSystem, batch: Tensor) -> list[str]:
     In evaluation mode, so that no statistics change; the model is left as it was.
     """
     named = {name: p for name, p in system.model.named_parameters() if p.requires_grad}
-    was_training = system.training
+    modes = [(module, module.training) for module in system.modules()]
     system.eval()
     try:
         total = system.losses(batch)["loss"]
         gradients = torch.autograd.grad(total, list(named.values()), allow_unused=True)
     finally:
-        system.train(was_training)
+        for module, training in modes:
+            module.training = training
     return [name for name, gradient in zip(named, gradients, strict=True) if gradient is None]

@@ -13,6 +13,7 @@ import torch
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.cli import main
 from asteroid_slicq.models.xumx_slicq import SeparatorStream
+from asteroid_slicq.separation.segment_model import in_evaluation_mode
 from tests.helpers import noise
 from tests.models.xumx_slicq.helpers import SMALL, WIDE, causal_model, offline, streamed
 
@@ -79,6 +80,7 @@ def test_copies_run_and_a_batch_may_be_missing(tmp_path):
     expected = runtime(mix[None])[0]
     for again in (runtime, copy.deepcopy(runtime), pickle.loads(pickle.dumps(runtime))):
         torch.testing.assert_close(again(mix), expected, atol=0, rtol=0)
+    assert in_evaluation_mode(runtime.train()).blocks is runtime.blocks  # one session for all
 
 
 def test_what_needs_the_weights_is_refused(tmp_path):
