@@ -128,6 +128,16 @@ class TrainingSegments(Dataset[Tensor]):
             takes.append(take)
         return takes, rng
 
+    def files_of(self, index: int) -> list[str]:
+        """The parts of files that an item is made of: ``…/bass.wav from sample 4410``."""
+        takes, _ = self.draw(index)
+        parts = []
+        for source, take in zip(self.sources, takes, strict=True):
+            for each in filter(None, (take, take.double)):
+                file = self.tracks[each.track].path / f"{source}.wav"
+                parts.append(f"{file} from sample {each.start}")
+        return parts
+
     def _draw_place(self, rng: np.random.Generator, track: int) -> tuple[int, int, float]:
         """A track, the first sample and the speed."""
         speed = self.augmentation.draw_speed(rng) if self.augmentation else 1.0
@@ -249,12 +259,15 @@ class EpochSampler(Sampler[int]):
     def __len__(self) -> int:
         return self.n_items // self.n_replicas
 
-    def __iter__(self) -> Iterator[int]:
+    def all_of_epoch(self) -> list[int]:
+        """Indices of the whole epoch, in order, of this process."""
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n_items)
         share = order[self.rank :: self.n_replicas][: len(self)]
+        return (self.epoch * self.n_items + share).tolist()
+
+    def __iter__(self) -> Iterator[int]:
         epoch, begin = self._begin
-        remaining = share[begin:] if self.epoch == epoch else share
-        return iter((self.epoch * self.n_items + remaining).tolist())
+        return iter(self.all_of_epoch()[begin if self.epoch == epoch else 0 :])
 
 
 def _check_segments(tracks: Sequence[Track], sources: Sequence[str], length_samples: int) -> None:

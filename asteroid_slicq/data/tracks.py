@@ -52,7 +52,8 @@ class Track:
             - output: ``(channel, time)``
 
         Raises:
-            OSError: if the file cannot be read; the message has its path.
+            OSError: if the file cannot be read or holds NaN or infinite samples; the message has
+                its path.
         """
         return np.ascontiguousarray(self.read_frames(source, start, length_samples).T)
 
@@ -68,7 +69,7 @@ class Track:
             length_samples = self.length_samples - start
         file = self.path / f"{source}.wav"
         try:
-            audio, _ = soundfile.read(
+            audio, sample_rate = soundfile.read(
                 file,
                 frames=length_samples,
                 start=start,
@@ -78,6 +79,11 @@ class Track:
             )
         except soundfile.SoundFileError as error:
             raise OSError(f"cannot read {file}: {error}") from error
+        if not np.isfinite(audio).all():
+            first = start + int(np.argmin(np.isfinite(audio).all(-1)))
+            raise OSError(
+                f"{file}: holds NaN or infinite samples, first at {first / sample_rate:.3f} s"
+            )
         return np.asarray(audio, dtype=np.float32)
 
 

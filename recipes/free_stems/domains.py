@@ -11,7 +11,6 @@ as others.
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from asteroid.models import BaseModel
 from scipy import fft
 
 from asteroid_slicq.data import Track, find_tracks
-from asteroid_slicq.evaluation import nan_median, track_sdr
+from asteroid_slicq.evaluation import json_text, nan_median, track_sdr
+from asteroid_slicq.files import write_text
 
 STEMS = ("vocals", "drums", "bass", "other")
 Audio = np.ndarray
@@ -131,7 +131,7 @@ def main() -> None:
             for stem, levels in zip(STEMS, alone(model, tracks), strict=True):
                 print(f"| {stem} | " + " | ".join(f"{v:.1f}" for v in levels) + " |", flush=True)
     if args.json:
-        args.json.write_text(json.dumps(result, indent=1))
+        write_text(args.json, json_text(result))
 
 
 if __name__ == "__main__":

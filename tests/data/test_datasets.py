@@ -197,3 +197,11 @@ def test_processes_share_an_epoch_equally():
 def test_wrong_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_files_of_an_item_are_named(root, tracks):
+    dataset = training(tracks, random_mix=0.0, gain=(1.0, 1.0), swap_channels=0.0)
+    (bass, _), parts = dataset[5], dataset.files_of(5)
+    start = round((bass[0, 0].item() - 0.2) * 2**15)
+    folder = root / "train" / "track 1"
+    assert parts == [f"{folder}/{s}.wav from sample {start}" for s in SOURCES]

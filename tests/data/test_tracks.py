@@ -80,6 +80,17 @@ def test_a_file_that_breaks_later_is_named(tracks):
         tracks[0].read("bass")
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_samples_that_are_no_numbers_are_named_with_their_time(root, tracks, bad):
+    file = root / "train" / "track 1" / "bass.wav"
+    audio, _ = soundfile.read(file)
+    audio[400, 1] = bad
+    soundfile.write(file, audio, RATE, subtype="FLOAT")
+    assert tracks[1].read("bass", 0, 400).shape == (2, 400)
+    with pytest.raises(OSError, match=r"track 1/bass\.wav: holds NaN .* first at 0\.050 s"):
+        tracks[1].read("bass", 100, 500)
+
+
 def test_musdb_is_split_as_published():
     tracks = [Track(Path(n), 1) for n in published_validation_tracks()] + names(86)
     train, valid = split_validation(tracks)

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from asteroid_slicq.data import FileFacts, inspect_file
+from asteroid_slicq.data import FileFacts, Track, inspect_file
 from asteroid_slicq.data.musdb.archive import unpack
 from asteroid_slicq.data.musdb.download import (
     ZENODO,
@@ -19,6 +19,7 @@ from asteroid_slicq.data.musdb.download import (
     size_of,
     zenodo_file,
 )
+from asteroid_slicq.data.musdb.samples import inspect_samples
 from asteroid_slicq.vocabulary import STEMS
 
 ZENODO_RECORD = 3338373
@@ -39,6 +40,7 @@ class TreeReport:
         duration_s: of all tracks of a split together.
         is_musdb: whether any of the tracks has the name of one of MUSDB18-HQ.
         problems: a line for each thing that is wrong, with its path.
+        notes: a line for each thing that is odd and may be used, with its path.
     """
 
     root: Path
@@ -46,6 +48,7 @@ class TreeReport:
     duration_s: dict[str, float]
     is_musdb: bool
     problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def raise_for_problems(self) -> None:
         """Raise a ValueError that names everything that is wrong, if anything is."""
@@ -68,7 +71,7 @@ def published_tracks() -> dict[str, frozenset[str]]:
     }
 
 
-def inspect_tree(root: str | Path, *, subset: bool = False) -> TreeReport:
+def inspect_tree(root: str | Path, *, subset: bool = False, samples: bool = False) -> TreeReport:
     """Look at the header of every file of ``root/{train,test}/<track>/<file>.wav``.
 
     Each track needs the five files, in stereo, of one length and one sample rate, which has to be
@@ -78,6 +81,9 @@ def inspect_tree(root: str | Path, *, subset: bool = False) -> TreeReport:
     Args:
         root: folder that holds the splits.
         subset: accept a part of MUSDB18-HQ.
+        samples: where the headers are sound, also read all of every file, which takes minutes for
+            MUSDB18-HQ: NaN and infinite samples are problems, mixtures that are not the sum of
+            their stems are noted.
 
     Raises:
         FileNotFoundError: if there is no such folder, or no track in it.
@@ -107,8 +113,17 @@ def inspect_tree(root: str | Path, *, subset: bool = False) -> TreeReport:
             problems += _track_problems(of_track, usual)
             lengths = [f.length_samples for f in of_track.values() if isinstance(f, FileFacts)]
             duration_s[split] += max(lengths, default=0) / usual
+    notes: list[str] = []
+    if samples and not problems:
+        tracks = [
+            Track(folder, found.length_samples)
+            for split in SPLITS
+            for folder in folders[split]
+            if isinstance(found := facts[folder / f"{FILES[0]}.wav"], FileFacts)
+        ]
+        problems, notes = inspect_samples(tracks, FILES[0], STEMS)
     n_tracks = {split: len(folders[split]) for split in SPLITS}
-    return TreeReport(root, n_tracks, duration_s, is_musdb, tuple(problems))
+    return TreeReport(root, n_tracks, duration_s, is_musdb, tuple(problems), tuple(notes))
 
 
 def _track_folders(folder: Path) -> list[Path]:

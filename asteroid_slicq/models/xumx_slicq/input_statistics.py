@@ -65,7 +65,8 @@ def input_statistics(
             the choice of the tracks.
 
     Raises:
-        ValueError: if there are no tracks or a number is out of range.
+        ValueError: if there are no tracks, a number is out of range, or the samples are so large
+            that the statistics are not finite.
         OSError: if a file cannot be read.
     """
     segments = ValidationSegments(tracks, sorted(model.sources), length_samples, n_segments)
@@ -92,7 +93,7 @@ def average(model: XUMXSliCQ, mixes: Iterable[Tensor]) -> InputStatistics:
         - mixes: each ``(batch, channel, time)``
 
     Raises:
-        ValueError: if there are none.
+        ValueError: if there are none, or the statistics are not finite.
     """
     device = next(model.parameters()).device
     total, n_mixes = torch.zeros(3, model.transform.frame.n_bins, dtype=torch.float64), 0
@@ -108,7 +109,17 @@ def average(model: XUMXSliCQ, mixes: Iterable[Tensor]) -> InputStatistics:
         raise ValueError("mixes must hold at least one batch, got none")
     mean, square, power = total / n_mixes
     std = (square - mean.square()).clamp(min=0).sqrt()
-    return InputStatistics(mean.float(), std.float(), power.float())
+    statistics = InputStatistics(mean.float(), std.float(), power.float())
+    if not _is_finite(statistics):
+        raise ValueError(
+            "the statistics of the input are not finite: samples of the data are too large (full "
+            "scale is 1)"
+        )
+    return statistics
+
+
+def _is_finite(statistics: InputStatistics) -> bool:
+    return all(bool(value.isfinite().all()) for value in statistics)
 
 
 def _mean_of_bins(blocks: Sequence[Tensor]) -> Tensor:
@@ -145,10 +156,13 @@ def _load(file: Path) -> InputStatistics | None:
     if not file.is_file():
         return None
     try:
-        return InputStatistics(**torch.load(file, weights_only=True))
+        statistics = InputStatistics(**torch.load(file, weights_only=True))
+        if _is_finite(statistics):
+            return statistics
+        log.warning("%s holds numbers that are not finite and is made anew", file)
     except (RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
         log.warning("%s cannot be read (%s) and is made anew", file, type(error).__name__)
-        return None
+    return None
 
 
 def _save(statistics: InputStatistics, file: Path) -> None:

@@ -17,12 +17,17 @@ from common.configuration import Configuration
 class ResumableLoader(DataLoader):
     """Batches of training segments; a checkpoint holds how many of an epoch are done.
 
+    Attributes:
+        segments: that the items of the dataset are, if it is not these itself.
+
     Args:
         dataset: what to train on.
         batch_size: for each process.
         seed: of the order.
         **options: of ``DataLoader``.
     """
+
+    segments: TrainingSegments | None = None
 
     def __init__(self, dataset: Dataset[Tensor], batch_size: int, seed: int, **options: Any):
         self.n_done = 0  # batches of the epoch; not those that workers have read ahead
@@ -33,6 +38,13 @@ class ResumableLoader(DataLoader):
         """Take one of the equal shares; workers read ahead before Lightning names the epoch."""
         self.order.n_replicas, self.order.rank = n_processes, rank
         self.order.set_epoch(epoch)
+
+    def files_of_batch(self, number: int) -> list[str]:
+        """The parts of files that a batch of the present epoch is made of, for people."""
+        segments: Any = self.segments or self.dataset
+        size = self.batch_size or 1
+        indices = self.order.all_of_epoch()[number * size : (number + 1) * size]
+        return [part for index in indices for part in segments.files_of(index)]
 
     def state_dict(self) -> dict[str, int]:
         """Position in the training, for Lightning's checkpoint."""
@@ -96,6 +108,7 @@ def make_loaders(
         pin_memory=torch.cuda.is_available() and not resident,
         collate_fn=(lambda batch: batch) if resident else None,
     )
+    train_loader.segments = train_set
     # Workers for the few segments of a validation would only hold memory between epochs.
     return train_loader, DataLoader(valid_set, batch_size)
 

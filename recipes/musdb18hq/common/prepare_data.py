@@ -1,9 +1,12 @@
 """Stage 0: check every file of a tree of stems; download MUSDB18-HQ first, if asked to.
 
 python -m common.prepare_data DATA [--download true] [--subset true] [--delete_zip true]
+
+What it finds goes to the standard output, of which ``run.sh`` makes a log.
 """
 
 import argparse
+import hashlib
 import logging
 import os
 import sys
@@ -13,6 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from asteroid_slicq.data.musdb import ZENODO, TreeReport, download_musdb, inspect_tree
+from asteroid_slicq.files import write_text
 
 
 def main() -> int:
@@ -22,6 +26,9 @@ def main() -> int:
     parser.add_argument("--download", type=_bool, default=False, help="MUSDB18-HQ from Zenodo")
     parser.add_argument("--subset", type=_bool, default=False, help="a part of MUSDB18-HQ will do")
     parser.add_argument("--delete_zip", type=_bool, default=False, help="once it is unpacked")
+    parser.add_argument(
+        "--known", type=Path, help="folder that notes which samples were read, to read them once"
+    )
     parser.add_argument(
         "--zenodo_url",
         default=os.environ.get("SLICQ_ZENODO_URL", ZENODO),
@@ -39,13 +46,41 @@ def main() -> int:
                 progress=progress,
             )
             progress.close()
-        report = inspect_tree(args.data, subset=args.subset)
-        report.raise_for_problems()
+        summary = _look(args.data, args.subset, args.known)
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(error, flush=True)
         return 1
-    print(_summary(report), flush=True)
+    print(summary, flush=True)
     return 0
+
+
+def _look(data: Path, subset: bool, known: Path | None) -> str:
+    """What there is to say of a tree that can be used; its samples are read once.
+
+    Raises:
+        ValueError: it cannot be used.
+    """
+    report = inspect_tree(data, subset=subset)
+    report.raise_for_problems()
+    file = known / f"{_listing(data)}.txt" if known else None
+    if file and file.is_file():
+        return file.read_text(encoding="utf-8")
+    report = inspect_tree(data, subset=subset, samples=True)
+    report.raise_for_problems()
+    summary = "\n".join((*report.notes, _summary(report)))
+    if file:
+        write_text(file, summary)
+    return summary
+
+
+def _listing(data: Path) -> str:
+    """Digits that differ when any file does, by its size or its time of change."""
+    facts = [
+        (os.fspath(file), status.st_size, status.st_mtime_ns)
+        for file in sorted(data.resolve().glob("*/*/*.wav"))
+        for status in [file.stat()]
+    ]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 def _is_sound(data: Path, subset: bool) -> bool:

@@ -120,7 +120,7 @@ if [[ $stage -le 0 && $stop_stage -ge 0 ]]; then
   fi
   # Its progress bar needs the terminal, so that only what it found goes to the log.
   $python -m common.prepare_data "$data_dir" --download "$download" \
-    --delete_zip "$delete_zip" --subset "$subset" | tee -a "$logs/data.log"
+    --delete_zip "$delete_zip" --subset "$subset" --known data/known | tee -a "$logs/data.log"
 fi
 
 if [[ $stage -le 1 && $stop_stage -ge 1 ]]; then

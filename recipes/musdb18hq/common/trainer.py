@@ -21,6 +21,7 @@ from common.callbacks import (
 )
 from common.checkpoints import LAST, BestAndLast, WholeFiles, WithinEpochs, steps_done
 from common.configuration import Configuration
+from common.finite import Finiteness
 from common.previews import Previews
 from common.system import StemSystem
 
@@ -70,7 +71,7 @@ def make_callbacks(conf: Configuration, exp_dir: Path, bar: bool) -> list[Callba
     training, run = conf["training"], conf["run"]
     budget = training["max_time_s"]
     timer = Timer(timedelta(seconds=budget) if budget else None)
-    callbacks: list[Callback] = [timer]
+    callbacks: list[Callback] = [timer, Finiteness()]
     if training["schedule"] == "cosine":
         callbacks.append(CosineSchedule(training["warmup_steps"], timer))
     if training["ema_decay"]:

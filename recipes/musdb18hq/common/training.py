@@ -1,6 +1,5 @@
 """A training from its settings, or its last checkpoint, to the model that is written."""
 
-import json
 import logging
 import sys
 from pathlib import Path
@@ -14,9 +13,11 @@ from asteroid.models import BaseModel
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from asteroid_slicq.data import find_tracks, split_validation
+from asteroid_slicq.evaluation import json_text
 from asteroid_slicq.files import write_text
 from common.checkpoints import LAST, BestAndLast, save_whole
 from common.configuration import Configuration
+from common.finite import TrainingError
 from common.loaders import make_datasets, make_loaders
 from common.system import StemSystem
 from common.trainer import choose_strategy, make_trainer
@@ -25,7 +26,20 @@ log = logging.getLogger("train")
 
 
 def train(system_class: type[StemSystem], conf: Configuration) -> None:
-    """Train, resume or, if nothing is left to do, only write the results again."""
+    """Train, resume or, if nothing is left to do, only write the results again.
+
+    What a user can mend is said in a sentence, in the log, too, and ends the process with 1.
+    """
+    try:
+        _train(system_class, conf)
+    except (TrainingError, ValueError, OSError) as error:
+        # A worker's error brings the traceback of the worker along.
+        text = str(error)
+        log.error("train.py: %s", text.strip().splitlines()[-1] if "Traceback" in text else text)
+        sys.exit(1)
+
+
+def _train(system_class: type[StemSystem], conf: Configuration) -> None:
     exp_dir = begin(conf)
     model: Any = system_class.make_model(conf)
     item = system_class.item(conf, model)
@@ -92,7 +106,7 @@ def write_best(trainer: pl.Trainer, model: BaseModel, exp_dir: Path) -> None:
     if not checkpoint.best_model_path:
         raise SystemExit("the training ended before its first step: there is no model to write")
     scores = {path: score.item() for path, score in checkpoint.best_k_models.items()}
-    write_text(exp_dir / "best_k_models.json", json.dumps(scores, indent=0))
+    write_text(exp_dir / "best_k_models.json", json_text(scores))
     best = exp_dir / "checkpoints" / Path(checkpoint.best_model_path).name
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "model."

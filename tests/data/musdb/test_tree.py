@@ -179,6 +179,33 @@ def test_other_stems_may_be_any_number_at_any_rate(tree):
     assert inspect_tree(tree).problems == ()
 
 
+def test_samples_are_looked_at_when_asked_for(tree):
+    report = inspect_tree(tree, samples=True)
+    assert (report.problems, report.notes) == ((), ())
+    folder = next((tree / "train").iterdir())
+    audio, rate = soundfile.read(folder / "bass.wav")
+    audio[4410:, 1] = np.nan
+    soundfile.write(folder / "bass.wav", audio, rate, subtype="FLOAT")
+    assert inspect_tree(tree).problems == ()  # their headers are sound
+    report = inspect_tree(tree, samples=True)
+    assert report.problems == (
+        f"{folder}/bass.wav: holds NaN or infinite samples, first at 0.100 s",
+    )
+    assert report.notes == ()
+
+
+def test_a_mixture_that_is_not_the_sum_of_its_stems_is_noted(tree):
+    folder = next((tree / "test").iterdir())
+    audio, rate = soundfile.read(folder / "mixture.wav")
+    soundfile.write(folder / "mixture.wav", 0.5 * audio, rate)
+    report = inspect_tree(tree, samples=True)
+    assert report.problems == ()
+    (note,) = report.notes
+    # Half of it is missing, which is as much as is there.
+    assert note.startswith(f"{folder}/mixture.wav: is not the sum of its stems: they differ by ")
+    assert "by 0 dB of the mixture" in note
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_folders_that_are_not_there_are_named(tree, split):
     shutil.rmtree(tree / split)
@@ -239,9 +266,9 @@ def test_stage_0_as_a_command(zenodo, procedural, tmp_path, monkeypatch, capsys)
         monkeypatch.setattr(sys, "argv", ["prepare_data.py", str(tmp_path / "data"), *options])
         return (prepare_data.main(), *capsys.readouterr())
 
-    status, _, error = prepare()
+    status, out, _ = prepare()
     assert status == 1
-    assert error.startswith(f"no folder {tmp_path}/data/train: ")
+    assert out.startswith(f"no folder {tmp_path}/data/train: ")
     status, out, error = prepare(
         *("--download", "true", "--delete_zip", "true", "--zenodo_url", zenodo.url)
     )
@@ -253,9 +280,38 @@ def test_stage_0_as_a_command(zenodo, procedural, tmp_path, monkeypatch, capsys)
     assert prepare("--download", "true", "--zenodo_url", "http://127.0.0.1:1")[0] == 0
     assert len(zenodo.asked) == 1
     next((tmp_path / "data").rglob("bass.wav")).unlink()
-    status, _, error = prepare()
+    status, out, _ = prepare()  # to the standard output, of which the log is made
     assert status == 1
-    assert error.startswith(f"1 problem(s) with {tmp_path}/data:")
+    assert out.startswith(f"1 problem(s) with {tmp_path}/data:")
+    assert "bass.wav: missing" in out
+
+
+def test_samples_are_read_once_as_long_as_no_file_changes(tree, tmp_path, monkeypatch, capsys):
+    looked = []
+    inspect = musdb_tree.inspect_samples
+    monkeypatch.setattr(
+        musdb_tree, "inspect_samples", lambda *a: (looked.append(a[0]), inspect(*a))[1]
+    )
+    folder = next((tree / "test").iterdir())
+    audio, rate = soundfile.read(folder / "mixture.wav")
+    soundfile.write(folder / "mixture.wav", 0.5 * audio, rate)
+
+    def prepare() -> str:
+        command = ["prepare_data.py", str(tree), "--known", str(tmp_path / "known")]
+        monkeypatch.setattr(sys, "argv", command)
+        prepare_data.main()
+        return capsys.readouterr().out
+
+    first = prepare()
+    assert len(looked) == 1
+    assert "is not the sum of its stems" in first
+    assert prepare() == first
+    assert len(looked) == 1
+    audio[10] = np.nan
+    soundfile.write(folder / "drums.wav", audio, rate, subtype="FLOAT")
+    assert "drums.wav: holds NaN" in prepare()
+    assert "drums.wav: holds NaN" in prepare()  # what is wrong is looked at again
+    assert len(looked) == 3
 
 
 def test_the_recipe_names_the_record():

@@ -136,3 +136,21 @@ def test_wrong_arguments_are_named(root):
         input_statistics(model, [], LENGTH)
     with pytest.raises(ValueError, match="mixes must hold at least one batch, got none"):
         average(model, [])
+
+
+def test_what_is_not_finite_is_neither_kept_nor_taken(root, tmp_path):
+    model, cache = make_model(), tmp_path / "cache"
+    for source in SOURCES:  # finite, but not their squares
+        file = root / "train" / "b" / f"{source}.wav"
+        soundfile.write(file, np.full((3 * LENGTH, 2), 3e37), RATE, subtype="FLOAT")
+    with pytest.raises(ValueError, match="statistics of the input are not finite"):
+        input_statistics(model, tracks(root), LENGTH, cache_dir=cache)
+    assert not list(cache.glob("*"))
+
+    (root / "train" / "b").rename(root / "b")
+    sound = input_statistics(model, tracks(root), LENGTH, cache_dir=cache)
+    (file,) = cache.iterdir()
+    torch.save({**sound._asdict(), "std": sound.std * torch.nan}, file)
+    again = input_statistics(model, tracks(root), LENGTH, cache_dir=cache)
+    assert torch.equal(again.std, sound.std)
+    assert torch.equal(torch.load(file, weights_only=True)["std"], sound.std)
