@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         with _terminable():
+            _share_processors()
             args = parse(argv)
             return import_module(f"asteroid_slicq.cli.{args.command}").run(args)
     except SystemExit as end:  # help and usage errors of argparse, termination
@@ -95,6 +97,16 @@ def _parser() -> argparse.ArgumentParser:
         import_module(f"asteroid_slicq.cli.parsers.{name}").add_parser(subparsers)
         subparsers.choices[name].set_defaults(parser=subparsers.choices[name])
     return parser
+
+
+def _share_processors() -> None:
+    """Let the threads of PyTorch sleep, not spin, while they wait for each other.
+
+    Where two programs compute on the same processors, threads that spin keep those that have work
+    from it. PyTorch reads this once, when it is loaded; what the user has set stays.
+    """
+    if "torch" not in sys.modules:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The program as a process: what it loads before it has work, and which models it knows then."""
 
+import os
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import torch
 from asteroid.models import ConvTasNet
 
 from asteroid_slicq import MiXiN, XUMXSliCQ
+from asteroid_slicq.cli import main
 from tests.filterbank.helpers import SMALL
 from tests.helpers import numpy_noise
 
@@ -36,6 +38,14 @@ MODELS = {
 }
 
 
+WAITING = """
+import os, sys
+from asteroid_slicq.cli import main
+main(["--version"])
+print(os.environ["OMP_WAIT_POLICY"], file=sys.stderr)
+"""
+
+
 @pytest.fixture
 def program(tmp_path):
     """Run a script under the name of the program; stdout and stderr."""
@@ -57,6 +67,20 @@ def test_help_and_version_load_neither_torch_nor_asteroid(program):
     assert "asteroid_slicq.cli.program" in loaded.split()
     assert not {"torch", "asteroid", "numpy"} & set(loaded.split())
     assert all(f"usage: asteroid-slicq {command}" in out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("policy", [None, "ACTIVE"])
+def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(program, monkeypatch, policy):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if policy:
+        monkeypatch.setenv("OMP_WAIT_POLICY", policy)
+    assert program(WAITING)[1].split()[-1] == (policy or "PASSIVE")
+
+
+def test_a_program_that_has_loaded_torch_keeps_its_environment(monkeypatch, capsys):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert main(["--version"]) == 0
+    assert "OMP_WAIT_POLICY" not in os.environ
 
 
 def test_the_module_is_the_program(program):
