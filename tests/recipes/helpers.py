@@ -65,6 +65,9 @@ for line in sys.stdin:
             os.dup2(os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
             train.main(job["arguments"])
             code = 0
+        except SystemExit as error:
+            print(error.code if isinstance(error.code, str) else "", end="")
+            code = 1 if isinstance(error.code, str) else error.code
         except BaseException:
             traceback.print_exc(file=sys.stdout)
             code = 1

@@ -86,7 +86,7 @@ def test_a_stem_that_holds_nan_is_named(workers, train, tmp_path):
     code, log = train("--num_workers", workers)
     assert code == 1
     assert "bass.wav: holds NaN or infinite samples, first at " in log
-    assert "Traceback" not in log.replace("SystemExit", "").partition("train.py: ")[0]
+    assert "Traceback" not in log
     assert not list((tmp_path / "exp").rglob("*.pth"))
 
 

@@ -1,5 +1,6 @@
 """The system of a recipe: a model and its loss in a training that may stop at any step."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from asteroid_slicq.data.datasets import TrainingSegments
 from common.configuration import Configuration
 from common.graphs import capture
 from common.loaders import ResumableLoader, share_of
+from common.resuming import Change, apply_to_optimizers
 
 
 class Item(NamedTuple):
@@ -39,6 +41,8 @@ class StemSystem(System):
     """
 
     _graph: Any = None
+    #: Settings that differ from those of the checkpoint that a training goes on from.
+    changes: Sequence[Change] = ()
 
     @staticmethod
     def make_model(conf: Configuration) -> BaseModel:
@@ -103,6 +107,11 @@ class StemSystem(System):
         """Log the loss; processes agree on it, since rates and the end may follow from it."""
         loss = self.common_step(batch, batch_nb, train=False)
         self.log("val_loss", loss, prog_bar=True, sync_dist=True, batch_size=len(batch))
+
+    def on_train_start(self) -> None:
+        """Give what was restored from a checkpoint the settings that have changed since."""
+        schedules = [entry.scheduler for entry in self.trainer.lr_scheduler_configs]
+        apply_to_optimizers(self.changes, self.trainer.optimizers, schedules)
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         """Make what a step draws (for dropout) a function of the seed and the step alone."""

@@ -15,10 +15,11 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from asteroid_slicq.data import find_tracks, split_validation
 from asteroid_slicq.evaluation import json_text
 from asteroid_slicq.files import write_text
-from common.checkpoints import LAST, BestAndLast, save_whole
+from common.checkpoints import BestAndLast, save_whole
 from common.configuration import Configuration
 from common.finite import TrainingError
 from common.loaders import make_datasets, make_loaders
+from common.resuming import Checkpoint, changes_since, last_checkpoint
 from common.system import StemSystem
 from common.trainer import choose_strategy, make_trainer
 
@@ -30,6 +31,7 @@ def train(system_class: type[StemSystem], conf: Configuration) -> None:
 
     What a user can mend is said in a sentence, in the log, too, and ends the process with 1.
     """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         _train(system_class, conf)
     except (TrainingError, ValueError, OSError) as error:
@@ -40,7 +42,10 @@ def train(system_class: type[StemSystem], conf: Configuration) -> None:
 
 
 def _train(system_class: type[StemSystem], conf: Configuration) -> None:
-    exp_dir = begin(conf)
+    exp_dir = Path(conf["main_args"]["exp_dir"])
+    last = last_checkpoint(exp_dir)
+    changes = changes_since(last, conf) if last else []
+    begin(conf)
     model: Any = system_class.make_model(conf)
     item = system_class.item(conf, model)
     data, seed = conf["data"], conf["training"]["seed"]
@@ -53,6 +58,7 @@ def _train(system_class: type[StemSystem], conf: Configuration) -> None:
     optimizer = make_optimizer(model.parameters(), **conf["optim"])
     schedule = make_schedule(conf, optimizer)
     system = system_class(model, optimizer, loss, None, None, schedule, conf)
+    system.changes = changes
     trainer = make_trainer(conf, exp_dir, choose_strategy(conf, system, valid_set[0][None]))
     system.train_loader, system.val_loader = make_loaders(
         conf, train_set, valid_set, trainer.num_devices * trainer.num_nodes
@@ -63,27 +69,39 @@ def _train(system_class: type[StemSystem], conf: Configuration) -> None:
         len(valid_tracks),
         sum(p.numel() for p in model.parameters() if p.requires_grad),
     )
-    last: Path | None = exp_dir / "checkpoints" / LAST
-    if last.is_file():
-        log.info("continuing from %s", last)
-    else:
-        last = None
-    trainer.fit(system, ckpt_path=last, weights_only=True)
+    if last:
+        log.info("continuing from %s", last.path)
+        for change in changes:
+            log.info("from step %d on, %s", last.step, change)
+    if trainer.is_global_zero:
+        note_settings(conf, exp_dir, last if changes else None)
+    trainer.fit(system, ckpt_path=last.path if last else None, weights_only=True)
     if trainer.is_global_zero:
         write_best(trainer, system_class.make_model(conf), exp_dir)
 
 
-def begin(conf: Configuration) -> Path:
-    """Make the folder of the experiment, note its settings there, and seed all that draws."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    exp_dir = Path(conf["main_args"]["exp_dir"])
-    for left_by_a_kill in exp_dir.glob("checkpoints/.*.part"):
-        left_by_a_kill.unlink(missing_ok=True)
-    write_text(exp_dir / "conf.yml", yaml.safe_dump(conf, sort_keys=False))
+def begin(conf: Configuration) -> None:
+    """Seed all that draws, and set the number of threads."""
     pl.seed_everything(conf["training"]["seed"], workers=True)
     if conf["run"]["n_threads"]:
         torch.set_num_threads(conf["run"]["n_threads"])
-    return exp_dir
+
+
+def note_settings(conf: Configuration, exp_dir: Path, before: Checkpoint | None) -> None:
+    """Write ``conf.yml``, and clear away what a killed training left.
+
+    Args:
+        conf: settings of the training.
+        exp_dir: folder of the experiment, which is made.
+        before: the checkpoint that had others, which are kept beside them.
+    """
+    for left_by_a_kill in exp_dir.glob("checkpoints/.*.part"):
+        left_by_a_kill.unlink(missing_ok=True)
+    settings = {"conf.yml": conf}
+    if before:
+        settings[f"conf_until_step_{before.step}.yml"] = before.settings
+    for name, content in settings.items():
+        write_text(exp_dir / name, yaml.safe_dump(content, sort_keys=False))
 
 
 def make_schedule(

@@ -1,0 +1,140 @@
+"""Trainings that go on with other settings: taken over and said, or refused, nothing changed."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from common.resuming import Checkpoint, changes_since
+
+from tests.helpers import RECIPES
+from tests.recipes.helpers import RATE, ask, last_checkpoint, recipe_module, serve, write_stems
+
+RECIPE = RECIPES / "xumx_slicq"
+PARSE = recipe_module(RECIPE, "train").SETTINGS.parse
+SETTINGS = {
+    "data": {
+        "segment_s": 0.25,
+        "samples_per_track": 4,
+        "validation_segments": 2,
+        "statistics_segments": 0,
+    },
+    "model": {
+        "preset": "small",
+        "sample_rate": RATE,
+        "hidden_channels": [2, 3],
+        "transform": {"n_bins": 16, "f_min_hz": 200.0},
+    },
+    "training": {"epochs": 1, "batch_size": 4, "wiener_in_training": False},
+    "loss": {"mask_sum_weight": 0.0},
+    "run": {"num_workers": 0, "n_threads": 1, "accelerator": "cpu", "preview_epochs": 0},
+}
+
+
+def settings(*options: str):
+    return PARSE("", ["--exp_dir", "exp", *options])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], []),
+        (["--lr", "0.0001"], ["lr: 0.001 → 0.0001"]),
+        (
+            ["--weight_decay", "0", "--epochs", "3"],
+            ["weight_decay: 1e-05 → 0.0", "epochs: 1000 → 3"],
+        ),
+        (["--data_dir", "new", "--devices", "1"], ["data_dir: data → new", "devices: auto → 1"]),
+        (["--plateau_factor", "0.5"], ["plateau_factor: 0.3 → 0.5"]),
+        (["--low_pass", "0.5"], ["low_pass: 0.0 → 0.5"]),
+    ],
+)
+def test_what_may_change_is_taken_over(options, said):
+    checkpoint = Checkpoint(Path("exp/checkpoints/last.ckpt"), 7, settings())
+    changes = changes_since(checkpoint, settings(*options))
+    assert sorted(map(str, changes)) == sorted(said)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--model", "v1"], "preset: v2 → v1"),
+        (["--optimizer", "sgd"], "optimizer: adam → sgd"),
+        (["--batch_size", "8"], "batch_size: 64 → 8"),
+        (["--seed", "1"], "seed: 42 → 1"),
+        (["--ema_decay", "0.9"], "ema_decay: 0.0 → 0.9"),
+        (["--schedule", "cosine"], "schedule: plateau → cosine"),
+        (["--time_loss", "l1", "--lr", "0.1"], "time_loss: none → l1"),
+    ],
+)
+def test_what_may_not_change_is_refused(options, said):
+    checkpoint = Checkpoint(Path("exp/checkpoints/last.ckpt"), 7, settings())
+    with pytest.raises(ValueError, match="training in exp cannot go on with other settings") as e:
+        changes_since(checkpoint, settings(*options))
+    assert said in str(e.value)
+    assert "lr:" not in str(e.value)
+    assert "--init exp/best_model.pth" in str(e.value)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serve(RECIPE) as process:
+        yield process
+
+
+@pytest.fixture
+def train(server, tmp_path):
+    write_stems(tmp_path / "data", "train/a", "train/b", "train/c")
+    (tmp_path / "conf.yml").write_text(yaml.safe_dump(SETTINGS))
+
+    def run(*options: str, moment=None) -> tuple[int, str]:
+        arguments = ["--model", tmp_path / "conf.yml", "--data_dir", tmp_path / "data"]
+        arguments += ["--exp_dir", tmp_path / "exp", *options]
+        log = tmp_path / "exp.log"
+        log.unlink(missing_ok=True)
+        return ask(server, arguments, moment, log), log.read_text()
+
+    return run
+
+
+def group_of(folder: Path) -> dict:
+    return last_checkpoint(folder)["optimizer_states"][0]["param_groups"][0]
+
+
+@pytest.mark.slow
+def test_the_optimizer_of_the_checkpoint_takes_its_settings_over(train, tmp_path):
+    exp = tmp_path / "exp"
+    assert train()[0] == 0
+    assert (group_of(exp)["lr"], group_of(exp)["weight_decay"]) == (1e-3, 1e-5)
+    changed = (
+        "--lr",
+        "0.0002",
+        "--weight_decay",
+        "0.1",
+        "--epochs",
+        "2",
+        "--plateau_patience",
+        "5",
+    )
+    # Killed before the next checkpoint, which knows the old ones.
+    assert train(*changed, moment=("step", 2))[0] == -9
+    assert group_of(exp)["lr"] == 1e-3
+    code, log = train(*changed)
+    assert code == 0
+    assert "from step 2 on, lr: 0.001 → 0.0002" in log
+    assert "from step 2 on, weight_decay: 1e-05 → 0.1" in log
+    assert (group_of(exp)["lr"], group_of(exp)["weight_decay"]) == (2e-4, 0.1)
+    assert last_checkpoint(exp)["lr_schedulers"][0]["patience"] == 5
+    assert yaml.safe_load((exp / "conf.yml").read_text())["optim"]["lr"] == 2e-4
+    before = yaml.safe_load((exp / "conf_until_step_2.yml").read_text())
+    assert (before["optim"]["lr"], before["training"]["epochs"]) == (1e-3, 1)
+
+
+@pytest.mark.slow
+def test_a_refusal_leaves_the_experiment_as_it_was(train, tmp_path):
+    assert train()[0] == 0
+    files = {p: p.read_bytes() for p in (tmp_path / "exp").rglob("*") if p.is_file()}
+    for options in (("--model", "v1"), ("--batch_size", "2"), ("--data_dir", "nowhere")):
+        code, log = train(*options)
+        assert code == 1
+        assert log.startswith("train.py: ")
+        assert {p: p.read_bytes() for p in (tmp_path / "exp").rglob("*") if p.is_file()} == files
