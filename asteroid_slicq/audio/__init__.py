@@ -1,6 +1,7 @@
 """Audio files, read and written in buffers."""
 
-from asteroid_slicq.audio.reading import AUDIO_SUFFIXES, AudioError, AudioReader, AudioWarning
+from asteroid_slicq.audio.errors import AudioError, AudioWarning
+from asteroid_slicq.audio.reading import AUDIO_SUFFIXES, AudioReader
 from asteroid_slicq.audio.writing import StemWriter, check_format, track_name
 
 __all__ = [

@@ -18,7 +18,7 @@ from types import TracebackType
 import numpy as np
 import soundfile as sf
 
-from asteroid_slicq.audio.reading import AudioError, AudioWarning
+from asteroid_slicq.audio.errors import AudioError, AudioWarning
 from asteroid_slicq.files import reserve_beside
 from asteroid_slicq.vocabulary import AUDIO_FORMATS, BIT_DEPTHS
 

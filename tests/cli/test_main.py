@@ -105,7 +105,7 @@ def test_bad_inputs_are_told_and_the_others_done(folder, model, capsys):
     assert sorted(told) == sorted(set(names) - {"good.wav"})
     assert told["missing.wav"] == "no such file or folder"
     assert told["empty.wav"] == "is empty (0 bytes)"
-    assert "convert it to WAV first" in told["song.m4a"]
+    assert "no audio that can be read" in told["song.m4a"]
     assert "is truncated" in told["cut.wav"]
     assert "stereo or mono" in told["six.wav"]
 

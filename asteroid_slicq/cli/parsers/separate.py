@@ -26,8 +26,8 @@ examples:
       | aplay -t raw -f FLOAT_LE -r 44100 -c 2
 
 OUT/<track>/<source>.wav is written, with the sample rate, channels and length of the input.
-A folder stands for all audio files in it and below; its tree is mirrored in OUT. Of two inputs
-with the same name, the later one goes to OUT/<track>-2. Nothing is rescaled.
+A folder stands for all audio files and videos in it and below; its tree is mirrored in OUT. Of two
+inputs with the same name, the later one goes to OUT/<track>-2. Nothing is rescaled.
 
 With --stream, raw interleaved PCM is read from standard input and the stems go to standard output,
 as soon as they are known, in the same sample format and at the rate of the model. A frame of the
@@ -56,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="audio files or folders")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="audio files, videos or folders")
     parser.add_argument(
         "-o",
         "--output",
@@ -93,8 +93,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--bit-depth",
         choices=BIT_DEPTHS,
-        help="of the stems; 32f is float and never clips (default: as in the input; 16 for MP3, "
-        "OGG and 8 bits)",
+        help="of the stems; 32f is float and never clips (default: as in the input; 16 for "
+        "lossy formats and 8 bits)",
     )
     parser.add_argument(
         "--segment-seconds",

@@ -1,0 +1,93 @@
+"""Ends of files, held against what their containers announce."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import BinaryIO
+
+_ASF = bytes.fromhex("3026b275")
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_EBML, _SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
+_BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
+_STREAMED = 0x7FFF0000  # a RIFF chunk announced this long was written to a pipe
+_RIFF_SLACK = 16  # some writers count the header of the chunk
+_MAX_OGG_PAGE = 65307
+
+
+def missing_end(file: BinaryIO) -> str | None:
+    """What is missing at the end of a file, to follow "is truncated: "; ``None`` where nothing is.
+
+    It knows Ogg, MP4, Matroska, RIFF and ASF.
+    """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = file.read(2**16)
+    if head.startswith(b"OggS"):
+        return _missing_in_ogg(file, size)
+    announced = None
+    if head[4:8] in _BOXES:
+        announced = _end_of_boxes(file, size)
+    elif head.startswith(_EBML):
+        announced = _end_of_segment(head)
+    elif head.startswith(b"RIFF") and head[8:12] in (b"WAVE", b"AVI "):
+        announced = _end_of_riff(file, size)
+    elif head.startswith(_ASF):
+        announced = _end_of_asf(head)
+    if announced is None or announced <= size:
+        return None
+    return f"its header announces {announced} bytes, {size} are there"
+
+
+def _missing_in_ogg(file: BinaryIO, size: int) -> str | None:
+    file.seek(max(0, size - 2 * _MAX_OGG_PAGE))
+    tail = file.read()
+    page = tail[tail.rfind(b"OggS\0") :]
+    if len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]]):
+        return "its last page is not whole"
+    return None if page[5] & 4 else "its last page is not marked as the last"
+
+
+def _end_of_boxes(file: BinaryIO, size: int) -> int:
+    position = 0
+    while position + 8 <= size:
+        file.seek(position)
+        header = file.read(16)
+        length = int.from_bytes(header[:4], "big")
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        if length < 8:  # 0: to the end
+            return size
+        position += length
+    return position
+
+
+def _end_of_segment(head: bytes) -> int | None:
+    """End of Matroska's segment, which follows the EBML header; ``None`` if that is not known."""
+    start = head.find(_SEGMENT)
+    n_bytes = 9 - head[start + 4].bit_length() if 0 <= start < len(head) - 12 else 9
+    if n_bytes > 8:
+        return None
+    field = int.from_bytes(head[start + 4 : start + 4 + n_bytes], "big")
+    length = field & (2 ** (7 * n_bytes) - 1)
+    return None if length == 2 ** (7 * n_bytes) - 1 else start + 4 + n_bytes + length
+
+
+def _end_of_riff(file: BinaryIO, size: int) -> int:
+    position = 0
+    while True:  # a large AVI file has several
+        file.seek(position)
+        header = file.read(8)
+        length = int.from_bytes(header[4:], "little")
+        if header[:4] != b"RIFF" or length >= _STREAMED:
+            return size
+        if position + 8 + length > size + _RIFF_SLACK:
+            return position + 8 + length
+        position += 8 + length + length % 2
+
+
+def _end_of_asf(head: bytes) -> int | None:
+    found = re.search(re.escape(_ASF_PROPERTIES) + rb".{24}(.{8}).{40}(.{4})", head, re.DOTALL)
+    if found is None or found[2][0] & 1:  # a broadcast
+        return None
+    return int.from_bytes(found[1], "little")
