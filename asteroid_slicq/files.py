@@ -9,6 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def given_path(path: str | os.PathLike[str], argument: str) -> Path:
+    """The path that somebody gave for an argument.
+
+    Raises:
+        ValueError: an empty one, which would otherwise stand for the current folder.
+    """
+    if not os.fspath(path):
+        raise ValueError(f"{argument} must be a path, got an empty one")
+    return Path(path)
+
+
 def reserve_beside(target: Path) -> Path:
     """Create an empty, hidden file beside a target, which no other process writes to.
 

@@ -16,6 +16,7 @@ import numpy as np
 from asteroid_slicq.audio import pcm
 from asteroid_slicq.audio.decoding import DecodedSource
 from asteroid_slicq.audio.errors import AudioError
+from asteroid_slicq.files import given_path
 
 _SUFFIXES = """
     wav wave flac aif aiff aifc au caf w64 rf64 mp3 mp2 aac ac3 eac3 dts ogg oga opus m4a m4b mka
@@ -42,10 +43,11 @@ class AudioReader:
 
     Raises:
         AudioError: the file is missing, a folder, empty, truncated, or not readable audio.
+        ValueError: the path is empty.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
-        self.path = Path(path)
+        self.path = given_path(path, "path")
         head = _read_head(self.path)
         self._source = _open(self.path, head)
         self.sample_rate: int = self._source.sample_rate

@@ -19,7 +19,7 @@ import numpy as np
 import soundfile as sf
 
 from asteroid_slicq.audio.errors import AudioError, AudioWarning
-from asteroid_slicq.files import reserve_beside
+from asteroid_slicq.files import given_path, reserve_beside
 from asteroid_slicq.vocabulary import AUDIO_FORMATS, BIT_DEPTHS
 
 _SUBTYPES = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}
@@ -70,7 +70,7 @@ class AudioWriter:
         bit_depth: str = "16",
         n_samples: int | None = None,
     ):
-        self.path = Path(path)
+        self.path = given_path(path, "path")
         audio_format = self.path.suffix.lower().lstrip(".")
         check_format(audio_format, bit_depth)
         self._bits = 0 if bit_depth == "32f" else int(bit_depth)
@@ -224,7 +224,7 @@ class StemWriter:
         overwrite: bool = False,
     ):
         check_format(audio_format, bit_depth)
-        self.folder = Path(folder)
+        self.folder = given_path(folder, "folder")
         self.paths = {name: self.folder / f"{name}.{audio_format}" for name in names}
         self._settings = (sample_rate, n_channels, bit_depth, n_samples)
         self._writers: dict[str, AudioWriter] = {}

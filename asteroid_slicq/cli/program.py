@@ -13,6 +13,7 @@ from importlib import import_module
 
 from asteroid_slicq import __version__
 from asteroid_slicq.cli.messages import complain
+from asteroid_slicq.cli.parsers.arguments import refuse_empty
 
 # Each has a module of its options in `parsers`, and one here whose `run(args)` is its exit code.
 _COMMANDS = (
@@ -73,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments of a command, whose inputs may stand before and after its options."""
     parser = _parser()
+    refuse_empty(parser, argv)
     args, rest = parser.parse_known_args(argv)
     if rest and not any(word.startswith("-") for word in rest) and hasattr(args, "inputs"):
         args.inputs += rest

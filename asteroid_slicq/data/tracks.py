@@ -16,6 +16,7 @@ import yaml
 from numpy.typing import NDArray
 
 from asteroid_slicq.audio import AudioError, AudioReader
+from asteroid_slicq.files import given_path
 
 
 @cache
@@ -116,7 +117,7 @@ def find_tracks(
         ValueError: if any file is missing, unreadable or of another rate or number of channels.
             The message names all of them.
     """
-    folder = Path(root).expanduser() / split
+    folder = given_path(root, "root").expanduser() / split
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}: root must hold {split}/<track>/<source>.wav")
     tracks, problems = [], []

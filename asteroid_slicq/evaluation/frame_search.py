@@ -17,11 +17,11 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from asteroid_slicq.files import given_path
 from asteroid_slicq.vocabulary import SEARCH_METHODS
 
 Value = str | int | float | None
@@ -133,7 +133,7 @@ class Journal:
     """
 
     def __init__(self, path: str | os.PathLike[str], search: Mapping[str, Any]) -> None:
-        self.path = Path(path)
+        self.path = given_path(path, "path")
         self.trials: list[Trial] = []
         wanted = json.loads(json.dumps(search))
         text = self.path.read_bytes() if self.path.exists() else b""

@@ -24,6 +24,7 @@ import asteroid_slicq.filterbank
 import asteroid_slicq.models.mixin
 import asteroid_slicq.models.xumx_slicq  # noqa: F401
 from asteroid_slicq import registration
+from asteroid_slicq.files import given_path
 
 registration.allow_asteroid_checkpoints()
 
@@ -65,7 +66,7 @@ def load_model(spec: str | os.PathLike[str]) -> BaseModel:
         >>> load_model(folder).sources
         ['bass', 'vocals', 'other', 'drums']
     """
-    name = os.fspath(spec)
+    name = os.fspath(given_path(spec, "spec"))
     if os.path.isdir(name):
         path, config = _find_in_folder(Path(name))
     elif os.path.isfile(name):
@@ -87,7 +88,7 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
         ModelFileError: when it does not.
     """
     try:
-        config = json.loads(Path(path).read_text(encoding="utf-8"))
+        config = json.loads(given_path(path, "path").read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelFileError(path, "is no JSON") from error
     if (

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from asteroid_slicq.audio import AudioError, AudioReader, StemWriter, check_format, track_name
+from asteroid_slicq.files import given_path
 from asteroid_slicq.separation.axes import Waveform, from_batch, to_batch
 from asteroid_slicq.separation.names import choose_sources
 from asteroid_slicq.separation.segment_model import SegmentModel
@@ -156,7 +157,9 @@ class Separator:
                 bit_depth = reader.bit_depth
                 if audio_format == "flac" and bit_depth == "32f":
                     bit_depth = "24"
-            folder = Path(reader.path.parent if output_dir is None else output_dir)
+            folder = reader.path.parent
+            if output_dir is not None:
+                folder = given_path(output_dir, "output_dir")
             writer = StemWriter(
                 folder / (track or track_name(path)),
                 stems,

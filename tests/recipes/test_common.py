@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 from asteroid.models import BaseModel
+from common import prepare_data, scoring
+from common.configuration import Variants
 
 from tests.helpers import RECIPES, ROOT
 from tests.recipes.helpers import STEMS, recipe_module, run, run_all, run_sh, write_stems
@@ -44,12 +46,26 @@ def test_help_lists_every_option(recipe, tmp_path):
         (["--tag"], "option --tag needs a value"),
         (["--quick", "yes"], "option --quick must be true or false"),
         (["train"], "unexpected argument 'train'"),
+        (["--musdb", ""], "option --musdb must not be empty (is a variable not set?)"),
     ],
 )
 def test_wrong_options_are_refused(options, message, recipe, tmp_path):
     done = run_sh(recipe, *options, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_scripts_refuse_an_empty_path(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["prepare_data.py", ""])
+    for call in (
+        prepare_data.main,
+        lambda: scoring.main(["--exp_dir", "", "--data_dir", "."]),
+        lambda: Variants(RECIPES / "mixin" / "local").parse("", ["--exp_dir", "a", "--data_dir="]),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            call()
+        assert caught.value.code == 2
+        assert "must not be empty (is a variable not set?)" in capsys.readouterr().err
 
 
 def test_what_cannot_work_is_said_before_anything_is_written(recipe, tmp_path):

@@ -7,6 +7,19 @@ import math
 from collections.abc import Callable, Sequence
 
 
+def refuse_empty(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """End with a usage error where a word is empty: a path of that kind is the current folder."""
+    for before, word in zip((None, *argv), argv, strict=False):
+        name, equals, value = word.partition("=")
+        if word and not (equals and not value and name.startswith("-")):
+            continue
+        if word:
+            where = f"argument {name}"
+        else:
+            where = f"argument {before}" if before and before.startswith("-") else "an argument"
+        parser.error(f"{where}: must not be empty (is a variable not set?)")
+
+
 def number(text: str, unit: str = "") -> float:
     """A finite number of at least 0."""
     try:

@@ -20,6 +20,7 @@ from asteroid_slicq.data.musdb.download import (
     zenodo_file,
 )
 from asteroid_slicq.data.musdb.samples import inspect_samples
+from asteroid_slicq.files import given_path
 from asteroid_slicq.vocabulary import STEMS
 
 ZENODO_RECORD = 3338373
@@ -88,7 +89,7 @@ def inspect_tree(root: str | Path, *, subset: bool = False, samples: bool = Fals
     Raises:
         FileNotFoundError: if there is no such folder, or no track in it.
     """
-    root = Path(root)
+    root = given_path(root, "root")
     folders = {split: _track_folders(root / split) for split in SPLITS}
     names = {split: {folder.name for folder in folders[split]} for split in SPLITS}
     published = published_tracks()
@@ -199,7 +200,7 @@ def download_musdb(
         DownloadError: if Zenodo cannot be reached, the disk is too small, or the checksum is wrong.
         ArchiveError: if the archive cannot be unpacked safely.
     """
-    root = Path(root)
+    root = given_path(root, "root")
     archive = root / ARCHIVE
     root.mkdir(parents=True, exist_ok=True)
     remote = zenodo_file(ZENODO_RECORD, ARCHIVE, base_url, attempts)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from asteroid_slicq.data.procedural.mixing import quantise
 from asteroid_slicq.data.procedural.seeds import Seed, derive, generator
 from asteroid_slicq.data.procedural.track import length_of, synthesize_track
+from asteroid_slicq.files import given_path
 from asteroid_slicq.vocabulary import STEMS
 
 Render = Callable[[Seed, float, int], dict[str, NDArray[np.float32]]]
@@ -77,6 +78,7 @@ def plan_dataset(
     Raises:
         ValueError: If a number is out of its range.
     """
+    root = given_path(root, "root")
     n_tracks = _natural("n_tracks", n_tracks, 1)
     seed = _natural("seed", seed, 0)
     if n_test is None:
@@ -95,7 +97,7 @@ def plan_dataset(
     for split, count in (("train", n_tracks - n_test), ("test", n_test)):
         for index in range(count):
             name = track_name(seed, split, index) + (f" ({label})" if label else "")
-            folder = Path(root) / split / name
+            folder = root / split / name
             jobs.append(Job(folder, seed, split, index, float(duration_s), sample_rate, render))
     return jobs
 

@@ -27,7 +27,7 @@ from scipy.signal import resample_poly
 
 from asteroid_slicq.data.sampled.catalogue import REFUSED, Credit, Source, check_licence
 from asteroid_slicq.data.sampled.soundfont import Zone
-from asteroid_slicq.files import whole_file
+from asteroid_slicq.files import given_path, whole_file
 
 FORMAT = 1
 BANK_FILE, MANIFEST_FILE, INDEX_FILE = "bank.zip", "manifest.json", "index.json"
@@ -189,7 +189,7 @@ class Bank:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = default_folder() if folder is None else Path(folder)
+        self.folder = default_folder() if folder is None else given_path(folder, "folder")
         path = self.folder / BANK_FILE
         if not path.is_file():
             raise FileNotFoundError(
@@ -258,7 +258,7 @@ def read_manifest(folder: Path | None = None) -> dict[str, Any]:
     Raises:
         FileNotFoundError: If there is no bank.
     """
-    folder = default_folder() if folder is None else folder
+    folder = default_folder() if folder is None else given_path(folder, "folder")
     path = folder / MANIFEST_FILE
     if not path.is_file():
         raise FileNotFoundError(

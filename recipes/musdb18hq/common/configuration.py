@@ -9,6 +9,8 @@ from typing import Any, cast
 import yaml
 from asteroid.utils import parse_args_as_dict, prepare_parser_from_dict
 
+from asteroid_slicq.cli.parsers.arguments import refuse_empty
+
 Configuration = dict[str, dict[str, Any]]
 
 
@@ -70,6 +72,7 @@ class Variants:
         name = getattr(first.parse_known_args(arguments)[0], self.option)
 
         parser = argparse.ArgumentParser(description=description)
+        refuse_empty(parser, arguments)
         names = ", ".join(self.available())
         parser.add_argument(option, default=self.base, help=f"{names} or a YAML file")
         parser.add_argument("--exp_dir", required=True, help="folder of this experiment")

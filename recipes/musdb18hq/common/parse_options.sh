@@ -21,6 +21,9 @@ while [[ $# -gt 0 ]]; do
       if [[ ${!_name} =~ ^(true|false)$ && ! $2 =~ ^(true|false)$ ]]; then
         _fail "option $1 must be true or false, got '$2'"
       fi
+      if [[ -z $2 && $_name != @(*_options|id) ]]; then
+        _fail "option $1 must not be empty (is a variable not set?)"
+      fi
       printf -v "$_name" '%s' "$2"
       shift 2
       ;;

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from asteroid_slicq.cli.parsers.arguments import refuse_empty
 from asteroid_slicq.data.musdb import ZENODO, TreeReport, download_musdb, inspect_tree
 from asteroid_slicq.files import write_text
 
@@ -34,6 +35,7 @@ def main() -> int:
         default=os.environ.get("SLICQ_ZENODO_URL", ZENODO),
         help=f"a mirror of {ZENODO}; also as $SLICQ_ZENODO_URL",
     )
+    refuse_empty(parser, sys.argv[1:])
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from asteroid.utils.parser_utils import str2bool_arg
 
+from asteroid_slicq.cli.parsers.arguments import refuse_empty
 from asteroid_slicq.evaluation import (
     CSDR,
     MODEL,
@@ -38,7 +39,9 @@ def main(
         modes: attributes of the model, true or false, that options may change, and what they mean.
         remix: the mode in which the mix is the sum of the model's sources, not the file of it.
     """
-    args = make_parser(modes or {}).parse_args(arguments)
+    parser = make_parser(modes or {})
+    refuse_empty(parser, sys.argv[1:] if arguments is None else arguments)
+    args = parser.parse_args(arguments)
     try:
         model = load(args)
         changed = []
