@@ -1,12 +1,26 @@
-"""Files that are whole under their name or not there, whatever happens while they are written."""
+"""Files that are whole under their name or not there, whatever happens while they are written.
+
+What is being written is hidden beside its target and locked, so that what a killed process left can
+be told apart from it: whoever writes into the folder next removes that. Windows and file systems
+without locks keep it.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+_LEFTOVER = re.compile(r"\..*-[0-9a-f]{8}\.part")
 
 
 def given_path(path: str | os.PathLike[str], argument: str) -> Path:
@@ -20,15 +34,44 @@ def given_path(path: str | os.PathLike[str], argument: str) -> Path:
     return Path(path)
 
 
-def reserve_beside(target: Path) -> Path:
-    """Create an empty, hidden file beside a target, which no other process writes to.
+class Partial:
+    """A hidden, empty file or folder beside a target, which no other process touches.
+
+    Args:
+        target: beside which it is made; its folder must exist.
+        is_folder: make a folder.
+
+    Attributes:
+        path: where it is until somebody renames it.
 
     Raises:
         OSError: it cannot be created.
     """
-    path = target.with_name(f".{target.stem}-{secrets.token_hex(4)}.part")
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less the umask
-    return path
+
+    def __init__(self, target: Path, is_folder: bool = False) -> None:
+        _remove_leftovers(target.parent)
+        while True:
+            self.path = _hidden_beside(target)
+            if is_folder:
+                self.path.mkdir()
+            else:  # with the mode that the umask leaves
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            with suppress(BlockingIOError):  # somebody took it for a leftover before it was locked
+                self._lock = _lock(self.path)
+                if self.path.exists():
+                    return
+                self.release()
+
+    def release(self) -> None:
+        """Give up the lock, once it has got its name."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def discard(self) -> None:
+        """Remove it, if it still is there."""
+        _remove(self.path)
+        self.release()
 
 
 @contextmanager
@@ -45,16 +88,73 @@ def whole_file(target: Path, *, durable: bool = False) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written.
     """
-    partial = reserve_beside(target)
+    partial = Partial(target)
     try:
-        yield partial
+        yield partial.path
         if durable:
-            with partial.open("r+b") as file:
+            with partial.path.open("r+b") as file:
                 os.fsync(file.fileno())
-        os.replace(partial, target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+        os.replace(partial.path, target)
+    finally:
+        partial.discard()
+
+
+@contextmanager
+def whole_folder(target: Path, hidden_in: Path) -> Iterator[Path]:
+    """Give a folder to fill, which gets the name of the target at the end.
+
+    Args:
+        target: must not exist.
+        hidden_in: the folder where it is filled, of the same file system.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    partial = Partial(hidden_in / target.name, is_folder=True)
+    try:
+        yield partial.path
+        os.rename(partial.path, target)
+    finally:
+        partial.discard()
+
+
+def replace_all(targets: Mapping[Path, Path]) -> None:
+    """Give files their names, all of them or, on any exception, none.
+
+    What has the names is replaced; if not all can be, it has them again.
+
+    Args:
+        targets: the name of each file, in the same file system.
+
+    Raises:
+        OSError: one cannot be replaced.
+    """
+    before: dict[Path, tuple[Path, int | None]] = {}
+    try:
+        for target in targets.values():
+            if os.path.lexists(target):
+                kept = _second_name(target)
+                before[target] = kept, None
+                with suppress(BlockingIOError):
+                    before[target] = kept, _lock(kept)
+        moved: list[Path] = []
+        try:
+            for source, target in targets.items():
+                moved.append(target)
+                os.replace(source, target)
+        except BaseException:
+            for target in moved:
+                with suppress(OSError):
+                    if target in before:
+                        os.replace(before[target][0], target)
+                    else:
+                        target.unlink()
+            raise
+    finally:
+        for kept, lock in before.values():
+            _remove(kept)
+            if lock is not None:
+                os.close(lock)
 
 
 def write_text(target: Path, text: str) -> None:
@@ -62,3 +162,61 @@ def write_text(target: Path, text: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target, durable=True) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def _hidden_beside(target: Path) -> Path:
+    return target.with_name(f".{target.stem}-{secrets.token_hex(4)}.part")
+
+
+def _second_name(path: Path) -> Path:
+    """Keep a file under a hidden name, too; a copy where the file system has no hard links."""
+    kept = _hidden_beside(path)
+    try:
+        os.link(path, kept, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(path, kept, follow_symlinks=False)
+    return kept
+
+
+def _lock(path: Path) -> int | None:
+    """Lock a file or folder until the descriptor is closed or the process ends, however it does.
+
+    Returns:
+        The descriptor; None where there are no locks.
+
+    Raises:
+        BlockingIOError: another has locked it.
+    """
+    if fcntl is None:
+        return None
+    try:
+        mode = os.O_RDONLY if path.is_dir() else os.O_RDWR  # which NFS asks for
+        descriptor = os.open(path, mode | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None
+    return descriptor
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed left in a folder: the hidden that nobody locks."""
+    names = os.listdir(folder) if os.access(folder, os.R_OK) else ()
+    for name in filter(_LEFTOVER.fullmatch, names):
+        with suppress(OSError):
+            lock = _lock(folder / name)
+            if lock is not None:
+                _remove(folder / name)
+                os.close(lock)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

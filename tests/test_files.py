@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from asteroid_slicq.files import whole_file, write_text
+from asteroid_slicq.files import Partial, whole_file, whole_folder, write_text
 
 
 def write_half(target, error, durable):
@@ -73,3 +73,52 @@ def test_the_umask_says_who_may_read(tmp_path, mask, mode):
 def test_a_folder_that_is_not_there_is_told(tmp_path):
     with pytest.raises(FileNotFoundError), whole_file(tmp_path / "a" / "b"):
         pass
+
+
+def fill(folder):
+    (folder / "x").write_text("half")
+    raise KeyboardInterrupt
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path):
+    target = tmp_path / "train" / "song"
+    target.parent.mkdir()
+    with pytest.raises(KeyboardInterrupt), whole_folder(target, tmp_path) as folder:
+        fill(folder)
+    assert list(tmp_path.rglob("*")) == [target.parent]
+    with whole_folder(target, tmp_path) as folder:
+        (folder / "x").write_text("all")
+        assert not target.exists()
+    assert sorted(tmp_path.rglob("*")) == [target.parent, target, target / "x"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks are POSIX's")
+def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tmp_path):
+    """A lock ends with its process, so that closing its descriptor is as good as a kill."""
+    killed = [Partial(tmp_path / "a.wav"), Partial(tmp_path / "song", is_folder=True)]
+    (killed[1].path / "x").write_text("half")
+    alive = [Partial(tmp_path / "a.wav"), Partial(tmp_path / "song", is_folder=True)]
+    (tmp_path / ".mine-0123.part").write_text("somebody else's")
+    for partial in killed:
+        os.close(partial._lock)
+    write_text(tmp_path / "b.json", "{}")
+    left = {partial.path for partial in alive}
+    assert set(tmp_path.iterdir()) == {tmp_path / "b.json", tmp_path / ".mine-0123.part", *left}
+    for partial in alive:
+        partial.discard()
+
+
+def test_a_file_that_is_taken_for_a_leftover_at_once_is_made_again(tmp_path, monkeypatch):
+    exists, taken = os.path.lexists, []
+
+    def vanished(path):
+        if not taken:
+            taken.append(path)
+            path.unlink()
+        return exists(path)
+
+    monkeypatch.setattr("pathlib.Path.exists", vanished)
+    partial = Partial(tmp_path / "a.wav")
+    assert taken != [partial.path]
+    assert list(tmp_path.iterdir()) == [partial.path]
+    partial.discard()

@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -19,7 +19,7 @@ import numpy as np
 import soundfile as sf
 
 from asteroid_slicq.audio.errors import AudioError, AudioWarning
-from asteroid_slicq.files import given_path, reserve_beside
+from asteroid_slicq.files import Partial, given_path, replace_all
 from asteroid_slicq.vocabulary import AUDIO_FORMATS, BIT_DEPTHS
 
 _SUBTYPES = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}
@@ -84,12 +84,12 @@ class AudioWriter:
             raise AudioError(f"{self.path}: cannot be written, a folder has that name")
         try:
             # libsndfile does not say why a file cannot be created; the operating system does.
-            self._temp = reserve_beside(self.path)
+            self._partial = Partial(self.path)
         except OSError as error:
             raise AudioError(f"{self.path}: cannot be written ({error.strerror})") from error
         try:
             self._file = sf.SoundFile(
-                os.fspath(self._temp),
+                os.fspath(self._partial.path),
                 "w",
                 sample_rate,
                 n_channels,
@@ -149,7 +149,7 @@ class AudioWriter:
         file, self._file = self._file, None
         try:
             file.close()
-            n_held = sf.info(os.fspath(self._temp)).frames
+            n_held = sf.info(os.fspath(self._partial.path)).frames
         except sf.LibsndfileError:
             n_held = -1
         if n_held != self._n_written:
@@ -157,11 +157,7 @@ class AudioWriter:
 
     def publish(self) -> None:
         """Gives the file its name."""
-        self.finish()
-        try:
-            os.replace(self._temp, self.path)
-        except OSError as error:
-            raise AudioError(f"{self.path}: cannot be written ({error.strerror})") from error
+        publish([self])
 
     def warn_if_clipped(self) -> None:
         """Warn, once and naming the file, if samples were limited to full scale."""
@@ -182,7 +178,26 @@ class AudioWriter:
                 file.close()
         except sf.LibsndfileError:
             pass  # a full disk, reported already
-        self._temp.unlink(missing_ok=True)
+        self._partial.discard()
+
+
+def publish(writers: Iterable[AudioWriter]) -> None:
+    """Give files their names once all are whole; what had the names stays where one cannot.
+
+    Raises:
+        AudioError: not all of a file reached the disk, or one cannot have its name.
+    """
+    targets = {}
+    for writer in writers:
+        writer.finish()
+        targets[writer._partial.path] = writer.path
+    try:
+        replace_all(targets)
+    except OSError as error:
+        raise AudioError(
+            f"{os.fsdecode(error.filename2 or error.filename or '')}: cannot be written "
+            f"({error.strerror})"
+        ) from error
 
 
 def _quantise(buffer: np.ndarray, bits: int) -> np.ndarray:
@@ -258,26 +273,12 @@ class StemWriter:
     ) -> None:
         try:
             if kind is None:
-                self._publish()
+                publish(self._writers.values())
         finally:
             self._discard()
         if kind is None:
             for writer in self._writers.values():
                 writer.warn_if_clipped()
-
-    def _publish(self) -> None:
-        for writer in self._writers.values():
-            writer.finish()
-        published: list[Path] = []
-        try:
-            for writer in self._writers.values():
-                writer.publish()
-                published.append(writer.path)
-        except BaseException:
-            for path in published:
-                if path not in self._present:
-                    path.unlink(missing_ok=True)
-            raise
 
     def _create_folder(self) -> None:
         missing = [p for p in (self.folder, *self.folder.parents) if not os.path.lexists(p)]

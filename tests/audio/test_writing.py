@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-import asteroid_slicq.audio.writing as stems_module
 from asteroid_slicq.audio import AudioError, AudioReader, AudioWarning
 from asteroid_slicq.audio.writing import AudioWriter, StemWriter, track_name
 
@@ -134,16 +133,37 @@ def test_an_exception_leaves_what_was_there(tmp_path):
     assert (tmp_path / "out" / "vocals.wav").read_text() == "mine"
 
 
-def test_failing_to_rename_one_stem_takes_back_the_others(tmp_path, monkeypatch):
-    def fail_for_drums(source, target):
-        if target.name == "drums.wav":
-            raise OSError(5, "Input/output error")
-        os.rename(source, target)
+def fail_for_drums(source, target):
+    if target.name == "drums.wav" and not os.path.lexists(target):  # but for what was there
+        raise OSError(5, "Input/output error", str(source), None, str(target))
+    os.rename(source, target)
 
-    monkeypatch.setattr(stems_module.os, "replace", fail_for_drums)
+
+def test_failing_to_rename_one_stem_takes_back_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "replace", fail_for_drums)
     with pytest.raises(AudioError, match=r"drums\.wav: cannot be written \(Input/output error\)"):
         write_stems(tmp_path / "out")
     assert tree(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "symlink", "file without hard links"])
+def test_stems_that_cannot_all_be_replaced_are_as_they_were(tmp_path, monkeypatch, kind):
+    def no_links(*_, **__):
+        raise OSError(95, "Operation not supported")
+
+    (tmp_path / "mine").write_text("my vocals")
+    if kind == "symlink":
+        (tmp_path / "vocals.wav").symlink_to("mine")
+    else:
+        (tmp_path / "vocals.wav").write_text("my vocals")
+    if kind == "file without hard links":
+        monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(os, "replace", fail_for_drums)
+    with pytest.raises(AudioError, match=r"drums\.wav: cannot be written"):
+        write_stems(tmp_path, overwrite=True)
+    assert tree(tmp_path) == ["mine", "vocals.wav"]
+    assert (tmp_path / "vocals.wav").read_text() == "my vocals"
+    assert (tmp_path / "vocals.wav").is_symlink() == (kind == "symlink")
 
 
 def test_stems_are_replaced_only_when_asked(tmp_path):

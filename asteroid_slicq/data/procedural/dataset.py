@@ -1,10 +1,8 @@
 """Data sets of procedural songs on disk, in the tree of MUSDB18-HQ."""
 
 import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,7 +14,7 @@ from numpy.typing import NDArray
 from asteroid_slicq.data.procedural.mixing import quantise
 from asteroid_slicq.data.procedural.seeds import Seed, derive, generator
 from asteroid_slicq.data.procedural.track import length_of, synthesize_track
-from asteroid_slicq.files import given_path
+from asteroid_slicq.files import given_path, whole_folder
 from asteroid_slicq.vocabulary import STEMS
 
 Render = Callable[[Seed, float, int], dict[str, NDArray[np.float32]]]
@@ -102,23 +100,12 @@ def plan_dataset(
     return jobs
 
 
-@contextmanager
-def _fresh_folder(target: Path) -> Iterator[Path]:
-    """Give a folder to fill, and move it to its place once it is complete."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the splits, so that what a killed run leaves is never taken for a track.
-    root = target.parent.parent
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=root) as temporary:
-        folder = Path(temporary, target.name)
-        folder.mkdir()
-        yield folder
-        folder.rename(target)
-
-
 def _write_track(job: Job) -> Path:
     # A split's tracks do not depend on how many there are, nor on the other split.
     stems = job.render(derive(job.seed, job.split, job.index), job.duration_s, job.sample_rate)
-    with _fresh_folder(job.folder) as folder:
+    job.folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the splits, so that what a killed run leaves is never taken for a track.
+    with whole_folder(job.folder, hidden_in=job.folder.parent.parent) as folder:
         for name, x in quantise(stems).items():
             soundfile.write(folder / f"{name}.wav", x.T, job.sample_rate, subtype="PCM_16")
     return job.folder
