@@ -48,7 +48,14 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("song", ["song.wav", "song.flac", "song.ogg", "song.mp3"])
+@pytest.mark.parametrize(
+    "song",
+    [
+        "song.wav",
+        "song.mp3",
+        *(pytest.param(f"song.{f}", marks=pytest.mark.slow) for f in ("flac", "ogg")),
+    ],
+)
 def test_a_song_becomes_a_picture(folder, capsys, song):
     write(song)
     assert run(song, *FAST) == 0

@@ -187,9 +187,9 @@ def test_unknown_oracles_are_named(slicqt):
 
 @pytest.fixture(scope="module")
 def track(tmp_path_factory):
-    """Nine seconds of three sources that come and go."""
+    """Five seconds of three sources that come and go."""
     path, rng = tmp_path_factory.mktemp("track"), np.random.default_rng(0)
-    time = np.arange(9 * RATE + 123) / RATE
+    time = np.arange(5 * RATE + 123) / RATE
     for i, name in enumerate("abc"):
         wave = rng.standard_normal((len(time), 2)) * np.exp(2 * np.sin((i + 2) * time))[:, None]
         soundfile.write(path / f"{name}.wav", 0.02 * wave * [1, 0.3 + 0.2 * i], RATE, "FLOAT")

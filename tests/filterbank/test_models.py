@@ -42,7 +42,12 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=MODELS)
+QUICK = ("ConvTasNet", "DPTNet", "DeMask")
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in MODELS]
+)
 def model(request):
     torch.manual_seed(0)
     cls, arguments, _ = MODELS[request.param]
@@ -53,9 +58,9 @@ def model(request):
 @of_models
 def test_model(model, tmp_path):
     """Train, save, load, trace."""
-    x = noise(2, 1, 901)
+    x = noise(2, 1, 401)
     y = model(x)
-    assert y.shape[-1] == 901
+    assert y.shape[-1] == 401
     optimizer = torch.optim.Adam(model.parameters(), 0.01)
     target, losses = 0.3 * x, []
     for _ in range(4):
@@ -73,7 +78,7 @@ def test_model(model, tmp_path):
     with torch.no_grad():
         assert torch.equal(again(x), model(x))
         traced = torch.jit.trace(model, x)
-        for shape in ((1, 1, 901), (3, 1, 1501), (2, 1, 1)):
+        for shape in ((1, 1, 401), (3, 1, 701), (2, 1, 1)):
             x = noise(*shape, seed=1)
             torch.testing.assert_close(traced(x), model(x), rtol=1e-4, atol=2e-6)
 

@@ -287,11 +287,11 @@ def test_copies_and_state():
 
 
 def test_gradients():
-    fb = SliCQTFB(16, 4, 2, f_min_hz=100.0, passes=2).double()
+    fb = SliCQTFB(12, 4, 2, f_min_hz=600.0, passes=2).double()
     encoder, decoder = Encoder(fb), Decoder(fb)
-    x = noise(1, 1, 30, dtype=torch.float64).requires_grad_()
+    x = noise(1, 1, 20, dtype=torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(encoder, (x,))
-    short = noise(16, 3, dtype=torch.float64, seed=1).requires_grad_()
+    short = noise(12, 3, dtype=torch.float64, seed=1).requires_grad_()
     assert torch.autograd.gradcheck(lambda c: decoder(c)[..., :10], (short,))
 
 
@@ -348,7 +348,7 @@ def test_traced_equals_eager(leading, dtype):
     traced_encoder = torch.jit.trace(encoder, x)
     traced_decoder = torch.jit.trace(decoder, encoder(x))
     more = (5, *leading[1:]) if leading else ()
-    for length in (1, 151, 152, 153, 700, 3001):
+    for length in (1, 151, 152, 153, 1001):
         x = noise(*more, length, dtype=dtype, seed=1)
         spec = encoder(x)
         assert error_db(traced_encoder(x), spec) <= -115

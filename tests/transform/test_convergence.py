@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from scipy.sparse.linalg import svds
 
 from asteroid_slicq import SliCQT
 from asteroid_slicq.transform.convergence import PRECISION_DB, contraction, passes_needed
@@ -28,7 +29,8 @@ def error_matrix(slicqt: SliCQT, length: int) -> torch.Tensor:
 def test_contraction_is_the_norm_of_the_matrix(frame):
     slicqt = SliCQT(**SMALL, **FRAMES[frame], overlap_added=True).double()
     norm = contraction(slicqt.maps(torch.float64))
-    exact = float(torch.linalg.matrix_norm(error_matrix(slicqt, 4 * slicqt.frame.slice_length), 2))
+    matrix = error_matrix(slicqt, 4 * slicqt.frame.slice_length)
+    (exact,) = svds(matrix.numpy(), k=1, return_singular_vectors=False)
     assert 0.9 * exact <= norm <= exact * (1 + 1e-9)  # power iteration comes from below
 
 
@@ -36,9 +38,9 @@ def test_contraction_is_the_norm_of_the_matrix(frame):
 def test_worst_signal_reaches_the_precision(frame):
     """The signal of the largest singular value, of a longer signal than the norm was taken on."""
     slicqt = SliCQT(**SMALL, **FRAMES[frame], overlap_added=True).double()
-    length = 6 * slicqt.frame.slice_length
+    length = 5 * slicqt.frame.slice_length
     matrix = error_matrix(slicqt, length)
-    worst = torch.linalg.eigh(matrix.mT @ matrix).eigenvectors[:, -1]
+    worst = torch.from_numpy(svds(matrix.numpy(), k=1)[2][0].copy())
     for dtype, decibels in PRECISION_DB.items():
         passes = slicqt.passes_needed(dtype)
         error = slicqt.inverse(slicqt(worst), length, passes=passes) - worst

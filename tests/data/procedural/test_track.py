@@ -17,8 +17,7 @@ print(hashlib.sha256(b"".join(stems[n].tobytes() for n in sorted(stems))).hexdig
 """
 
 
-@pytest.mark.parametrize("duration_s", [0.001, 0.5, 1.001])
-@pytest.mark.parametrize("seed", [0, 7])
+@pytest.mark.parametrize(("seed", "duration_s"), [(0, 0.001), (0, 0.5), (7, 0.5), (7, 1.001)])
 def test_every_length_is_exact_finite_and_does_not_clip(duration_s, seed):
     stems = synthesize_track(seed, duration_s)
     assert list(stems) == list(STEMS)

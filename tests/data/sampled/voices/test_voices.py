@@ -121,7 +121,7 @@ def test_no_voice_ends_where_its_recording_did(utterance):
 
 
 def test_a_vocal_stem_is_a_function_of_its_seed(voices):
-    song = track_song(11, 8.0)
+    song = track_song(11, 2.0)
     stems = [sung_vocals(np.random.default_rng(s), song, voices) for s in (3, 3, 4)]
     assert all(stem.shape == (2, song.n_samples) and np.isfinite(stem).all() for stem in stems)
     assert any(stem.any() for stem in stems)
