@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 try:
     import fcntl
@@ -32,6 +33,11 @@ def given_path(path: str | os.PathLike[str], argument: str) -> Path:
     if not os.fspath(path):
         raise ValueError(f"{argument} must be a path, got an empty one")
     return Path(path)
+
+
+def library_path(path: str | os.PathLike[str]) -> Any:
+    """A path as soundfile takes it, whatever bytes its name holds, though its types say no."""
+    return os.fsencode(path) if os.name == "posix" else os.fspath(path)
 
 
 class Partial:
@@ -158,10 +164,13 @@ def replace_all(targets: Mapping[Path, Path]) -> None:
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write a text file, in UTF-8, that is whole or as it was; folders are made as needed."""
+    """Write a text file, in UTF-8, that is whole or as it was; folders are made as needed.
+
+    Bytes of file names that are no text are escaped as in JSON, by a backslash.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target, durable=True) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _hidden_beside(target: Path) -> Path:

@@ -19,7 +19,7 @@ import numpy as np
 import soundfile as sf
 
 from asteroid_slicq.audio.errors import AudioError, AudioWarning
-from asteroid_slicq.files import Partial, given_path, replace_all
+from asteroid_slicq.files import Partial, given_path, library_path, replace_all
 from asteroid_slicq.vocabulary import AUDIO_FORMATS, BIT_DEPTHS
 
 _SUBTYPES = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}
@@ -89,7 +89,7 @@ class AudioWriter:
             raise AudioError(f"{self.path}: cannot be written ({error.strerror})") from error
         try:
             self._file = sf.SoundFile(
-                os.fspath(self._partial.path),
+                library_path(self._partial.path),
                 "w",
                 sample_rate,
                 n_channels,
@@ -149,7 +149,7 @@ class AudioWriter:
         file, self._file = self._file, None
         try:
             file.close()
-            n_held = sf.info(os.fspath(self._partial.path)).frames
+            n_held = sf.info(library_path(self._partial.path)).frames
         except sf.LibsndfileError:
             n_held = -1
         if n_held != self._n_written:

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
             say(_table(scores, args.sources))
         if args.output is not None:
             with output_file(args.output) as partial:
-                partial.write_text(json_text(report), encoding="utf-8")
+                partial.write_text(json_text(report), encoding="utf-8", errors="backslashreplace")
     return 0
 
 

@@ -16,7 +16,7 @@ import yaml
 from numpy.typing import NDArray
 
 from asteroid_slicq.audio import AudioError, AudioReader
-from asteroid_slicq.files import given_path
+from asteroid_slicq.files import given_path, library_path
 
 
 @cache
@@ -71,7 +71,7 @@ class Track:
         file = self.path / f"{source}.wav"
         try:
             audio, sample_rate = soundfile.read(
-                file,
+                library_path(file),
                 frames=length_samples,
                 start=start,
                 dtype="float32",

@@ -166,13 +166,13 @@ def _read_pickle(path: Path) -> dict[str, Any]:
 
 def _read_safetensors(path: Path, config: Path | None) -> dict[str, Any]:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     if config is None or not config.is_file():
         raise ModelFileError(path, f"has no {CONFIG_FILE} beside it, which names its model")
     conf = read_config(config)
     try:
-        state = load_file(path)
+        state = load(path.read_bytes())
     except SafetensorError as error:
         raise ModelFileError(path, "is no safetensors file that can be read") from error
     return {**conf, "state_dict": state}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from asteroid_slicq.data.procedural.mixing import quantise
 from asteroid_slicq.data.procedural.seeds import Seed, derive, generator
 from asteroid_slicq.data.procedural.track import length_of, synthesize_track
-from asteroid_slicq.files import given_path, whole_folder
+from asteroid_slicq.files import given_path, library_path, whole_folder
 from asteroid_slicq.vocabulary import STEMS
 
 Render = Callable[[Seed, float, int], dict[str, NDArray[np.float32]]]
@@ -107,7 +107,8 @@ def _write_track(job: Job) -> Path:
     # Beside the splits, so that what a killed run leaves is never taken for a track.
     with whole_folder(job.folder, hidden_in=job.folder.parent.parent) as folder:
         for name, x in quantise(stems).items():
-            soundfile.write(folder / f"{name}.wav", x.T, job.sample_rate, subtype="PCM_16")
+            path = library_path(folder / f"{name}.wav")
+            soundfile.write(path, x.T, job.sample_rate, subtype="PCM_16")
     return job.folder
 
 
@@ -198,7 +199,7 @@ def _check_existing(job: Job) -> None:
             raise ValueError(
                 f"{job.folder} exists without {name}.wav; remove it or choose another root"
             )
-        info = soundfile.info(path)
+        info = soundfile.info(library_path(path))
         if (info.frames, info.samplerate) != (n_samples, job.sample_rate):
             raise ValueError(
                 f"{path} exists with {info.frames} samples at {info.samplerate} Hz, "

@@ -4,7 +4,9 @@ Importing the package filters messages that appear at every start and that a use
 act on. Some of them appear while other packages are imported, so this comes first.
 """
 
+import io
 import logging
+import sys
 import warnings
 
 for message in (
@@ -24,3 +26,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_is_news)
+
+# Names of files may hold bytes that are no text.
+if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(errors="backslashreplace")
