@@ -69,7 +69,10 @@ def in_whole_hops(config: FrameConfig, hop: int, n_filters: int) -> FrameConfig:
         if error.mended is None or error.mended.n_bins == config.n_bins:
             raise
         enough = n_filters + 2 * (error.mended.n_bins - config.n_bins)
-        raise ValueError(f"{error.reason}; nearest that works: n_filters = {enough}") from None
+        raise ValueError(
+            f"n_filters = {n_filters} are too few ({error.reason}); nearest that works: "
+            f"n_filters = {enough}"
+        ) from None
     if n // hop < widest:
         shorter = min(hop, math.ceil(1.25 * n / widest))  # widths are rounded: not quite n / widest
         while n // shorter < widest:

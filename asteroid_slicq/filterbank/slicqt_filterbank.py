@@ -13,7 +13,6 @@ Asteroid's numbers map, and which models use it how.
 from __future__ import annotations
 
 import logging
-from numbers import Integral
 from typing import Any
 
 import torch
@@ -33,6 +32,7 @@ from asteroid_slicq.transform import (
     FrameConfig,
     Scale,
     SliCQT,
+    check_integer,
 )
 
 _FROM_ASTEROID = {"encoder_activation"}  # some of its models pass it on when they are reloaded
@@ -121,8 +121,9 @@ class SliCQTFB(Filterbank):
     ) -> None:
         if ignored := sorted(kwargs.keys() - _FROM_ASTEROID):
             _log.warning("SliCQTFB ignores %s", ", ".join(ignored))
-        n_filters = _whole("n_filters", n_filters)
-        hop = _whole("stride", stride or kernel_size // 2, least=1)
+        n_filters = check_integer("n_filters", n_filters, 2)
+        kernel_size = check_integer("kernel_size", kernel_size, 1)
+        hop = check_integer("stride", kernel_size // 2 if stride is None else stride, 1)
         if n_filters % 2:
             raise ValueError(
                 f"n_filters must be even, twice the number of bins, got {n_filters}; "
@@ -143,13 +144,13 @@ class SliCQTFB(Filterbank):
                 f"n_filters must be twice the bins of the scale, DC and Nyquist counted, "
                 f"{2 * self.slicqt.frame.n_bins} here, got {n_filters}"
             )
-        self.passes = 1 if passes is None else _whole("passes", passes, least=1)
+        self.passes = 1 if passes is None else check_integer("passes", passes, 1)
         if passes is None or self.passes > 1:  # which make no sense where they diverge
             enough = passes_needed(given, hop, n_filters)
             self.passes = enough if passes is None else self.passes
         self._config = {
             "n_filters": n_filters,
-            "kernel_size": int(kernel_size),
+            "kernel_size": kernel_size,
             "stride": hop,
             **{name: value for name, value in vars(given).items() if name not in _OF_THE_MATRIX},
             "passes": None if passes is None else self.passes,
@@ -229,14 +230,6 @@ class SliCQTFB(Filterbank):
         analysis = layout.analysis_factors(there.bins)[0].reshape(-1, 2)
         synthesis = layout.synthesis_factors(back.bins).reshape(-1, 2)
         return there.slicing, back.stream[0], layout.index, analysis, synthesis
-
-
-def _whole(name: str, value: Any, least: int | None = None) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if least is not None and value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
-    return int(value)
 
 
 registration.register_filterbank(SliCQTFB, "slicqt")

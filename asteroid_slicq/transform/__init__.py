@@ -1,5 +1,12 @@
 """The transforms: sliCQT, NSGT and STFT, the design of their frames, and their streams."""
 
+from asteroid_slicq.transform.checks import (
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_range,
+)
 from asteroid_slicq.transform.convergence import PRECISION_DB, contraction, passes_needed, remedy
 from asteroid_slicq.transform.conversion import convert
 from asteroid_slicq.transform.frame import Frame
@@ -26,6 +33,11 @@ __all__ = [
     "SliCQTInverseStream",
     "SliCQTStream",
     "UnfitError",
+    "check_choice",
+    "check_flag",
+    "check_integer",
+    "check_number",
+    "check_range",
     "contraction",
     "convert",
     "design_frame",

@@ -3,34 +3,66 @@
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 
-def check_integer(name: str, value: Any) -> None:
-    """Refuse what is no integer by a ``TypeError``."""
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
+def check_integer(name: str, value: Any, least: int | None = None) -> int:
+    """An integer, of Python, NumPy or PyTorch, as Python's.
+
+    Raises:
+        TypeError: for what is no integer.
+        ValueError: for one below the least, which the message names.
+    """
+    if isinstance(value, torch.SymInt):
+        return value  # pyright: ignore[reportReturnType]  # what stands for one in torch.export
+    try:
+        if getattr(value, "dtype", None) == torch.bool or isinstance(value, bool):
+            raise TypeError
+        whole = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if least is not None and whole < least:
+        raise ValueError(f"{name} must be at least {least}, got {whole}")
+    return whole
 
 
-def check_number(name: str, value: Any) -> None:
-    """Refuse what is no real number by a ``TypeError``."""
-    if not isinstance(value, Real):
+def check_number(name: str, value: Any, least: float | None = None) -> float:
+    """A real number, Python's or NumPy's, as Python's; an integer stays one.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: for one below the least, which the message names, and for NaN.
+    """
+    if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number, got {value!r}")
+    plain = int(value) if isinstance(value, Integral) else float(value)
+    if least is not None and not plain >= least:
+        raise ValueError(f"{name} must be at least {least}, got {plain}")
+    return plain
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """True or False; refuse what is neither by a ``TypeError``."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
-    """Refuse what is none of some words by a ``ValueError`` that names the nearest."""
-    if value not in choices:
-        near = difflib.get_close_matches(str(value).lower(), choices, n=1, cutoff=0)[0]
-        raise ValueError(
-            f"{name} must be one of {', '.join(choices)}, got {value!r}; "
-            f"nearest that works: {near!r}"
-        )
+    """Refuse what is none of some words by a ``ValueError``, which names one that is like it."""
+    if isinstance(value, str) and value in choices:
+        return
+    word = value.lower() if isinstance(value, str) else ""
+    near = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
+    hint = f"; nearest that works: {near[0]!r}" if near else ""
+    raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}{hint}")
 
 
 def check_range(
@@ -94,7 +126,16 @@ def check_blocks(
         ValueError: when the blocks are not those of the frame, or differ in what they have in
             common.
     """
-    blocks = [coefficients] if isinstance(coefficients, Tensor) else list(coefficients)
+    blocks = [coefficients] if isinstance(coefficients, Tensor) else coefficients
+    try:
+        blocks = list(blocks)
+    except TypeError:
+        raise TypeError(
+            f"coefficients must be tensors, one a block, got {type(coefficients).__name__}"
+        ) from None
+    for block in blocks:
+        if not isinstance(block, Tensor):
+            raise TypeError(f"coefficients must be tensors, got a {type(block).__name__}")
     n_axes = len(axes)
     if any(block.ndim < n_axes for block in blocks):
         raise ValueError(f"coefficients must be of the axes (…, {', '.join(axes)})")

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
-import numpy as np
-
-from asteroid_slicq.transform.checks import check_choice, check_integer, check_number, check_range
+from asteroid_slicq.transform.checks import (
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_range,
+)
 from asteroid_slicq.transform.scales import Array, Scale, design_scale, given_scale
 from asteroid_slicq.vocabulary import RASTERIZATIONS
 
 PHASES = ("local", "global")
 _SIZES = ("n_bins", "slice_length", "transition_length", "min_width", "n_coefficients")
-_NUMBERS = ("sample_rate", "f_min_hz", "f_max_hz", "min_bandwidth_hz", "bandwidth_factor")
+_NUMBERS = (
+    "sample_rate",
+    "f_min_hz",
+    "f_max_hz",
+    "min_bandwidth_hz",
+    "bandwidth_factor",
+    "gamma_hz",
+)
 _OPTIONAL = ("slice_length", "transition_length", "n_coefficients", "f_max_hz")
 
 
@@ -77,11 +89,10 @@ class FrameConfig:
 
     def __post_init__(self) -> None:
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in plain.items()}
         if not isinstance(self.scale, str):
             plain["scale"] = tuple(tuple(values.tolist()) for values in given_scale(self.scale))
         for name, value in plain.items():
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, _plain(name, value))
         _check(self)
 
     @property
@@ -100,12 +111,19 @@ class FrameConfig:
         return design_scale(self.scale, self.n_bins, *limits_hz, gamma_hz=self.gamma_hz)
 
 
+def _plain(name: str, value: Any) -> Any:
+    """An argument in Python's own types, of the right one."""
+    if value is None and name in _OPTIONAL:
+        return None
+    if name in _SIZES:
+        return check_integer(name, value)
+    if name in _NUMBERS:
+        return check_number(name, value)
+    return check_flag(name, value) if name == "overlap_added" else value
+
+
 def _check(config: FrameConfig) -> None:
-    """Refuse what is wrong by itself; ``design_scale`` checks the scale."""
-    for name in (*_SIZES, *_NUMBERS):
-        value = getattr(config, name)
-        if value is not None or name not in _OPTIONAL:
-            (check_integer if name in _SIZES else check_number)(name, value)
+    """Refuse what is out of its range by itself; ``design_scale`` checks the scale."""
     check_choice("rasterize", config.rasterize, RASTERIZATIONS)
     check_choice("phase", config.phase, PHASES)
     check_range("sample_rate", config.sample_rate, 1e-3, 1e12, "Hz", advice=44100)

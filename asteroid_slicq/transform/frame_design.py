@@ -11,9 +11,8 @@ Notation is that of :mod:`asteroid_slicq.transform.frame`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -89,13 +88,12 @@ def frame_of(config: FrameConfig) -> Frame:
     try:
         return _design(config)
     except UnfitError as error:
-        for name, value in _safer(config):
-            mended = replace(config, **{name: value})
-            try:
-                _design(mended)
-            except ValueError:
-                continue
-            raise UnfitError(error.reason, mended, f"{name} = {value} works") from None
+        for name, values in _safer(config):
+            mended = [replace(config, **{name: value}) for value in values]
+            if _is_frame(mended[-1]):
+                nearest = next(filter(_is_frame, mended))
+                advice = f"{name} = {getattr(nearest, name)} works"
+                raise UnfitError(error.reason, nearest, advice) from None
         raise UnfitError(
             error.reason,
             advice="the lowest bin must lie below a quarter of the sample rate, the highest above "
@@ -103,18 +101,35 @@ def frame_of(config: FrameConfig) -> Frame:
         ) from None
 
 
-def _safer(config: FrameConfig) -> Iterator[tuple[str, Any]]:
-    """Arguments that let more frames through than those of a configuration, one at a time."""
+def _is_frame(config: FrameConfig) -> bool:
+    try:
+        _design(config)
+    except ValueError:
+        return False
+    return True
+
+
+def _safer(config: FrameConfig) -> Iterator[tuple[str, Sequence[float]]]:
+    """Values of one argument that let more frames through, the nearest first, the safest last."""
     for name, safe in (("bandwidth_factor", 1.0), ("min_bandwidth_hz", 0.0), ("gamma_hz", 0.0)):
-        if getattr(config, name) != safe:
-            yield name, safe
+        if (value := getattr(config, name)) != safe:
+            yield name, [*(float(f"{v:.4g}") for v in _between(value, safe)), safe]
     if config.min_width > 16:
-        yield "min_width", 16
+        yield "min_width", [*(4 * round(v / 4) for v in _between(config.min_width, 16)), 16]
     if isinstance(config.scale, str):
-        fewest = max(2, config.n_bins + 1)
-        yield from (("n_bins", n) for n in range(fewest, fewest + _MORE_BINS))
-        yield "f_max_hz", config.nyquist_hz
-        yield "f_min_hz", config.nyquist_hz / 100
+        fewest = max(1 if config.scale == "octave" else 2, config.n_bins + 1)
+        yield from (("n_bins", [n]) for n in range(fewest, fewest + _MORE_BINS))
+        # The lowest bin must lie below half of Nyquist, the highest above.
+        for name, shares in (
+            ("f_max_hz", (0.55, 0.6, 0.7, 0.8, 0.9, 1.0)),
+            ("f_min_hz", (0.45, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01)),
+        ):
+            yield name, [float(f"{share * config.nyquist_hz:.6g}") for share in shares]
+
+
+def _between(value: float, safe: float) -> list[float]:
+    """Numbers between a value and a safe one, the nearest first."""
+    return [safe + part * (value - safe) for part in (0.75, *(0.5**i for i in range(1, 12)))]
 
 
 def _design(c: FrameConfig) -> Frame:

@@ -28,7 +28,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from asteroid_slicq.transform.checks import check_blocks, check_range, check_waveform
+from asteroid_slicq.transform.checks import (
+    check_blocks,
+    check_integer,
+    check_range,
+    check_waveform,
+)
 from asteroid_slicq.transform.frame_config import FrameConfig
 from asteroid_slicq.transform.layout import Layout, Windows, joined_precision, split_precision
 from asteroid_slicq.transform.nsgt_frame import NSGTFrame, nsgt_frame_of, nsgt_row
@@ -158,7 +163,7 @@ class NSGT(nn.Module):
         blocks = check_blocks(coefficients, self.frame.blocks)
         if not blocks[0].numel():
             raise ValueError(f"coefficients must not be empty, got {tuple(blocks[0].shape)}")
-        length = self.frame.length if length is None else length
+        length = self.frame.length if length is None else check_integer("length", length)
         check_range("length", length, 1, self.frame.length, "samples")
         leading = blocks[0].shape[:-2]
         blocks = [block.reshape(-1, *block.shape[-2:]) for block in blocks]

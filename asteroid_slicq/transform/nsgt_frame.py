@@ -69,7 +69,7 @@ def design_nsgt_frame(
 def nsgt_frame_of(config: FrameConfig, length: int) -> NSGTFrame:
     """The :class:`NSGTFrame` of a configuration, whose slices, layout and phase it ignores."""
     nyquist_hz = config.nyquist_hz
-    check_integer("length", length)
+    length = check_integer("length", length)
     check_range("length", length, 4, 2**40, "samples")
     check_range("min_width", config.min_width, 1, length, "DFT bins")
     check_range("min_bandwidth_hz", config.min_bandwidth_hz, 0.0, nyquist_hz, "Hz")

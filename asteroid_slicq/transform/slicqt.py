@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from asteroid_slicq.transform.checks import check_blocks, check_waveform
+from asteroid_slicq.transform.checks import check_blocks, check_integer, check_waveform
 from asteroid_slicq.transform.convergence import (
     PRECISION_DB,
     contraction,
@@ -103,10 +103,7 @@ class SliCQT(nn.Module):
         chunk: int | None = None,
     ) -> None:
         super().__init__()
-        if chunk is not None and (not isinstance(chunk, int) or chunk < 1):
-            raise ValueError(
-                f"chunk must be a number of slices, at least 1, or None, got {chunk!r}"
-            )
+        chunk = None if chunk is None else check_integer("chunk", chunk, 1)
         bins = (scale, n_bins, f_min_hz, f_max_hz, sample_rate)
         slices = (slice_length, transition_length)
         widths = (window, min_width, min_bandwidth_hz, bandwidth_factor, gamma_hz)
@@ -182,6 +179,7 @@ class SliCQT(nn.Module):
             - output: ``(..., channel, length)``
 
         Raises:
+            TypeError: when the blocks are no tensors, or the length or the passes no integer.
             ValueError: when the blocks are not those of this frame, or too few for the length.
             RuntimeError: when the passes of this frame do not converge.
         """
@@ -191,16 +189,18 @@ class SliCQT(nn.Module):
             raise ValueError(f"coefficients must not be empty, got {tuple(blocks[0].shape)}")
         maps = self.maps(blocks[0].dtype.to_real())
         n_slices = maps.slicing.n_slices(blocks)
-        longest = (n_slices - 1) * frame.slice_hop
-        if not 0 < length <= longest:
-            raise ValueError(f"length must lie in 1 … {longest} for these slices, got {length}")
+        length = check_integer("length", length, 1)
+        passes = None if passes is None else check_integer("passes", passes, 1)
+        if length > (longest := (n_slices - 1) * frame.slice_hop):
+            raise ValueError(
+                f"coefficients must be of {frame.n_slices(length)} slices for length = {length}, "
+                f"got {n_slices}, which hold {longest} samples"
+            )
         leading = blocks[0].shape[: -len(frame.axes)]
         blocks = [block.reshape(-1, *block.shape[len(leading) :]) for block in blocks]
         waveform = maps.synthesise(blocks, length)
         if frame.overlap_added:
             passes = self.passes_needed(blocks[0].dtype) if passes is None else passes
-            if passes < 1:
-                raise ValueError(f"passes must be at least 1, got {passes}")
             for _ in range(passes - 1):
                 again = maps.analyse(waveform, n_slices)
                 rest = [block - part for block, part in zip(blocks, again, strict=True)]

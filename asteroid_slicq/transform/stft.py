@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from asteroid_slicq.transform.checks import (
+    check_blocks,
+    check_integer,
+    check_number,
+    check_waveform,
+)
 from asteroid_slicq.transform.layout import joined_precision, split_precision
 from asteroid_slicq.transform.scales import Array
 
@@ -27,6 +34,7 @@ class STFT(nn.Module):
         - coefficients: one complex block, ``(..., freq, time)``
 
     Raises:
+        TypeError: when a size is no integer, or the sample rate no number.
         ValueError: when an argument lies outside its range.
 
     Example:
@@ -43,6 +51,8 @@ class STFT(nn.Module):
 
     def __init__(self, n_fft: int = 4096, hop: int = 1024, sample_rate: float = 44100) -> None:
         super().__init__()
+        n_fft, hop = check_integer("n_fft", n_fft), check_integer("hop", hop)
+        sample_rate = check_number("sample_rate", sample_rate)
         if n_fft < 4 or n_fft % 2:
             raise ValueError(
                 f"n_fft must be even and at least 4, got {n_fft}; "
@@ -50,8 +60,8 @@ class STFT(nn.Module):
             )
         if not 1 <= hop <= n_fft // 2:
             raise ValueError(f"hop must lie in 1 … n_fft / 2 = {n_fft // 2}, got {hop}")
-        if not sample_rate > 0:
-            raise ValueError(f"sample_rate must be above 0 Hz, got {sample_rate}")
+        if not 0 < sample_rate < math.inf:
+            raise ValueError(f"sample_rate must be finite and above 0 Hz, got {sample_rate}")
         self.n_fft, self.hop, self.sample_rate = n_fft, hop, sample_rate
         window = np.hanning(n_fft + 1)[:-1]
         self.register_buffer("window", split_precision(window), persistent=False)
@@ -68,6 +78,7 @@ class STFT(nn.Module):
 
     def forward(self, waveform: Tensor) -> tuple[Tensor]:
         """Coefficients of a waveform."""
+        waveform = check_waveform(waveform)
         half = self.n_fft // 2
         # With a frame centred at or behind the last sample, every sample lies between two centres.
         behind = half + -waveform.shape[-1] % self.hop
@@ -75,7 +86,13 @@ class STFT(nn.Module):
 
     def inverse(self, coefficients: Sequence[Tensor], length: int) -> Tensor:
         """Waveform of coefficients: the dual window's synthesis, exact for those of a signal."""
-        (block,) = coefficients
+        n_frames = coefficients[0].shape[-1] if len(coefficients) else 0
+        (block,) = check_blocks(coefficients, [(self.n_fft // 2 + 1, n_frames)])
+        length = check_integer("length", length, 1)
+        if length > (n_frames - 1) * self.hop + self.n_fft // 2:
+            raise ValueError(
+                f"length = {length} is more than {n_frames} STFT frames of hop {self.hop} hold"
+            )
         squares = joined_precision(self.window, block.real.dtype).square()
         weight = _overlap_add(squares.expand(block.shape[-1], -1), self.hop)
         inside = slice(self.n_fft // 2, self.n_fft // 2 + length)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from asteroid_slicq.transform.checks import check_blocks
+from asteroid_slicq.transform.checks import check_blocks, check_integer
 from asteroid_slicq.transform.slicqt import SliCQT
 from asteroid_slicq.transform.stream_state import Analysis, Passes, StreamFormat
 
@@ -30,6 +30,9 @@ class SliCQTStream:
 
     Args:
         slicqt: the transform.
+
+    Raises:
+        TypeError: when it is no :class:`SliCQT`.
 
     Attributes:
         latency_samples: slice s, centred on sample s·hop, is out once sample s·hop + this is in;
@@ -48,6 +51,7 @@ class SliCQTStream:
     """
 
     def __init__(self, slicqt: SliCQT) -> None:
+        _check_transform(slicqt)
         frame = slicqt.frame
         self.slicqt = slicqt
         self.latency_samples = (frame.slice_hop + frame.transition_length) // 2 - 1
@@ -132,12 +136,13 @@ class SliCQTInverseStream:
             in; behind an analysis, once sample n + the sum of both latencies is in.
 
     Raises:
+        TypeError: when ``slicqt`` is no transform or ``passes`` no integer.
         ValueError: when ``passes`` is less than one.
     """
 
     def __init__(self, slicqt: SliCQT, passes: int = 1) -> None:
-        if not isinstance(passes, int) or passes < 1:
-            raise ValueError(f"passes must be an integer, at least 1, got {passes!r}")
+        _check_transform(slicqt)
+        passes = check_integer("passes", passes, 1)
         added = slicqt.frame.overlap_added
         self.slicqt = slicqt
         self.passes = passes if added else 1
@@ -198,7 +203,7 @@ class SliCQTInverseStream:
         if synthesis is None or n_slices < 2:
             raise ValueError(f"coefficients must be of two slices or more, got {max(0, n_slices)}")
         shortest, longest = max(1, synthesis.length), (n_slices - 1) * self.slicqt.frame.slice_hop
-        length = longest if length is None else length
+        length = longest if length is None else check_integer("length", length)
         if not shortest <= length <= longest:
             raise ValueError(
                 f"length must lie in {shortest} … {longest} for these slices, got {length}; "
@@ -224,3 +229,8 @@ class SliCQTInverseStream:
             self._synthesis = Passes(self.slicqt, fmt, self.passes)
         flat = [block.reshape(fmt.batch, *block.shape[-n_axes:]) for block in blocks]
         return self._synthesis, flat, n_steps
+
+
+def _check_transform(slicqt: object) -> None:
+    if not isinstance(slicqt, SliCQT):
+        raise TypeError(f"slicqt must be a SliCQT, got a {type(slicqt).__name__}")

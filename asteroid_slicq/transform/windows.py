@@ -7,10 +7,9 @@ frames", for the dual in the painless case; Harris (1978) for the windows.
 
 from __future__ import annotations
 
-import difflib
-
 import numpy as np
 
+from asteroid_slicq.transform.checks import check_choice
 from asteroid_slicq.transform.scales import Array
 
 WINDOWS = {
@@ -28,11 +27,7 @@ def bell(window: str, width: int) -> Array:
     Raises:
         ValueError: for an unknown window.
     """
-    if window not in WINDOWS:
-        near = difflib.get_close_matches(str(window), WINDOWS, n=1, cutoff=0)
-        raise ValueError(
-            f"window must be one of {', '.join(WINDOWS)}, got {window!r}; try {near[0]!r}"
-        )
+    check_choice("window", window, list(WINDOWS))
     j = np.arange(width) - width // 2
     if window == "sine":
         return np.where(j == -width / 2, 0.0, np.cos(np.pi * j / width))

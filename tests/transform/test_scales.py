@@ -229,7 +229,6 @@ def values_that_work(message):
     ("argument", "arguments"),
     [
         ("scale", ("bach", 10, 10.0, 100.0)),
-        ("scale", ("", 10, 10.0, 100.0)),
         ("scale", ("octaves", 10, 10.0, 100.0)),
         *(("n_bins", (scale, 1, 10.0, 100.0)) for scale in BY_COUNT),
         ("n_bins", ("octave", 0, 10.0, 100.0)),

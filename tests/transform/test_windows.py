@@ -53,7 +53,7 @@ def test_main_lobes_are_ordered():
 
 
 def test_an_unknown_window_is_told_the_nearest():
-    with pytest.raises(ValueError, match="got 'haan'; try 'hann'"):
+    with pytest.raises(ValueError, match="got 'haan'; nearest that works: 'hann'"):
         bell("haan", 16)
 
 
