@@ -92,7 +92,7 @@ def whole_file(target: Path, *, durable: bool = False) -> Iterator[Path]:
             leave an empty file under the name.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written; it has the name of the target.
     """
     partial = Partial(target)
     try:
@@ -101,6 +101,12 @@ def whole_file(target: Path, *, durable: bool = False) -> Iterator[Path]:
             with partial.path.open("r+b") as file:
                 os.fsync(file.fileno())
         os.replace(partial.path, target)
+    except (OSError, RuntimeError) as error:
+        # torch.save hides what the file system said behind an error of its own.
+        reason = error if isinstance(error, OSError) else error.__context__
+        if isinstance(reason, OSError) and reason.errno and reason.filename is None:
+            raise OSError(reason.errno, reason.strerror, os.fspath(target)) from error
+        raise
     finally:
         partial.discard()
 

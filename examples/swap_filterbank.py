@@ -93,7 +93,7 @@ def si_sdr(estimates: Tensor, targets: Tensor) -> Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--steps", type=int, default=400, help="training steps of each model")
     parser.add_argument("--songs", type=int, default=64, help="songs to train on, 24 s each")
     args = parser.parse_args()

@@ -1,5 +1,6 @@
 """Files are whole under their name or not there."""
 
+import errno
 import os
 import stat
 
@@ -39,6 +40,24 @@ def test_a_kill_at_the_end_leaves_the_target_as_it_was(tmp_path, monkeypatch, st
         write_text(target, "second")
     assert target.read_text() == "first"
     assert list(target.parent.iterdir()) == [target]
+
+
+def save_on_a_full_disk(target, hidden):
+    with whole_file(target):
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError:
+            if hidden:  # as torch.save does
+                raise RuntimeError("unexpected pos 704 vs 598")  # noqa: B904
+            raise
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_what_the_file_system_said_has_the_name_of_the_target(tmp_path, hidden):
+    with pytest.raises(OSError, match=r"No space left on device: '.*/model\.pth'") as error:
+        save_on_a_full_disk(tmp_path / "model.pth", hidden)
+    assert error.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_text_is_replaced_in_utf_8(tmp_path):

@@ -99,7 +99,7 @@ def row(name: str, values: Audio) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--model", action="append", default=[], metavar="NAME=FILE")
     parser.add_argument("--domain", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--tracks", type=int, default=16, help="of each domain")

@@ -18,12 +18,12 @@ def pack(source: Path, target: Path) -> None:
     for name, value in state.items():
         if value.is_floating_point() and value.ndim >= 3:
             state[name] = value.half()
-    with whole_file(target) as partial:
-        torch.save(conf, partial)
+    with whole_file(target) as partial, partial.open("wb") as opened:
+        torch.save(conf, opened)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("model", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()

@@ -24,9 +24,9 @@ STEMS = ("bass", "vocals", "other", "drums")
 
 # Runs trainings one after the other, each in a process of its own that shares the imports. One
 # may be killed: in a step, its gradients there and its weights not yet changed; or in the midst
-# of a checkpoint.
+# of a checkpoint. Or no file may have more bytes than a number.
 SERVER = """
-import json, os, signal, sys, traceback, warnings
+import json, os, resource, signal, sys, traceback, warnings
 warnings.simplefilter("ignore")
 import torch
 import train
@@ -53,15 +53,18 @@ def kill_in_checkpoint(number):
         save(content, file)
     torch.save = half
 
+def no_room_for(number):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (number, number))
+
+MOMENTS = {"step": kill_in_step, "checkpoint": kill_in_checkpoint, "room": no_room_for}
+
 for line in sys.stdin:
     job = json.loads(line)
     pid = os.fork()
     if pid == 0:
         try:
             if job["moment"]:
-                {"step": kill_in_step, "checkpoint": kill_in_checkpoint}[job["moment"][0]](
-                    job["moment"][1]
-                )
+                MOMENTS[job["moment"][0]](job["moment"][1])
             os.dup2(os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
             train.main(job["arguments"])
             code = 0

@@ -74,6 +74,16 @@ def test_what_cannot_work_is_said_before_anything_is_written(recipe, tmp_path):
         (["--musdb", "nowhere"], f"no folder {tmp_path}/nowhere/train: --musdb must name the tree"),
         ([f"--{option}", "nothing"], f"--{option} must be {base}, the name of a file in local/"),
         (["--publish", "true"], "--publish true needs --repo USER/NAME"),
+        (["--stage", "two"], "--stage must be 0, 1, 2 or 3, got two"),
+        (["--stop_stage", "9"], "--stop_stage must be 0, 1, 2 or 3, got 9"),
+        (["--stage", "2", "--stop_stage", "1"], "--stage 2 must not come after --stop_stage 1"),
+        (["--jobs", "many"], "--jobs must be a number, got many"),
+        (["--sounds", "real"], "--sounds must be procedural, sampled or both, got real"),
+        (["--tag", "a/b"], "--tag must be a name without slashes, got 'a/b'"),
+        (
+            ["--stage", "2"],
+            f"no {tmp_path}/exp/best_model.pth: train first (--stage 1), or name a --tag",
+        ),
     ):
         done = run_sh(recipe, *arguments, "--expdir", "exp", cwd=tmp_path)
         assert done.returncode == 1
@@ -108,6 +118,61 @@ def test_unknown_settings_are_named(recipe, tmp_path):
             settings.load(str(file))
     with pytest.raises(ValueError, match=f"{settings.option} must be one of .*quick.* got 'large'"):
         settings.load("large")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--schedule", "foo"], "schedule must be one of none, plateau, cosine, got 'foo'"),
+        (["--batch_size", "0"], "batch_size must be a number of at least 1, got 0"),
+        (["--batch", "8"], "unrecognized arguments: --batch 8"),
+        (["--epochs", "-3"], "epochs must be a number of at least 1, got -3"),
+        (["--lr", "0"], "lr must be a number of at least 1e-12, got 0.0"),
+        (["--lr", "nan"], "lr must be a number of at least 1e-12, got nan"),
+        (["--ema_decay", "1.0"], "ema_decay must be a number from 0 to 1, got 1.0"),
+        (["--swap_channels", "2"], "swap_channels must be a number from 0 to 1, got 2.0"),
+        (["--low_pass", "-1"], "low_pass must be a number from 0 to 1, got -1.0"),
+    ],
+)
+def test_values_that_no_training_works_with_are_refused(options, message, recipe, capsys):
+    settings = recipe_module(recipe, "train").SETTINGS
+    with pytest.raises(SystemExit) as error:
+        settings.parse("", ["--exp_dir", "exp", *options])
+    assert error.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_numbers_that_yaml_reads_as_text_are_refused(recipe, tmp_path, capsys):
+    settings, file = recipe_module(recipe, "train").SETTINGS, tmp_path / "my.yml"
+    file.write_text("optim: {lr: 1e-3}\n")
+    with pytest.raises(SystemExit):
+        settings.parse("", ["--exp_dir", "exp", f"--{settings.option}", str(file)])
+    assert "got '1e-3' (YAML reads 1e-3 as text, and 1.0e-3 as a number)" in capsys.readouterr().err
+
+
+def test_options_of_scripts_are_written_out(recipe, monkeypatch, capsys):
+    from common import scoring
+
+    with pytest.raises(SystemExit):
+        scoring.main(["--exp_dir", "exp", "--data_dir", "data", "--segment", "1"])
+    assert "unrecognized arguments: --segment 1" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_stage_0_looks_whether_the_stems_fit_the_model(recipe, tmp_path):
+    data = write_stems(tmp_path / "data", "train/a", "train/b", "test/c")  # at 8 kHz
+    options = ("--musdb", data, "--expdir", "exp", "--stop_stage", "0")
+    done = run_sh(recipe, *options, cwd=tmp_path)
+    assert done.returncode == 1
+    log = (tmp_path / "exp" / "logs" / "data.log").read_text()
+    assert "train/a/bass.wav: sample rate is 8000 Hz, not 44100 Hz" in log
+    assert "resample the files, or set another sample_rate" in log
+    assert "Traceback" not in done.stdout + done.stderr
+    (data / "test/c/bass.wav").unlink()
+    assert run_sh(recipe, *options, cwd=tmp_path).returncode == 1
+    log = (tmp_path / "exp" / "logs" / "data.log").read_text()
+    assert f"1 problem(s) with {data}:" in log
+    assert "test/c/bass.wav: missing" in log
 
 
 @pytest.mark.slow

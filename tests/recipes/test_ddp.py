@@ -94,6 +94,23 @@ def test_two_processes_take_the_steps_of_one(folder):
     for name, value in two["current_model_state"].items():  # far more than they may differ
         if name.endswith("encode_inner.weight"):
             assert (value - start[name.removeprefix("model.")]).abs().max() > 1e-4, name
+    assert_same_scores(one, two)
+
+
+def test_batch_statistics_of_each_process_change_all_weights(folder):
+    """As the README says: not those of the norms alone."""
+    one = train(folder, "one-live", "--batch_size", "8")["current_model_state"]
+    two = train(folder, "two-live", "--batch_size", "4", "--devices", "2")["current_model_state"]
+    torch.manual_seed(42)
+    start = XUMXSliCQ.from_preset("v2", **SETTINGS["model"]).state_dict()
+    kernels = [name for name in one if name.endswith(".encode_inner.weight")]
+    assert kernels
+    for name in kernels:  # by more than a hundredth of the way they went
+        way = (one[name] - start[name.removeprefix("model.")]).abs().max()
+        assert (two[name] - one[name]).abs().max() > 0.01 * way, name
+
+
+def assert_same_scores(one: dict, two: dict) -> None:
     (score,), (other,) = (
         [s["best_model_score"] for n, s in c["callbacks"].items() if n.startswith("BestAndLast")]
         for c in (one, two)

@@ -1,13 +1,25 @@
 """Trainings that go on with other settings: taken over and said, or refused, nothing changed."""
 
+import os
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+from common.lock import locked
 from common.resuming import Checkpoint, changes_since
 
 from tests.helpers import RECIPES
-from tests.recipes.helpers import RATE, ask, last_checkpoint, recipe_module, serve, write_stems
+from tests.recipes.helpers import (
+    RATE,
+    STEMS,
+    ask,
+    events_of,
+    last_checkpoint,
+    recipe_module,
+    serve,
+    write_stems,
+)
 
 RECIPE = RECIPES / "xumx_slicq"
 PARSE = recipe_module(RECIPE, "train").SETTINGS.parse
@@ -138,3 +150,39 @@ def test_a_refusal_leaves_the_experiment_as_it_was(train, tmp_path):
         assert code == 1
         assert log.startswith("train.py: ")
         assert {p: p.read_bytes() for p in (tmp_path / "exp").rglob("*") if p.is_file()} == files
+
+
+@pytest.mark.slow
+def test_one_training_at_a_time_writes_to_a_folder(train, tmp_path):
+    with locked(tmp_path / "exp"):
+        code, log = train()
+        assert code == 1
+        assert f"another training writes to {tmp_path}/exp (process {os.getpid()})" in log
+        assert [p.name for p in (tmp_path / "exp").iterdir()] == [".lock"]
+    assert train()[0] == 0
+
+
+@pytest.mark.slow
+def test_pictures_and_sounds_stay_where_a_training_goes_on(train, tmp_path):
+    for epochs in ("1", "2", "3"):
+        assert train("--preview_epochs", "1", "--epochs", epochs)[0] == 0
+    events = events_of(tmp_path / "exp")
+    assert set(events.Tags()["images"]) == set(STEMS)
+    for stem in STEMS:  # two steps an epoch, and the last of each
+        assert [e.step for e in events.Images(stem)] == [1, 3, 5]
+        assert [e.step for e in events.Audio(f"{stem}/estimate")] == [1, 3, 5]
+        assert [e.step for e in events.Audio(f"{stem}/truth")] == [1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [1000, 100_000])
+def test_a_full_disk_is_a_sentence(room, train, tmp_path):
+    assert train()[0] == 0
+    before = last_checkpoint(tmp_path / "exp")["global_step"]
+    code, log = train("--epochs", "2", moment=("room", room))
+    assert code == 1
+    assert re.search(r"^train\.py: .*File too large", log, re.MULTILINE), log
+    assert "Traceback" not in log
+    assert last_checkpoint(tmp_path / "exp")["global_step"] == before
+    assert not list((tmp_path / "exp").rglob("*.part"))
+    assert train("--epochs", "2")[0] == 0

@@ -64,7 +64,7 @@ def test_stages_follow_the_settings(experiment):
     assert conf["data"]["segment_s"] == 0.5
     assert conf["optim"]["lr"] == 0.001
     assert len(json.loads((experiment / "best_k_models.json").read_text())) == 2
-    assert (experiment.parent / "statistics").is_dir()
+    assert (experiment / "statistics").is_dir()
 
 
 def test_best_model_is_one_of_asteroid(experiment):
@@ -90,7 +90,7 @@ def test_best_model_has_the_averaged_weights_of_the_best_checkpoint(experiment):
 
 
 def test_input_scaling_starts_from_the_statistics_of_the_data(experiment):
-    (file,) = (experiment.parent / "statistics").iterdir()
+    (file,) = (experiment / "statistics").iterdir()
     statistics = torch.load(file, weights_only=True)
     model = BaseModel.from_pretrained(str(experiment / "best_model.pth"))
     shift = torch.cat([p for n, p in model.named_parameters() if n.endswith(".shift")])

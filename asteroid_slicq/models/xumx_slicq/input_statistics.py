@@ -168,5 +168,5 @@ def _load(file: Path) -> InputStatistics | None:
 def _save(statistics: InputStatistics, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     # Several processes, on several machines, may be at it; each result is right.
-    with whole_file(file) as partial:
-        torch.save(statistics._asdict(), partial)
+    with whole_file(file) as partial, partial.open("wb") as opened:
+        torch.save(statistics._asdict(), opened)

@@ -1,6 +1,7 @@
 """The settings of a training run: YAML files, then options of the command line."""
 
 import argparse
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +9,27 @@ from typing import Any, cast
 
 import yaml
 from asteroid.utils import parse_args_as_dict, prepare_parser_from_dict
+from asteroid.utils.parser_utils import str2bool_arg
 
 from asteroid_slicq.cli.parsers.arguments import refuse_empty
 
 Configuration = dict[str, dict[str, Any]]
+
+_TINY = 1e-12
+#: Least and largest value of settings that are numbers.
+_BOUNDS: dict[str, tuple[float, ...]] = {
+    **dict.fromkeys(("samples_per_track", "epochs", "batch_size", "accumulate", "patience"), (1,)),
+    **dict.fromkeys(("num_nodes", "log_every_steps"), (1,)),
+    **dict.fromkeys(("validation_segments", "statistics_segments", "seed", "warmup_steps"), (0,)),
+    **dict.fromkeys(("plateau_patience", "gradient_clipping", "max_time_s", "weight_decay"), (0,)),
+    **dict.fromkeys(("num_workers", "n_threads", "checkpoint_steps", "preview_epochs"), (0,)),
+    **dict.fromkeys(("log_every_s", "gain_min", "gain_max"), (0,)),
+    **dict.fromkeys(("random_mix", "swap_channels"), (0, 1)),
+    **dict.fromkeys(("lr", "segment_s"), (_TINY,)),
+    **dict.fromkeys(("validation_fraction", "plateau_factor"), (_TINY, 1 - _TINY)),
+    "ema_decay": (0, 1 - _TINY),
+}
+_CHOICES = {"schedule": ("none", "plateau", "cosine")}
 
 
 @dataclass(frozen=True)
@@ -71,11 +89,13 @@ class Variants:
         first.add_argument(option, default=self.base)
         name = getattr(first.parse_known_args(arguments)[0], self.option)
 
-        parser = argparse.ArgumentParser(description=description)
+        parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
         refuse_empty(parser, arguments)
         names = ", ".join(self.available())
         parser.add_argument(option, default=self.base, help=f"{names} or a YAML file")
         parser.add_argument("--exp_dir", required=True, help="folder of this experiment")
+        help_text = "look whether settings and data go together, and train nothing"
+        parser.add_argument("--check", type=str2bool_arg, default=False, help=help_text)
         try:
             parser = prepare_parser_from_dict(self.load(name), parser=parser)
         except ValueError as error:
@@ -83,7 +103,34 @@ class Variants:
         groups = cast(Configuration, parse_args_as_dict(parser, args=arguments))
         groups["main_args"].pop("help", None)
         groups.pop("positional arguments", None)
+        try:
+            check_settings(groups)
+        except ValueError as error:
+            parser.error(str(error))
         return groups
+
+
+def check_settings(conf: Configuration) -> None:
+    """Refuse values that no training can work with.
+
+    Raises:
+        ValueError: it names the first of them, its value and the rule.
+    """
+    for section, values in conf.items():
+        for key, value in values.items():
+            bounds = _BOUNDS.get(key, (0.0, 1.0) if section == "augmentation" else None)
+            if bounds:
+                _check_number(key, value, *bounds)
+            elif key in _CHOICES and value not in _CHOICES[key]:
+                raise ValueError(f"{key} must be one of {', '.join(_CHOICES[key])}, got {value!r}")
+
+
+def _check_number(key: str, value: Any, least: float, most: float = math.inf) -> None:
+    hint = " (YAML reads 1e-3 as text, and 1.0e-3 as a number)" if isinstance(value, str) else ""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or not least <= value <= most:
+        rule = f"from {least:g} to {most:g}" if math.isfinite(most) else f"of at least {least:g}"
+        raise ValueError(f"{key} must be a number {rule}, got {value!r}{hint}")
 
 
 def _read(file: Path) -> Configuration:

@@ -22,7 +22,7 @@ from asteroid_slicq.files import write_text
 
 def main() -> int:
     """Download what is missing, if asked to, and check the tree; 1 if it cannot be used."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("data", type=Path, help="tree: DATA/{train,test}/<track>/<source>.wav")
     parser.add_argument("--download", type=_bool, default=False, help="MUSDB18-HQ from Zenodo")
     parser.add_argument("--subset", type=_bool, default=False, help="a part of MUSDB18-HQ will do")

@@ -25,6 +25,14 @@ class Previews(pl.Callback):
         self.epochs = epochs
         self._has_truth = False
 
+    def state_dict(self) -> dict[str, Any]:
+        """Whether the truth is there, for Lightning's checkpoint."""
+        return {"has_truth": self._has_truth}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from there."""
+        self._has_truth = state_dict["has_truth"]
+
     def on_validation_batch_end(
         self,
         trainer: pl.Trainer,
@@ -42,7 +50,9 @@ class Previews(pl.Callback):
             return
         system: Any = pl_module
         truth = system.references(batch[:1].float())
-        rate, step = float(system.model.sample_rate), trainer.global_step
+        # The last step that is done: what has the number of the next one is hidden by TensorBoard
+        # once a training goes on from there.
+        rate, step = float(system.model.sample_rate), max(trainer.global_step - 1, 0)
         with torch.autocast(batch.device.type, enabled=False):
             estimates = system.model(truth.sum(1))[0].cpu()
             truth = truth[0].cpu()

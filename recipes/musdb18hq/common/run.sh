@@ -87,17 +87,28 @@ expdir=${expdir:-exp/train_${EXPERIMENT:-$settings_name}_${tag}}
 logs=$expdir/logs
 
 # Wrong options are refused before anything is written.
+refuse() { echo "$1" >&2; exit 1; }
+for option in stage stop_stage; do
+  [[ ${!option} =~ ^[0-3]$ ]] || refuse "--$option must be 0, 1, 2 or 3, got ${!option}"
+done
+[[ $stage -le $stop_stage ]] || refuse "--stage $stage must not come after --stop_stage $stop_stage"
+for option in n_tracks seconds jobs seed test_tracks; do
+  [[ ${!option} =~ ^([0-9]+\.?[0-9]*)?$ ]] || refuse "--$option must be a number, got ${!option}"
+done
+[[ $sounds =~ ^(procedural|sampled|both)$ ]] ||
+  refuse "--sounds must be procedural, sampled or both, got $sounds"
+[[ $tag != */* ]] || refuse "--tag must be a name without slashes, got '$tag'"
+if [[ $stage -ge 2 && ! -f $expdir/best_model.pth ]]; then
+  refuse "no $expdir/best_model.pth: train first (--stage 1), or name a --tag or --expdir that is there"
+fi
 if [[ $settings != "$BASE" && ! -f $settings && ! -f local/$settings.yml ]]; then
-  echo "--$OPTION must be $BASE, the name of a file in local/, or a YAML file, got $settings" >&2
-  exit 1
+  refuse "--$OPTION must be $BASE, the name of a file in local/, or a YAML file, got $settings"
 fi
 if [[ -n $musdb && $download != true && ! -d $musdb/train ]]; then
-  echo "no folder $musdb/train: --musdb must name the tree of MUSDB18-HQ" >&2
-  exit 1
+  refuse "no folder $musdb/train: --musdb must name the tree of MUSDB18-HQ"
 fi
 if [[ $publish == true && -z $repo ]]; then
-  echo "--publish true needs --repo USER/NAME" >&2
-  exit 1
+  refuse "--publish true needs --repo USER/NAME"
 fi
 
 export PYTHONPATH=$(dirname "$COMMON")${PYTHONPATH:+:$PYTHONPATH} # where the package `common` is
@@ -121,6 +132,9 @@ if [[ $stage -le 0 && $stop_stage -ge 0 ]]; then
   # Its progress bar needs the terminal, so that only what it found goes to the log.
   $python -m common.prepare_data "$data_dir" --download "$download" \
     --delete_zip "$delete_zip" --subset "$subset" --known data/known | tee -a "$logs/data.log"
+  # shellcheck disable=SC2086
+  $python train.py "--$OPTION" "$settings" --exp_dir "$expdir" --data_dir "$data_dir" \
+    $train_options --check true | tee -a "$logs/data.log"
 fi
 
 if [[ $stage -le 1 && $stop_stage -ge 1 ]]; then

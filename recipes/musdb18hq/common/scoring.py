@@ -136,7 +136,9 @@ def draw(report: Report, path: Path) -> None:
 
 def make_parser(modes: Mapping[str, str]) -> argparse.ArgumentParser:
     """Make the parser of the options that every evaluation has, and of a model's modes."""
-    parser = argparse.ArgumentParser(description="Score a trained model on whole tracks.")
+    parser = argparse.ArgumentParser(
+        description="Score a trained model on whole tracks.", allow_abbrev=False
+    )
     parser.add_argument("--exp_dir", required=True, help="folder of the experiment")
     parser.add_argument("--data_dir", required=True, help="holds <split>/<track>/<source>.wav")
     parser.add_argument("--model_path", help="default: best_model.pth of the experiment")

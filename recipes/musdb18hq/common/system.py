@@ -59,7 +59,8 @@ class StemSystem(System):
             conf: settings of the training.
             model: about to be trained.
             train_set: on these segments.
-            folder: for what all experiments beside this one share.
+            folder: for what all experiments of a recipe share; where an experiment lies elsewhere,
+                its own.
         """
         raise NotImplementedError
 

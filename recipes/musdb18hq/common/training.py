@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,15 +13,16 @@ from asteroid.engine.optimizers import make_optimizer
 from asteroid.models import BaseModel
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from asteroid_slicq.data import find_tracks, split_validation
+from asteroid_slicq.data import Track, find_tracks, split_validation
 from asteroid_slicq.evaluation import json_text
 from asteroid_slicq.files import write_text
 from common.checkpoints import BestAndLast, save_whole
 from common.configuration import Configuration
 from common.finite import TrainingError
 from common.loaders import make_datasets, make_loaders
+from common.lock import locked
 from common.resuming import Checkpoint, changes_since, last_checkpoint
-from common.system import StemSystem
+from common.system import Item, StemSystem
 from common.trainer import choose_strategy, make_trainer
 
 log = logging.getLogger("train")
@@ -35,10 +37,16 @@ def train(system_class: type[StemSystem], conf: Configuration) -> None:
     try:
         _train(system_class, conf)
     except (TrainingError, ValueError, OSError) as error:
-        # A worker's error brings the traceback of the worker along.
-        text = str(error)
-        log.error("train.py: %s", text.strip().splitlines()[-1] if "Traceback" in text else text)
+        log.error("train.py: %s", sentence(error))
         sys.exit(1)
+
+
+def sentence(error: Exception) -> str:
+    """What an error says, without the traceback that a worker's brings along."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    text = str(error)
+    return text.strip().splitlines()[-1] if "Traceback" in text else text
 
 
 def _train(system_class: type[StemSystem], conf: Configuration) -> None:
@@ -49,12 +57,17 @@ def _train(system_class: type[StemSystem], conf: Configuration) -> None:
     model: Any = system_class.make_model(conf)
     item = system_class.item(conf, model)
     data, seed = conf["data"], conf["training"]["seed"]
-    tracks = find_tracks(data["data_dir"], "train", item.stems, model.sample_rate, item.n_channels)
+    tracks = find_training_tracks(data["data_dir"], item, model.sample_rate)
     train_tracks, valid_tracks = split_validation(tracks, data["validation_fraction"], seed)
     train_set, valid_set = make_datasets(
         conf, train_tracks, valid_tracks, item.stems, item.length_samples, int(model.sample_rate)
     )
-    loss = system_class.make_loss(conf, model, train_set, exp_dir.parent)
+    if conf["main_args"].get("check"):
+        log.info("%d tracks to train on fit the model and its settings", len(tracks))
+        return
+    is_of_recipe = exp_dir.resolve().parent == Path("exp").resolve()
+    shared = exp_dir.parent if is_of_recipe else exp_dir
+    loss = system_class.make_loss(conf, model, train_set, shared)
     optimizer = make_optimizer(model.parameters(), **conf["optim"])
     schedule = make_schedule(conf, optimizer)
     system = system_class(model, optimizer, loss, None, None, schedule, conf)
@@ -73,11 +86,30 @@ def _train(system_class: type[StemSystem], conf: Configuration) -> None:
         log.info("continuing from %s", last.path)
         for change in changes:
             log.info("from step %d on, %s", last.step, change)
-    if trainer.is_global_zero:
-        note_settings(conf, exp_dir, last if changes else None)
-    trainer.fit(system, ckpt_path=last.path if last else None, weights_only=True)
-    if trainer.is_global_zero:
-        write_best(trainer, system_class.make_model(conf), exp_dir)
+    with locked(exp_dir) if trainer.is_global_zero else nullcontext():
+        if trainer.is_global_zero:
+            note_settings(conf, exp_dir, last if changes else None)
+        trainer.fit(system, ckpt_path=last.path if last else None, weights_only=True)
+        if trainer.is_global_zero:
+            write_best(trainer, system_class.make_model(conf), exp_dir)
+
+
+def find_training_tracks(root: str, item: Item, sample_rate: float) -> list[Track]:
+    """The tracks of the folder ``train``.
+
+    Raises:
+        FileNotFoundError: there are none.
+        ValueError: a file cannot be used; the message names all of them, and what to do.
+    """
+    try:
+        return find_tracks(root, "train", item.stems, sample_rate, item.n_channels)
+    except ValueError as error:
+        if "sample rate is" not in str(error):
+            raise
+        raise ValueError(
+            f"{error}\nThe model works at {sample_rate:g} Hz: resample the files, or set another "
+            "sample_rate in the section `model` of a YAML file"
+        ) from None
 
 
 def begin(conf: Configuration) -> None:
