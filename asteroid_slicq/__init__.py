@@ -63,3 +63,9 @@ if TYPE_CHECKING or not _is_command_line():
         SliCQTStream,
         design_frame,
     )
+else:
+    import signal
+
+    # While it starts there is nothing to clean up, and no import survives an exception anywhere.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))

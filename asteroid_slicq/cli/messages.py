@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -10,15 +11,39 @@ class CommandError(ValueError):
 
 
 def say(text: str) -> None:
-    """Print a line on standard output, whatever characters a file name has."""
-    _print(text, sys.stdout)
+    """Print a line on standard output, whatever characters a file name has.
+
+    Nothing happens where it is closed or nobody reads it any more: the work goes on.
+
+    Raises:
+        CommandError: it cannot be written, as on a full disk.
+    """
+    try:
+        _print(text, sys.stdout)
+    except BrokenPipeError:
+        _silence(sys.stdout)
+    except OSError as error:
+        _silence(sys.stdout)
+        raise CommandError(f"standard output: cannot be written ({error.strerror})") from error
 
 
 def complain(text: str) -> None:
-    """Print a line on standard error, with the name of the program in front."""
-    _print(f"asteroid-slicq: {text}", sys.stderr)
+    """Print a line on standard error, where there is one, with the name of the program in front."""
+    try:
+        _print(f"asteroid-slicq: {text}", sys.stderr)
+    except OSError:
+        _silence(sys.stderr)
 
 
 def _print(text: str, stream) -> None:
+    if stream is None:  # print would take it for standard output
+        return
     encoding = getattr(stream, "encoding", None) or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+
+
+def _silence(stream) -> None:
+    """Let all that is printed from now on vanish, and what waits in its buffer."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
 
 from asteroid_slicq import __version__
 from asteroid_slicq.cli.messages import complain
 from asteroid_slicq.cli.parsers.arguments import refuse_empty
+from asteroid_slicq.cli.process import Signals, share_processors, standard_streams
 
 # Each has a module of its options in `parsers`, and one here whose `run(args)` is its exit code.
 _COMMANDS = (
@@ -44,31 +42,40 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 done, 1 an error of ours, 2 something asked for cannot be done, 130
-        interrupted, 143 terminated.
+        interrupted, 143 terminated, 128 and its number for any other signal.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    try:
-        with _terminable():
-            _share_processors()
+    share_processors()
+    signals = Signals()
+    with standard_streams():
+        try:
             args = parse(argv)
-            return import_module(f"asteroid_slicq.cli.{args.command}").run(args)
-    except SystemExit as end:  # help and usage errors of argparse, termination
-        return end.code if isinstance(end.code, int) else 0 if end.code is None else 2
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return 130
-    except (ValueError, OSError) as error:
-        if "--debug" in argv:
-            raise
+            command = import_module(f"asteroid_slicq.cli.{args.command}")
+            with signals.caught():
+                code = command.run(args)
+            return 128 + signals.received if signals.received else code
+        except BaseException as error:
+            return _explain(error, signals.received, "--debug" in argv)
+
+
+def _explain(error: BaseException, received: int, debug: bool) -> int:
+    """Tell what ended a command; return the exit code."""
+    if received or isinstance(error, KeyboardInterrupt):  # whatever a library made of it
+        number = received or signal.SIGINT
+        name = signal.Signals(number).name
+        complain("interrupted" if number == signal.SIGINT else f"ended by {name}")
+        return 128 + number
+    if isinstance(error, SystemExit):  # help and usage errors of argparse
+        return error.code if isinstance(error.code, int) else 0 if error.code is None else 2
+    if debug or not isinstance(error, Exception):
+        raise error
+    if isinstance(error, (ValueError, OSError)):
         complain(str(error))
         return 2
-    except Exception as error:
-        if "--debug" in argv:
-            raise
-        complain(
-            f"{type(error).__name__}: {error} (unexpected; `asteroid-slicq --debug …` shows where)"
-        )
-        return 1
+    complain(
+        f"{type(error).__name__}: {error} (unexpected; `asteroid-slicq --debug …` shows where)"
+    )
+    return 1
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -99,30 +106,3 @@ def _parser() -> argparse.ArgumentParser:
         import_module(f"asteroid_slicq.cli.parsers.{name}").add_parser(subparsers)
         subparsers.choices[name].set_defaults(parser=subparsers.choices[name])
     return parser
-
-
-def _share_processors() -> None:
-    """Let the threads of PyTorch sleep, not spin, while they wait for each other.
-
-    Where two programs compute on the same processors, threads that spin keep those that have work
-    from it. PyTorch reads this once, when it is loaded; what the user has set stays.
-    """
-    if "torch" not in sys.modules:
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the command by an exception, so that temporary files are removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise SystemExit(143)
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -57,12 +57,22 @@ def run_stream(args: argparse.Namespace) -> int:
             f"{separator.latency_s * 1000:.0f} ms behind"
         )
     try:
+        told = False
         for block in pcm.stream(lambda: os.read(source, _MOST_BYTES)):
+            if pcm.n_not_finite and not told:
+                complain("warning: standard input holds NaN or infinite samples; they are silenced")
+                told = True
             _write(sink, block)
     except BrokenPipeError:  # who listened has left
         return 0
     if pcm.n_odd_bytes:
         complain(f"warning: the last {pcm.n_odd_bytes} bytes are no whole frame, left out")
+    if pcm.n_not_finite:
+        complain(
+            f"standard input: {pcm.n_not_finite} samples were NaN or infinite, silence stands for "
+            "them"
+        )
+        return 2
     return 0
 
 
@@ -78,16 +88,18 @@ class PCMSeparator:
 
     Attributes:
         n_odd_bytes: bytes at the end of the stream that made no whole frame.
+        n_not_finite: samples of the mix that were NaN or infinite, for which silence stands.
 
     Raises:
-        CommandError: when the model cannot serve that many channels.
+        CommandError: when the model cannot serve that many channels, or makes samples that are not
+            finite.
     """
 
     def __init__(self, separator: SeparatorStream, n_channels: int, dtype: str) -> None:
         if error := SegmentModel(separator.model).channel_error(n_channels):
             raise CommandError(f"standard input {error}")
         self._separator, self._n_channels, self._dtype = separator, n_channels, np.dtype(dtype)
-        self.n_odd_bytes = 0
+        self.n_odd_bytes = self.n_not_finite = 0
 
     def stream(self, read: Callable[[], bytes]) -> Iterator[bytes]:
         """Read until there is nothing more, and yield what is ready after each time."""
@@ -106,6 +118,10 @@ class PCMSeparator:
         model = self._separator.model
         samples = np.frombuffer(data, self._dtype).reshape(-1, self._n_channels).T
         samples = samples.astype(np.float32) / (2**15 if self._dtype.kind == "i" else 1)
+        finite = np.isfinite(samples)
+        if not finite.all():
+            self.n_not_finite += int(finite.size - np.count_nonzero(finite))
+            samples = np.where(finite, samples, np.float32(0))
         mix = torch.from_numpy(samples[None]).to(model.transform.index.device)
         return self._to_bytes(self._separator.push(to_model_channels(mix, model.n_channels)))
 
@@ -114,6 +130,10 @@ class PCMSeparator:
             return b""
         stems = from_model_channels(stems, self._n_channels)
         samples = stems.flatten(0, 2).T.cpu().numpy()
+        if not np.isfinite(samples).all():
+            raise CommandError(
+                "the model made NaN or infinite samples; the stream ends before them"
+            )
         if self._dtype.kind == "i":
             samples = np.clip(np.rint(samples * 2**15), -(2**15), 2**15 - 1)
         return samples.astype(self._dtype).tobytes()

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     if args.sounds != "procedural":
         options |= {"render": _renderer(args.sounds, args.cache), "label": args.sounds}
     plan = plan_dataset(args.out, args.tracks, args.seconds, args.seed, **options)
-    with tqdm(total=len(plan), unit="track", desc="synth", delay=0.5) as bar:
+    with tqdm(total=len(plan), unit="track", desc="synth", delay=0.5, disable=None) as bar:
 
         def advance(folder: Path) -> None:
             bar.set_postfix_str(folder.name, refresh=False)

@@ -212,6 +212,44 @@ def test_usage_errors(argv, words, capsys):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_silenced_and_told(standard_streams, model, path, capsys, value):
+    mix = noise(2, 3000)
+    damaged, silenced = mix.clone(), mix.clone()
+    damaged[0, 1000:1003] = value
+    silenced[0, 1000:1003] = 0
+    code, out = standard_streams(interleaved(damaged), "--stream", "-m", path, "-q")
+    assert code == 2
+    found = np.frombuffer(out, "<f4").reshape(-1, 8).T
+    np.testing.assert_allclose(found, offline(model, silenced).flatten(0, 1).numpy(), atol=1e-5)
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.endswith(
+        "warning: standard input holds NaN or infinite samples; they are silenced"
+    )
+    assert "standard input: 3 samples were NaN or infinite" in last
+
+
+@pytest.mark.parametrize("dtype", ["<f4", "<i2"])
+def test_a_model_that_makes_nan_ends_the_stream(dtype):
+    model = small_model()
+    with torch.no_grad():
+        model.blocks[0].decode_outer.bias.fill_(float("nan"))
+    data = interleaved(noise(2, 1500), dtype)
+    with pytest.raises(CommandError, match="the model made NaN or infinite samples"):
+        through(PCMSeparator(SeparatorStream(model), 2, dtype), data, 4096)
+
+
+def test_without_standard_error_the_output_holds_samples_alone(
+    standard_streams, model, path, monkeypatch
+):
+    mix = noise(2, 1500)
+    monkeypatch.setattr(sys, "stderr", None)
+    code, out = standard_streams(interleaved(mix) + b"x", "--stream", "-m", path)
+    assert code == 0
+    found = np.frombuffer(out, "<f4").reshape(-1, 8).T
+    np.testing.assert_allclose(found, offline(model, mix).flatten(0, 1).numpy(), atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["stdin", "stdout"])
 def test_a_closed_stream_is_told(monkeypatch, path, capsys, name):
     monkeypatch.setattr(sys, name, None)

@@ -32,10 +32,12 @@ inputs with the same name, the later one goes to OUT/<track>-2. Nothing is resca
 With --stream, raw interleaved PCM is read from standard input and the stems go to standard output,
 as soon as they are known, in the same sample format and at the rate of the model. A frame of the
 output holds the channels of the first stem, then those of the second and so on; as many frames come
-out as went in. It needs a causal model, such as one of the preset v2-realtime.
+out as went in. It needs a causal model, such as one of the preset v2-realtime. Silence stands for
+samples that are NaN or infinite; the exit code is 2 then.
 
 exit code: 0 when all was done, 2 when an input or option was refused (the others are done),
-130 after Ctrl-C; nothing half-written stays behind.
+130 after Ctrl-C, 128 + N after signal N; nothing half-written stays behind, and what a run that
+was killed left is removed by the next one that writes there.
 """
 _FILE_OPTIONS = (
     "output",

@@ -116,7 +116,7 @@ class _Progress:
         self._said = 0.0
 
     def __call__(self, what: str, n_done: int, n_all: int) -> None:
-        if not sys.stderr.isatty():
+        if sys.stderr is None or not sys.stderr.isatty():  # or closed, as a daemon's
             if time.monotonic() - self._said > 60 or n_done == n_all:
                 self._said = time.monotonic()
                 print(f"{what}: {n_done / 1e9:.2f} of {n_all / 1e9:.2f} GB", flush=True)

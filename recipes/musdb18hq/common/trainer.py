@@ -42,7 +42,7 @@ def make_trainer(conf: Configuration, exp_dir: Path, strategy: str) -> pl.Traine
     last = exp_dir / "checkpoints" / LAST
     # What was logged after the checkpoint is logged again.
     purge_step = steps_done(last) if last.is_file() else 0
-    bar = run["progress_bar"] and sys.stderr.isatty()
+    bar = run["progress_bar"] and sys.stderr is not None and sys.stderr.isatty()
     return pl.Trainer(
         max_epochs=training["epochs"],
         accelerator=run["accelerator"],

@@ -1,0 +1,192 @@
+"""Facts about the process of a command: standard streams that are not there, and how it ends."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli.process import Signals
+from tests.helpers import GAINS, Split, environment, numpy_noise
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are another matter there")
+SEPARATE = ["separate", "song.wav", "-o", "out", "--segment-seconds", "0.5"]
+ALL = ["out", "out/song", *(f"out/song/{name}.wav" for name in sorted(GAINS)), "song.wav"]
+
+
+class Signalled(Split):
+    """A model while which signals come; a library may make anything of the exception."""
+
+    numbers, swallows = (), False
+
+    def forward(self, mix):
+        try:
+            for number in self.numbers:
+                os.kill(os.getpid(), number)
+        except KeyboardInterrupt as error:
+            if self.swallows:
+                raise RuntimeError("recursion") from error
+            raise
+        return super().forward(mix)
+
+
+@pytest.fixture
+def model(monkeypatch):
+    model = Signalled()
+    monkeypatch.setattr(models, "load_default_model", lambda: model)
+    return model
+
+
+@pytest.fixture
+def song(folder):
+    sf.write(folder / "song.wav", numpy_noise(50_000, 2, scale=0.1), 44100)
+    return folder
+
+
+def tree(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_separation_without_standard_error(song, model, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main([*SEPARATE, "no.wav"]) == 2  # which nobody is told
+    assert tree(song) == ALL
+    assert capsys.readouterr().out.startswith("song.wav -> ")
+    assert sys.stderr is None
+
+
+def test_streams_that_fail_do_not_stop_the_work(song, model, monkeypatch):
+    ours, theirs = os.pipe()
+    os.close(ours)  # as `| head -1` does after a line
+    shutil.copy("song.wav", "b.wav")
+    with os.fdopen(theirs, "w") as stdout, open("/dev/full", "w") as stderr:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        monkeypatch.setattr(sys, "stderr", stderr)
+        assert main([*SEPARATE, "b.wav", "no.wav"]) == 2
+    assert len(list((song / "out").glob("*/*.wav"))) == 8
+
+
+def test_results_that_cannot_be_printed_are_told(song, model, monkeypatch, capsys):
+    with open("/dev/full", "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(SEPARATE) == 2
+    words = "asteroid-slicq: standard output: cannot be written (No space left on device)\n"
+    assert capsys.readouterr().err == words
+
+
+@pytest.mark.parametrize("swallows", [False, True])
+@pytest.mark.parametrize("name", ["INT", "HUP", "QUIT", "TERM", "USR1", "XCPU"])
+def test_a_signal_ends_a_command_and_nothing_is_left(song, model, capsys, name, swallows):
+    number = getattr(signal, f"SIG{name}")
+    before = signal.getsignal(number)
+    # A terminal that is closed sends several.
+    model.numbers, model.swallows = (number, signal.SIGCONT, number, signal.SIGHUP), swallows
+    assert main(SEPARATE) == 128 + number
+    assert tree(song) == ["song.wav"]
+    end = "interrupted" if name == "INT" else f"ended by SIG{name}"
+    err = capsys.readouterr().err
+    assert swallows or err == f"asteroid-slicq: {end}\n"
+    assert signal.getsignal(number) is before
+
+
+def end_twice(signals, steps):
+    with signals.caught():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            steps.append("removed")
+
+
+def test_signals_that_come_while_files_are_removed_change_nothing():
+    signals, steps = Signals(), []
+    with pytest.raises(KeyboardInterrupt):
+        end_twice(signals, steps)
+    assert steps == ["removed"]
+    assert signals.received == signal.SIGTERM
+
+
+def test_what_is_ignored_stays_ignored(song, model):
+    """As ``nohup`` ignores SIGHUP, and a shell SIGINT for what it starts in the background."""
+    previous = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGHUP, signal.SIGINT)}
+    try:
+        model.numbers = tuple(previous)
+        assert main(SEPARATE) == 0
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    assert tree(song) == ALL
+
+
+# The rest runs as a process of its own, which takes some seconds each.
+
+SLOW = """
+import sys, time
+from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli.process import Signals
+from tests.helpers import Split
+
+class Slow(Split):
+    def forward(self, mix):
+        print("busy", flush=True)
+        time.sleep(0.1)
+        return super().forward(mix)
+
+models.load_default_model = Slow
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def start(*argv, **options):
+    command = [sys.executable, "-W", "ignore", *argv]
+    return subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, **options)
+
+
+@pytest.mark.slow
+def test_the_next_run_removes_what_a_killed_one_left(song):
+    sf.write("song.wav", numpy_noise(200_000, 2, scale=0.1), 44100)
+    with start("-c", SLOW, *SEPARATE, stdout=subprocess.PIPE) as process:
+        for _ in range(3):
+            assert process.stdout.readline() == b"busy\n"
+        process.kill()
+    left = set(tree(song)) - {"out", "out/song", "song.wav"}
+    assert len(left) == 4
+    (song / "out" / "song" / ".mine.part").write_text("not ours")
+    with start("-c", SLOW, *SEPARATE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"busy\n"
+        assert not left & set(tree(song))
+        with start("-c", SLOW, *SEPARATE, "--overwrite", stdout=subprocess.DEVNULL) as other:
+            assert process.wait() == other.wait() == 0  # neither takes the other's for left over
+    assert set(tree(song)) == {*ALL, "out/song/.mine.part"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", ["2>&-", "0<&- 1>&- 2>&-"])
+def test_a_process_without_standard_streams(song, closed):
+    command = f'exec "{sys.executable}" -m asteroid_slicq {" ".join(SEPARATE)} {closed}'
+    done = subprocess.run(["sh", "-c", command], env=environment(), timeout=120)
+    assert done.returncode == 0
+    assert tree(song) == ALL
+    for path in (song / "out" / "song").iterdir():
+        assert sf.info(path).frames == 50_000
+
+
+@pytest.mark.slow
+def test_an_interruption_while_it_starts_is_silent(song):
+    """Whatever is loaded at that moment: exit code 130 and no traceback."""
+    found = set()
+    for delay_s in np.linspace(0.1, 2.0, 12):
+        process = start("-m", "asteroid_slicq", *SEPARATE, stdout=subprocess.DEVNULL)
+        time.sleep(delay_s)
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=120)[1].decode()
+        found.add((process.returncode, err.removesuffix("asteroid-slicq: interrupted\n")))
+        shutil.rmtree("out", ignore_errors=True)
+    assert found <= {(130, ""), (0, "")}
+    assert (130, "") in found
