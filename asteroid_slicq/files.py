@@ -35,6 +35,19 @@ def given_path(path: str | os.PathLike[str], argument: str) -> Path:
     return Path(path)
 
 
+def unreadable(path: str | os.PathLike[str]) -> str | None:
+    """A few words on why a file or folder, which may be there, is out of reach; else ``None``."""
+    try:
+        os.stat(path)
+        if os.path.isdir(path):
+            os.scandir(path).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return None
+
+
 def library_path(path: str | os.PathLike[str]) -> Any:
     """A path as soundfile takes it, whatever bytes its name holds, though its types say no."""
     return os.fsencode(path) if os.name == "posix" else os.fspath(path)

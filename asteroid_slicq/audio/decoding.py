@@ -38,6 +38,7 @@ class DecodedSource:
     Attributes:
         sample_rate, n_channels, n_expected, bit_depth: as of `AudioReader`.
         n_samples: ``None``, what such files announce is not exact.
+        channels: FFmpeg's names of the channels, such as ``"FL"``; ``"NONE"`` where not known.
 
     Raises:
         LookupError: FFmpeg finds no sound in it.
@@ -158,6 +159,7 @@ class DecodedSource:
         rate, n_channels = frame.sample_rate, len(frame.layout.channels)
         if not self.sample_rate:
             self.sample_rate, self.n_channels = rate, n_channels
+            self.channels = [channel.name for channel in frame.layout.channels]
             self.bit_depth = _bit_depth(self._stream.codec_context.name, frame.format.name)
             length_s = _duration_s(self._container, self._stream)
             self.n_expected = round(length_s * rate * len(self._links)) if length_s else None
@@ -205,9 +207,9 @@ class DecodedSource:
 
 
 def _advice(path: Path) -> str:
-    target = path.with_name(f"{path.stem}-mended.flac").name
-    command = shlex.join(["ffmpeg", "-i", path.name, target])
-    return f"`{command}` keeps what can be decoded"
+    names = (str(path), str(path.with_name(f"{path.stem}-mended.flac")))
+    names = (f"./{name}" if name.startswith("-") else name for name in names)
+    return f"`{shlex.join(['ffmpeg', '-i', *names])}` keeps what can be decoded"
 
 
 def _duration_s(container: Any, stream: Any) -> float:

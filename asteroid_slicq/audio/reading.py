@@ -7,15 +7,19 @@ exactly; all else, the sound of videos too, is decoded by FFmpeg.
 from __future__ import annotations
 
 import os
+import re
 import stat
+import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from asteroid_slicq.audio import pcm
 from asteroid_slicq.audio.decoding import DecodedSource
-from asteroid_slicq.audio.errors import AudioError
+from asteroid_slicq.audio.downmixing import stereo_weights
+from asteroid_slicq.audio.errors import AudioError, AudioWarning
 from asteroid_slicq.files import given_path
 
 _SUFFIXES = """
@@ -33,20 +37,22 @@ class AudioReader:
 
     Args:
         path: a regular file of audio, or a video.
+        downmix: mix more than two channels to stereo by the coefficients of ITU-R BS.775.
 
     Attributes:
         sample_rate: in Hz.
-        n_channels: number of channels.
+        n_channels: number of channels that are read.
         n_samples: samples in each channel, exactly; ``None`` where the file does not say.
         n_expected: samples in each channel, more or less; ``None`` where the file gives no idea.
         bit_depth: ``"16"``, ``"24"`` or ``"32f"``, which holds all that the file holds.
 
     Raises:
-        AudioError: the file is missing, a folder, empty, truncated, or not readable audio.
+        AudioError: the file is missing, a folder, empty, truncated, or not readable audio; or its
+            channels cannot be mixed to stereo.
         ValueError: the path is empty.
     """
 
-    def __init__(self, path: str | os.PathLike[str]):
+    def __init__(self, path: str | os.PathLike[str], downmix: bool = False):
         self.path = given_path(path, "path")
         head = _read_head(self.path)
         self._source = _open(self.path, head)
@@ -55,9 +61,16 @@ class AudioReader:
         self.n_samples: int | None = self._source.n_samples
         self.n_expected: int | None = self._source.n_expected
         self.bit_depth: str = self._source.bit_depth
-        if self.n_samples == 0:
+        self._weights: np.ndarray | None = None
+        try:
+            if self.n_samples == 0:
+                raise AudioError(f"{self.path}: holds no samples")
+            if downmix and self.n_channels > 2:
+                self._weights = _stereo_weights(self.path, self._source)
+                self.n_channels = 2
+        except BaseException:
             self.close()
-            raise AudioError(f"{self.path}: holds no samples")
+            raise
 
     def buffers(self, n_samples: int) -> Iterator[np.ndarray]:
         """Read on to the end.
@@ -80,7 +93,7 @@ class AudioReader:
                     f"{self.path}: holds NaN or infinite samples, first at {when:.3f} s"
                 )
             n_read += buffer.shape[1]
-            yield buffer
+            yield buffer if self._weights is None else self._weights @ buffer
         if n_read == 0:
             raise AudioError(f"{self.path}: holds no samples")
 
@@ -99,7 +112,8 @@ def _open(path: Path, head: bytes) -> pcm.PCMSource | DecodedSource:
     is_pcm = head.startswith(pcm.MAGIC)
     is_tagged_flac = head.startswith(b"ID3") and b"fLaC" in head
     # FFmpeg loses the end of Vorbis whose sound is one page, which follows two of headers.
-    is_short = b"\1vorbis" in head[:64] and head.count(b"OggS\0") <= 3 and len(head) < _HEAD_BYTES
+    is_short = head.count(b"OggS\0") <= 3 and len(head) < _HEAD_BYTES
+    is_short &= re.search(rb"^OggS.{24}\x01vorbis.{4}[\x01\x02]", head, re.DOTALL) is not None
     if is_pcm or is_tagged_flac or is_short:
         try:
             return pcm.PCMSource(path)
@@ -112,6 +126,33 @@ def _open(path: Path, head: bytes) -> pcm.PCMSource | DecodedSource:
             f"{path}: is no audio that can be read (WAV, FLAC, MP3, OGG, M4A, WMA or the like, or "
             "a video), or is damaged"
         ) from error
+
+
+def _stereo_weights(path: Path, source: pcm.PCMSource | DecodedSource) -> np.ndarray:
+    """Weights of the channels in a stereo mix. Shape: ``(2, channel)``."""
+    channels = ["NONE"] * source.n_channels
+    try:
+        if isinstance(source, DecodedSource):
+            channels = source.channels
+        else:  # libsndfile does not tell
+            with closing(DecodedSource(path)) as decoded:
+                channels = decoded.channels
+    except (LookupError, AudioError):
+        pass
+    try:
+        weights = stereo_weights(channels)
+    except LookupError as error:
+        raise AudioError(
+            f"{path}: its {source.n_channels} channels have no known place in a stereo mix; mix "
+            "them down by a program that knows them"
+        ) from error
+    if set(channels) == {"NONE"}:
+        warnings.warn(
+            f"{path}: does not name its {len(channels)} channels; the order of WAV is taken",
+            AudioWarning,
+            stacklevel=3,
+        )
+    return weights
 
 
 def _read_head(path: Path) -> bytes:

@@ -52,6 +52,8 @@ def _convert(args: argparse.Namespace) -> BaseModel:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CommandError(f"{path} does not exist") from None
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read ({error.strerror or error})") from error
     except Exception as error:
         raise CommandError(f"{path} is not a state dict saved by torch.save") from error
     if not isinstance(state, Mapping):

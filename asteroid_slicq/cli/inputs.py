@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asteroid_slicq.audio import AUDIO_SUFFIXES, track_name
+from asteroid_slicq.files import unreadable
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,16 @@ def collect_jobs(inputs: Sequence[str], output: Path) -> tuple[list[Job], list[s
         output: folder under which the stems go.
 
     Returns:
-        The jobs, in order, and a sentence for each input that gave none.
+        The jobs, in order, and a sentence for each input that gave none and each folder that
+        cannot be read.
     """
     found: list[tuple[Path, Path, bool]] = []  # file, folder relative to the output, from a folder
-    problems = []
+    problems: list[str] = []
     for text in inputs:
-        files = list(_expand(Path(text), output))
-        if not files:
-            problems.append(_nothing(text))
+        n_before = len(problems)
+        files = list(_expand(Path(text), output, problems))
+        if not files and len(problems) == n_before:
+            problems.append(f"{text}: {unreadable(text) or _nothing(text)}")
         found.extend(files)
     jobs: dict[Path, Job] = {}
     taken: set[str] = set()
@@ -66,27 +69,36 @@ def collect_jobs(inputs: Sequence[str], output: Path) -> tuple[list[Job], list[s
     return kept, problems
 
 
-def _expand(path: Path, output: Path) -> Iterator[tuple[Path, Path, bool]]:
+def _expand(path: Path, output: Path, problems: list[str]) -> Iterator[tuple[Path, Path, bool]]:
     if os.path.isdir(path):
-        for file in _audio_files(path, output):
+        for file in _audio_files(path, output, problems):
             yield file, file.parent.relative_to(path), True
     elif os.path.lexists(path):
         yield path, Path(), False
-    else:
-        for match in sorted(glob.glob(str(path))) if glob.has_magic(str(path)) else ():
-            yield from _expand(Path(match), output)
+    elif glob.has_magic(str(path)):
+        for match in sorted(glob.glob(str(path))):
+            yield from _expand(Path(match), output, problems)
+        fixed = next(p for p in path.parents if not glob.has_magic(str(p)))
+        if reason := unreadable(fixed):
+            problems.append(f"{fixed}: {reason}")
 
 
-def _audio_files(folder: Path, output: Path) -> Iterator[Path]:
+def _audio_files(folder: Path, output: Path, problems: list[str]) -> Iterator[Path]:
     real_output = output.resolve()
     skips_output = real_output != folder.resolve()
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".")
-            and not (skips_output and Path(root, name).resolve() == real_output)
-        )
+    seen = {folder.resolve()}  # a link may lead to where it lies
+
+    def tell(error: OSError) -> None:
+        problems.append(f"{error.filename}: cannot be read ({error.strerror})")
+
+    for root, folders, files in os.walk(folder, onerror=tell, followlinks=True):
+        kept = []
+        for name in sorted(folders):
+            real = Path(root, name).resolve()
+            if not name.startswith(".") and not (skips_output and real == real_output):
+                kept += [name] if real not in seen else []
+                seen.add(real)
+        folders[:] = kept
         for name in sorted(files):
             # "._song.wav" is what macOS leaves beside song.wav.
             if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
@@ -94,6 +106,4 @@ def _audio_files(folder: Path, output: Path) -> Iterator[Path]:
 
 
 def _nothing(text: str) -> str:
-    if os.path.isdir(text):
-        return f"{text}: holds no audio files"
-    return f"{text}: no such file or folder"
+    return "holds no audio files" if os.path.isdir(text) else "no such file or folder"

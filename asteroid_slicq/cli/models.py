@@ -15,6 +15,7 @@ from huggingface_hub.utils import logging
 from torch import nn
 
 from asteroid_slicq.cli.messages import CommandError
+from asteroid_slicq.files import unreadable
 from asteroid_slicq.hub import ModelFileError, load_model
 from asteroid_slicq.models.xumx_slicq import OnnxSeparator, load_default_model
 from asteroid_slicq.vocabulary import XUMX_SLICQ_PRESETS
@@ -65,6 +66,8 @@ def resolve_model(spec: str | None) -> BaseModel:
             return _load_default()
         if os.path.isdir(spec) or os.path.isfile(spec):
             return _load_file(spec)
+        if reason := unreadable(spec):
+            raise CommandError(f"model {spec}: {reason}")
         if spec in XUMX_SLICQ_PRESETS:
             raise CommandError(
                 f"model {spec}: this preset has no trained weights; train it with the recipe or "
@@ -150,7 +153,7 @@ def _load_hub(spec: str) -> BaseModel:
 
 def _load_onnx(path: str) -> nn.Module:
     if not os.path.isfile(path):
-        raise CommandError(f"model {path}: no such file")
+        raise CommandError(f"model {path}: {unreadable(path) or 'no such file'}")
     try:
         return OnnxSeparator(path)
     except ImportError as error:

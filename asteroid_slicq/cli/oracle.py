@@ -24,6 +24,7 @@ from asteroid_slicq.evaluation import (
     source_sparsity,
     summarise_tracks,
 )
+from asteroid_slicq.files import unreadable
 from asteroid_slicq.transform import STFT, SliCQT
 from asteroid_slicq.vocabulary import ORACLES, SPARSITY_MEASURES
 
@@ -73,6 +74,8 @@ def _excerpts(args: argparse.Namespace) -> list[Excerpt]:
 
 def _find(path: Path, split: str | None, sources: Sequence[str]) -> tuple[list[Track], int]:
     """Tracks under a path, and their sample rate."""
+    if reason := unreadable(path):
+        raise CommandError(f"{path}: {reason}")
     if not path.is_dir():
         raise CommandError(f"{path}: no such folder")
     splits = [name for name in ("test", "train") if (path / name).is_dir()]
@@ -83,6 +86,8 @@ def _find(path: Path, split: str | None, sources: Sequence[str]) -> tuple[list[T
     else:
         folder = path.resolve().parent if is_track else path.resolve()
         split = folder.name
+    if reason := unreadable(folder):
+        raise CommandError(f"{folder}: {reason}")
     if not folder.is_dir():
         raise CommandError(f"{folder}: no such folder; PATH must hold {split}/<track>/<source>.wav")
     folders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))

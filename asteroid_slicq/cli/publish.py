@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import warnings
@@ -13,6 +14,7 @@ from huggingface_hub.utils import disable_progress_bars, logging
 
 from asteroid_slicq.cli.messages import CommandError, complain, say
 from asteroid_slicq.cli.models import resolve_model
+from asteroid_slicq.files import unreadable
 from asteroid_slicq.hub import CardFacts, publishing, read_evaluation, read_training_settings
 
 
@@ -23,7 +25,9 @@ def run(args: argparse.Namespace) -> int:
         CommandError: a model that is not there or cannot be read.
         PublishError: what cannot be published.
     """
-    if not Path(args.model).exists():  # that of the Hub is published already
+    if reason := unreadable(args.model):
+        raise CommandError(f"model {args.model}: {reason}")
+    if not os.path.exists(args.model):  # that of the Hub is published already
         raise CommandError(f"model {args.model}: no such file or folder")
     publishing.check_repo_id(args.repo)
     evaluation = read_evaluation(args.metrics) if args.metrics else None

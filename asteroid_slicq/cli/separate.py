@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
                     stems=stems,
                     audio_format=args.format,
                     bit_depth=args.bit_depth,
+                    downmix=args.downmix,
                     overwrite=args.overwrite,
                     progress=progress,
                 )

@@ -3,6 +3,7 @@
 The folders are those of MUSDB18-HQ, ``<split>/<track>/<source>.wav``, for which any stems will do.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,7 @@ import yaml
 from numpy.typing import NDArray
 
 from asteroid_slicq.audio import AudioError, AudioReader
-from asteroid_slicq.files import given_path, library_path
+from asteroid_slicq.files import given_path, library_path, unreadable
 
 
 @cache
@@ -118,6 +119,8 @@ def find_tracks(
             The message names all of them.
     """
     folder = given_path(root, "root").expanduser() / split
+    if reason := unreadable(folder):
+        raise PermissionError(f"{folder}: {reason}")
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}: root must hold {split}/<track>/<source>.wav")
     tracks, problems = [], []
@@ -140,8 +143,8 @@ def find_tracks(
 
 def inspect_file(file: Path) -> FileFacts | str:
     """Facts from the header of an audio file, or what is wrong with it, in a few words."""
-    if not file.is_file():
-        return "missing"
+    if not os.path.isfile(file):
+        return unreadable(file) or "missing"
     try:
         with AudioReader(file) as reader:
             n_samples = reader.n_samples or 0

@@ -24,7 +24,7 @@ import asteroid_slicq.filterbank
 import asteroid_slicq.models.mixin
 import asteroid_slicq.models.xumx_slicq  # noqa: F401
 from asteroid_slicq import registration
-from asteroid_slicq.files import given_path
+from asteroid_slicq.files import given_path, unreadable
 
 registration.allow_asteroid_checkpoints()
 
@@ -67,6 +67,8 @@ def load_model(spec: str | os.PathLike[str]) -> BaseModel:
         ['bass', 'vocals', 'other', 'drums']
     """
     name = os.fspath(given_path(spec, "spec"))
+    if reason := unreadable(name):
+        raise ModelFileError(name, reason)
     if os.path.isdir(name):
         path, config = _find_in_folder(Path(name))
     elif os.path.isfile(name):

@@ -123,6 +123,7 @@ class Separator:
         stems: Sequence[str] | None = None,
         audio_format: str = "wav",
         bit_depth: str | None = None,
+        downmix: bool = False,
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> dict[str, Path]:
@@ -136,6 +137,7 @@ class Separator:
             audio_format: ``"wav"`` or ``"flac"``.
             bit_depth: ``"16"``, ``"24"`` or ``"32f"``; ``None`` for what the mix has (16 for lossy
                 and 8-bit files; FLAC holds 24 at most).
+            downmix: mix more than two channels to stereo by the coefficients of ITU-R BS.775.
             overwrite: replace stems that exist, where it would be refused to.
             progress: called with the seconds done and the seconds in all (0 if the file does not
                 say).
@@ -149,10 +151,10 @@ class Separator:
         """
         check_format(audio_format, bit_depth)
         stems = self.check_stems(stems)
-        with AudioReader(path) as reader:
+        with AudioReader(path, downmix) as reader:
             rate, n_channels = reader.sample_rate, reader.n_channels
             if error := self._model.channel_error(n_channels):
-                raise AudioError(f"{path}: {error}")
+                raise AudioError(f"{path}: {error} (--downmix, downmix=True: by ITU-R BS.775)")
             if bit_depth is None:
                 bit_depth = reader.bit_depth
                 if audio_format == "flac" and bit_depth == "32f":
@@ -244,8 +246,8 @@ def separate(
         segment_s: see `Separator`.
         overlap_s: see `Separator`.
         device: see `Separator`.
-        **kwargs: for a path: ``stems``, ``audio_format``, ``bit_depth``, ``track``, ``progress`` of
-            `Separator.separate_file`.
+        **kwargs: for a path: ``stems``, ``audio_format``, ``bit_depth``, ``downmix``, ``track``,
+            ``progress`` of `Separator.separate_file`.
 
     Returns:
         Sources, of the type and device of ``wav`` (shapes: `Separator.separate_waveform`); for a

@@ -92,3 +92,11 @@ def test_earlier_results_are_no_inputs(music, output):
     assert jobs(["a"], output) == ({"a/song.wav": "song"}, [])
     named = str(folder / "vocals.wav")  # named by the user, it is one
     assert list(jobs(["a", named], output)[0]) == ["a/song.wav", named]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a privilege elsewhere")
+def test_a_link_to_a_folder_is_followed_once(music):
+    os.symlink(music / "b", music / "a" / "more")
+    os.symlink(music / "a", music / "b" / "back")
+    found = sorted(jobs(["a"])[0].values())
+    assert found == ["more/SONG", "more/deep/er/tune", "more/song-2", "more/talk", "song"]

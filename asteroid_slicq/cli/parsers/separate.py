@@ -43,6 +43,7 @@ _FILE_OPTIONS = (
     "output",
     "format",
     "bit_depth",
+    "downmix",
     "segment_seconds",
     "overlap_seconds",
     "overwrite",
@@ -97,6 +98,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         choices=BIT_DEPTHS,
         help="of the stems; 32f is float and never clips (default: as in the input; 16 for "
         "lossy formats and 8 bits)",
+    )
+    parser.add_argument(
+        "--downmix",
+        action="store_true",
+        help="mix surround sound to stereo first: front left and right, center and surrounds at "
+        "-3 dB, no low-frequency effects (ITU-R BS.775); nothing is rescaled",
     )
     parser.add_argument(
         "--segment-seconds",

@@ -20,7 +20,7 @@ from asteroid_slicq.data.musdb.download import (
     zenodo_file,
 )
 from asteroid_slicq.data.musdb.samples import inspect_samples
-from asteroid_slicq.files import given_path
+from asteroid_slicq.files import given_path, unreadable
 from asteroid_slicq.vocabulary import STEMS
 
 ZENODO_RECORD = 3338373
@@ -128,6 +128,8 @@ def inspect_tree(root: str | Path, *, subset: bool = False, samples: bool = Fals
 
 
 def _track_folders(folder: Path) -> list[Path]:
+    if reason := unreadable(folder):
+        raise PermissionError(f"{folder}: {reason}")
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}: {_needed(folder.parent)}")
     tracks = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
