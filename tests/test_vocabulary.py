@@ -7,7 +7,6 @@ import torch
 from asteroid_slicq import XUMXSliCQ, vocabulary
 from asteroid_slicq.cli import program as cli
 from asteroid_slicq.evaluation import Evaluation
-from asteroid_slicq.evaluation.oracles import MASKS
 from asteroid_slicq.evaluation.scoring import estimate
 from asteroid_slicq.models.mixin import SOURCES
 from asteroid_slicq.models.xumx_slicq import PRESETS
@@ -20,7 +19,6 @@ def test_names_are_those_of_the_tables():
     assert set(vocabulary.SCALES) == {*WARPS, "vqlog", "octave"}
     assert set(vocabulary.WINDOWS) == set(WINDOWS)
     assert set(vocabulary.XUMX_SLICQ_PRESETS) == set(PRESETS)
-    assert set(vocabulary.ORACLES) == {"mix-phase", *MASKS, "mwf"}
 
 
 def test_sources_of_mixin_are_sums_of_stems_that_add_up_to_the_song():

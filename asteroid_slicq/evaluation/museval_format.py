@@ -1,4 +1,4 @@
-"""Scores in museval's file format, and their aggregation over tracks.
+"""Scores in museval's file format.
 
 The format is that of ``museval.TrackStore``, so that ``museval.EvalStore`` reads it: targets hold
 frames, and frames hold the metrics, rounded to five decimals. Nothing of museval is imported here:
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -76,20 +76,6 @@ def track_scores(
     return {
         metric: {
             target: float(nan_median([f["metrics"][metric] for f in frames.get(target) or nothing]))
-            for target in targets
-        }
-        for metric in METRICS
-    }
-
-
-def median_over_tracks(
-    documents: Iterable[Mapping[str, Any]], targets: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """Median over frames, then over tracks: the aggregate of ``museval.EvalStore``."""
-    tracks = [track_scores(document, targets) for document in documents]
-    return {
-        metric: {
-            target: float(nan_median([track[metric][target] for track in tracks]))
             for target in targets
         }
         for metric in METRICS

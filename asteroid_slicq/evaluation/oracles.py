@@ -33,8 +33,6 @@ from torch import Tensor
 from asteroid_slicq.vocabulary import ORACLES
 from asteroid_slicq.wiener import mix_phase
 
-MASKS = ("irm1", "irm2", "ibm1", "ibm2")
-
 _FLOOR = 1e-10  # of the power of the mix in a bin; what is weaker is rounding, not a source
 _REGULARISATION = 1e-10  # of spatial covariances, whose trace is the number of channels
 _CHUNK = 2**17  # cells whose matrices are held at a time
@@ -50,33 +48,6 @@ class InvertibleTransform(Protocol):
     def inverse(self, coefficients: Sequence[Tensor], length: int) -> Tensor:
         """Waveform of coefficients; a method ``synthesis``, where there is one, is used instead."""
         ...
-
-
-def mix_phase_oracle(transform: InvertibleTransform, mix: Tensor, stems: Tensor) -> Tensor:
-    """True magnitudes of every stem with the phase of the mix.
-
-    It bounds a separator that estimates magnitudes and takes the phase as it is. Where the mix is
-    silent its phase is taken as zero.
-
-    Args:
-        transform: for instance a ``SliCQT``.
-        mix: the mix.
-        stems: the true sources.
-
-    Shape:
-        - mix: ``(..., channel, time)``
-        - stems: ``(..., source, channel, time)``
-        - output: like ``stems``
-
-    Raises:
-        ValueError: if the shapes do not belong together.
-
-    >>> from asteroid_slicq.transform.slicqt import SliCQT
-    >>> stems = torch.zeros(4, 2, 44100)
-    >>> mix_phase_oracle(SliCQT(), stems.sum(0), stems).shape
-    torch.Size([4, 2, 44100])
-    """
-    return oracle("mix-phase", transform, mix, stems)
 
 
 def oracle(name: str, transform: InvertibleTransform, mix: Tensor, stems: Tensor) -> Tensor:

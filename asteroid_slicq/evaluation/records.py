@@ -23,7 +23,8 @@ from asteroid_slicq.evaluation.references import ReferenceTrack
 from asteroid_slicq.files import write_text
 from asteroid_slicq.vocabulary import DEFAULT_SEGMENT_S
 
-#: Scores of a track, ``scores[kind][measure][source]``, NaN where there is none.
+#: Scores of a track, ``scores[method][measure][source]``, NaN where there is none. A method is the
+#: model, the mixture in place of every estimate, or an oracle.
 Scores = dict[str, dict[str, dict[str, float]]]
 #: Of museval, ``frames[source][metric]``, a value a frame.
 Frames = dict[str, dict[str, NDArray[np.float64]]]
@@ -163,11 +164,11 @@ def _plain(value: Any) -> Any:
 
 def _from_plain(scores: Mapping[str, Any]) -> Scores:
     return {
-        kind: {
+        method: {
             measure: {s: math.nan if v is None else float(v) for s, v in values.items()}
             for measure, values in measures.items()
         }
-        for kind, measures in scores.items()
+        for method, measures in scores.items()
     }
 
 

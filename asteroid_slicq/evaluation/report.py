@@ -46,7 +46,7 @@ class Report:
 
     @property
     def summary(self) -> Scores:
-        """Over tracks, and with the mean of the sources: ``scores[kind][measure][source]``.
+        """Over tracks, and with the mean of the sources: ``scores[method][measure][source]``.
 
         Tracks in which a source has no score do not count for that source.
         """
@@ -83,7 +83,7 @@ class Report:
     def as_text(self) -> str:
         """The summary for a terminal, in dB."""
         width = max(9, *(len(column) + 2 for column in self.columns))
-        rows = [(f"{kind} {title(name)}", values) for kind, name, values in self._rows()]
+        rows = [(f"{method} {title(name)}", values) for method, name, values in self._rows()]
         first = 2 + max(len(label) for label, _ in rows)
         lines = [f"{'dB':<{first}}" + "".join(f"{c:>{width}}" for c in self.columns)]
         for label, values in rows:
@@ -97,8 +97,8 @@ class Report:
         lines = [f"# Scores of {self.title}", "", *self._beside_published(), "## All measures", ""]
         lines += [f"- {_MEANINGS[name]}" for name in measures if name in _MEANINGS]
         lines += ["", *_table(["", "measure", *self.columns])]
-        for kind, name, values in self._rows():
-            lines.append(_row([kind, title(name), *(_cell(values[c]) for c in self.columns)]))
+        for method, name, values in self._rows():
+            lines.append(_row([method, title(name), *(_cell(values[c]) for c in self.columns)]))
         lines += ["", f"## Tracks, {title(self.headline)}", ""]
         columns = self.columns[1:]
         lines += _table(["track", *columns])
@@ -108,9 +108,9 @@ class Report:
         return "\n".join(lines) + "\n"
 
     def _rows(self) -> Iterable[tuple[str, str, Mapping[str, float]]]:
-        for kind, measures in self.summary.items():
+        for method, measures in self.summary.items():
             for name, values in measures.items():
-                yield kind, name, values
+                yield method, name, values
 
     def _beside_published(self) -> list[str]:
         # A mean of other sources is no mean to compare.
@@ -155,15 +155,15 @@ def summarise(tracks: Iterable[Scores], sources: Sequence[str]) -> Scores:
     tracks = list(tracks)
     averages: dict[str, Callable[[Sequence[float]], Any]] = {USDR: _nan_mean}
     return {
-        kind: {
+        method: {
             name: summarise_tracks(
-                [t[kind][name] for t in tracks], sources, averages.get(name, nan_median)
+                [t[method][name] for t in tracks], sources, averages.get(name, nan_median)
             )
             for name in measures
-            if all(name in t[kind] for t in tracks)
+            if all(name in t[method] for t in tracks)
         }
-        for kind, measures in tracks[0].items()
-        if all(kind in t for t in tracks)
+        for method, measures in tracks[0].items()
+        if all(method in t for t in tracks)
     }
 
 

@@ -13,7 +13,7 @@ Asteroid's numbers map, and which models use it how.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 import torch
 from asteroid_filterbanks import Filterbank
@@ -225,11 +225,10 @@ class SliCQTFB(Filterbank):
         """Arguments of the traced maps: slicing windows, index, and factors of both ways."""
         maps = self.slicqt.maps(self._dtype())
         layout, there, back = maps.layout, maps.analysis, maps.synthesis
-        assert there.slicing is not None
-        assert back.stream is not None
+        slicing, stream = cast(Tensor, there.slicing), cast(tuple[Tensor], back.stream)
         analysis = layout.analysis_factors(there.bins)[0].reshape(-1, 2)
         synthesis = layout.synthesis_factors(back.bins).reshape(-1, 2)
-        return there.slicing, back.stream[0], layout.index, analysis, synthesis
+        return slicing, stream[0], layout.index, analysis, synthesis
 
 
 registration.register_filterbank(SliCQTFB, "slicqt")

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from asteroid_slicq.hub.card_facts import ARCHITECTURES, DATASETS, CardFacts, sums_of_stems
+from asteroid_slicq.hub.card_facts import ARCHITECTURES, DATASETS, CardFacts, Dataset, sums_of_stems
 
 TAGS = ("asteroid", "audio", "audio-to-audio", "music-source-separation")
 
@@ -44,10 +44,13 @@ def make_card(
     Raises:
         ValueError: scores without the data that they were measured on.
     """
-    if evaluation is not None and facts.evaluation_data is None:
-        raise ValueError("scores need the name of the data that they were measured on")
+    scores, results = "", []
+    if evaluation:
+        if facts.evaluation_data is None:
+            raise ValueError("scores need the name of the data that they were measured on")
+        scores = _scores(config, evaluation, facts.evaluation_data)
+        results = _eval_results(evaluation, facts.evaluation_data)
     data = facts.training_data
-    results = _eval_results(facts, evaluation) if evaluation else []
     header = ModelCardData(
         library_name="asteroid",
         tags=list(TAGS),
@@ -64,7 +67,7 @@ def make_card(
         _model(config),
         _use(config, facts),
         _training(config, facts),
-        _scores(config, facts, evaluation) if evaluation else "",
+        scores,
         _license(facts),
         _files(config, evaluation is not None),
     ]
@@ -144,12 +147,10 @@ def _training(config: Mapping[str, Any], facts: CardFacts) -> str:
     return "\n".join(lines)
 
 
-def _scores(config: Mapping[str, Any], facts: CardFacts, evaluation: Mapping[str, Any]) -> str:
+def _scores(config: Mapping[str, Any], evaluation: Mapping[str, Any], data: Dataset) -> str:
     scores: Scores = evaluation["scores"]
     columns = list(dict.fromkeys(c for values in scores["model"].values() for c in values))
     columns.sort(key=lambda column: column != "mean")
-    data = facts.evaluation_data
-    assert data is not None
     split, count = evaluation.get("split"), evaluation.get("n_tracks")
     where = f"the {split} tracks of {data.title}" if split else data.title
     number = f" ({count} track{'s' if count > 1 else ''})" if count else ""
@@ -208,9 +209,7 @@ def _files(config: Mapping[str, Any], has_evaluation: bool) -> str:
     return "\n".join(lines)
 
 
-def _eval_results(facts: CardFacts, evaluation: Mapping[str, Any]) -> list[EvalResult]:
-    data = facts.evaluation_data
-    assert data is not None
+def _eval_results(evaluation: Mapping[str, Any], data: Dataset) -> list[EvalResult]:
     return [
         EvalResult(
             task_type="audio-to-audio",

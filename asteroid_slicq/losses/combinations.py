@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
@@ -192,9 +192,7 @@ def combination_l1(
         # source, batch, everything else; without a copy where sources are the second dimension
         moved = (x.movedim(sources_dim, 0) for x in (estimate, target))
         flat = (x.reshape(n_sources, x.shape[1:2].numel(), x.shape[2:].numel()) for x in moved)
-        value = MeanAbsoluteSums.apply(*flat, members)
-        assert isinstance(value, Tensor)
-        return value
+        return cast(Tensor, MeanAbsoluteSums.apply(*flat, members))
 
     return _over_blocks(block_l1, estimates, targets, block_weights)
 

@@ -29,7 +29,7 @@ Raises:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from auraloss.time import SDSDRLoss, SISDRLoss, SNRLoss
@@ -133,8 +133,7 @@ def _over_combinations(
         )
     n_sources = targets.shape[1]
     chosen = resolve_subsets(subsets, n_sources)
-    stand_ins = _StandIns.apply(estimates, targets, zero_mean)
-    assert isinstance(stand_ins, Tensor)
+    stand_ins = cast(Tensor, _StandIns.apply(estimates, targets, zero_mean))
     errors, true = stand_ins.split(n_sources, -2)
     members = membership(chosen, n_sources, true)
     inputs = [members @ (true + errors), members @ true]

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import cast, overload
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from asteroid_slicq.wiener.expectation import ExpectationMaximisation
+
+Coefficients = TypeVar("Coefficients", Tensor, Sequence[Tensor])
+"""One tensor, or the blocks of a sliCQT; what goes in comes out."""
 
 _EPS = float(torch.finfo(torch.float32).eps)
 
@@ -67,36 +70,14 @@ def softmask(magnitudes: Tensor, mix: Tensor, eps: float | None = None) -> Tenso
     return magnitudes / (eps + magnitudes.sum(1, keepdim=True)) * mix.unsqueeze(1)
 
 
-@overload
 def wiener(
-    magnitudes: Tensor,
-    mix: Tensor,
+    magnitudes: Coefficients,
+    mix: Coefficients,
     iterations: int = 1,
     use_softmask: bool = True,
     window_frames: int | None = None,
     eps: float | None = None,
-) -> Tensor: ...
-
-
-@overload
-def wiener(
-    magnitudes: Sequence[Tensor],
-    mix: Sequence[Tensor],
-    iterations: int = 1,
-    use_softmask: bool = True,
-    window_frames: int | None = None,
-    eps: float | None = None,
-) -> tuple[Tensor, ...]: ...
-
-
-def wiener(
-    magnitudes: Tensor | Sequence[Tensor],
-    mix: Tensor | Sequence[Tensor],
-    iterations: int = 1,
-    use_softmask: bool = True,
-    window_frames: int | None = None,
-    eps: float | None = None,
-) -> Tensor | tuple[Tensor, ...]:
+) -> Coefficients:
     """Sources from their magnitudes: a first estimate, then :func:`wiener_em`.
 
     With the defaults this is ``norbert.wiener`` (Liutkus, Stöter 2019), differentiable and for
@@ -128,33 +109,13 @@ def wiener(
     return wiener_em(estimates, tuple(mix), iterations, window_frames, eps)
 
 
-@overload
 def wiener_em(
-    estimates: Tensor,
-    mix: Tensor,
+    estimates: Coefficients,
+    mix: Coefficients,
     iterations: int = 1,
     window_frames: int | None = 5000,
     eps: float | None = _EPS,
-) -> Tensor: ...
-
-
-@overload
-def wiener_em(
-    estimates: Sequence[Tensor],
-    mix: Sequence[Tensor],
-    iterations: int = 1,
-    window_frames: int | None = 5000,
-    eps: float | None = _EPS,
-) -> tuple[Tensor, ...]: ...
-
-
-def wiener_em(
-    estimates: Tensor | Sequence[Tensor],
-    mix: Tensor | Sequence[Tensor],
-    iterations: int = 1,
-    window_frames: int | None = 5000,
-    eps: float | None = _EPS,
-) -> Tensor | tuple[Tensor, ...]:
+) -> Coefficients:
     """Refine complex source estimates by the multichannel Wiener filter, differentiably.
 
     Each source is a zero-mean Gaussian in each frequency bin, with a power spectral density PSD_j

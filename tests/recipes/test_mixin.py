@@ -90,7 +90,7 @@ def test_stages_follow_the_settings(experiment):
     assert conf["optim"]["lr"] == 0.001
     tags = events_of(experiment).Tags()
     assert set(tags["images"]) == set(SOURCES)
-    assert {"mixture/truth", "harmonic/truth", "harmonic/estimate"} <= set(tags["audio"])
+    assert {"mixture/reference", "harmonic/reference", "harmonic/estimate"} <= set(tags["audio"])
 
 
 def test_logs_hold_no_warnings_that_nobody_can_heed(experiment):

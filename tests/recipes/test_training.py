@@ -143,7 +143,7 @@ def test_a_killed_training_has_the_losses_of_an_uninterrupted_one(
         assert ours["optimizer_states"][0]["param_groups"][0]["lr"] < 1.0  # fell on the way
         tags = events_of(straight).Tags()
         assert set(tags["images"]) == set(STEMS)
-        assert {"mixture/truth", "bass/truth", "bass/estimate"} <= set(tags["audio"])
+        assert {"mixture/reference", "bass/reference", "bass/estimate"} <= set(tags["audio"])
 
 
 def test_a_training_that_is_over_is_over(train, tmp_path):

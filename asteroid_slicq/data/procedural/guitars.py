@@ -3,7 +3,7 @@
 import numpy as np
 
 from asteroid_slicq.data.procedural.comping import Event
-from asteroid_slicq.data.procedural.keys import NoteFn
+from asteroid_slicq.data.procedural.keys import NoteFn, damped
 from asteroid_slicq.data.procedural.plucked import pluck
 from asteroid_slicq.data.procedural.seeds import log_uniform
 from asteroid_slicq.data.procedural.signal import (
@@ -76,10 +76,7 @@ def make_electric(rng: np.random.Generator, sample_rate: int, muted: bool = Fals
             slope=slope,
             rng=rng,
         )
-        t = np.arange(len(x)) / sample_rate
-        return (
-            velocity * 0.7 * fade(x * np.exp(-np.maximum(t - duration_s, 0.0) / 0.015), sample_rate)
-        )
+        return velocity * 0.7 * damped(x, duration_s, 0.015, sample_rate)
 
     return note
 

@@ -16,7 +16,7 @@ from asteroid_slicq.data.procedural.signal import Array, adsr, fade, lowpass
 NoteFn = Callable[[float, float, float], Array]
 
 
-def _damped(x: Array, duration_s: float, release_s: float, sample_rate: int) -> Array:
+def damped(x: Array, duration_s: float, release_s: float, sample_rate: int) -> Array:
     """Let a ringing sound die once its key is released."""
     t = np.arange(len(x)) / sample_rate
     return fade(x * np.exp(-np.maximum(t - duration_s, 0.0) / release_s), sample_rate)
@@ -52,7 +52,7 @@ def make_piano(rng: np.random.Generator, sample_rate: int) -> NoteFn:
         n = min(int(0.08 * sample_rate), len(x))
         knock = rng.standard_normal(n) * np.exp(-np.arange(n) / (0.012 * sample_rate))
         x[:n] += 0.15 * velocity * lowpass(knock, 500 + 1500 * velocity, sample_rate)
-        return velocity * _damped(0.5 * x, duration_s + pedal_s, damper_s, sample_rate)
+        return velocity * damped(0.5 * x, duration_s + pedal_s, damper_s, sample_rate)
 
     return note
 
@@ -73,7 +73,7 @@ def make_electric_piano(rng: np.random.Generator, sample_rate: int) -> NoteFn:
         body += tine * np.exp(-t / tine_s) * np.sin(w + velocity * index * np.sin(high * w))
         x = body * np.exp(-t / decay_s) * np.minimum(t / 0.002, 1.0)
         x = np.tanh((0.3 + bark * velocity) * x) / (0.3 + bark * velocity)
-        return velocity * 0.6 * _damped(x, duration_s, release_s, sample_rate)
+        return velocity * 0.6 * damped(x, duration_s, release_s, sample_rate)
 
     return note
 
@@ -121,7 +121,7 @@ def make_clavinet(rng: np.random.Generator, sample_rate: int) -> NoteFn:
             slope=0.3,
             rng=rng,
         )
-        return velocity * 0.7 * _damped(x, duration_s, 0.02, sample_rate)
+        return velocity * 0.7 * damped(x, duration_s, 0.02, sample_rate)
 
     return note
 

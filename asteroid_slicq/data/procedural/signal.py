@@ -14,11 +14,6 @@ def db(value_db: float) -> float:
     return float(10.0 ** (value_db / 20.0))
 
 
-def midi_to_hz(midi: float) -> float:
-    """Turn a MIDI note number (69 is A at 440 Hz) into Hz."""
-    return float(440.0 * 2.0 ** ((midi - 69.0) / 12.0))
-
-
 def _safe(cutoff_hz: float, sample_rate: int) -> float:
     return float(np.clip(cutoff_hz, 5.0, 0.47 * sample_rate))
 

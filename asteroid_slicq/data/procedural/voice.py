@@ -158,12 +158,12 @@ def _write_score(
             vowel = syllable.vowel
         following = notes[i + 1] if i + 1 < len(notes) else None
         span = score.span(note.start_s, note.end_s)
-        score.formants[:, span] = np.array(VOWELS[vowel])[:, None]
+        score.formants[:, span] = np.array(VOWELS[vowel].formants)[:, None]
         score.voicing[span] = 1.0
         score.loudness[score.span(note.start_s - 0.1, note.end_s + 0.1)] = note.loudness
         if syllable is not None and syllable.glide:
             late = score.span(note.end_s - 0.4 * (note.end_s - note.start_s), note.end_s)
-            score.formants[:, late] = np.array(VOWELS[syllable.glide])[:, None]
+            score.formants[:, late] = np.array(VOWELS[syllable.glide].formants)[:, None]
         # The pitch moves a little before the vowel, and holds into the gap after it.
         until = following.start_s if following else note.end_s + 1.0
         reach = score.span(note.start_s - 0.03 if previous else 0.0, until)

@@ -23,15 +23,15 @@ class Previews(pl.Callback):
 
     def __init__(self, epochs: int):
         self.epochs = epochs
-        self._has_truth = False
+        self._has_references = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Whether the truth is there, for Lightning's checkpoint."""
-        return {"has_truth": self._has_truth}
+        """Whether the references are there, for Lightning's checkpoint."""
+        return {"has_references": self._has_references}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from there."""
-        self._has_truth = state_dict["has_truth"]
+        self._has_references = state_dict["has_references"]
 
     def on_validation_batch_end(
         self,
@@ -49,22 +49,22 @@ class Previews(pl.Callback):
         if not isinstance(writer, SummaryWriter):
             return
         system: Any = pl_module
-        truth = system.references(batch[:1].float())
+        references = system.references(batch[:1].float())
         # The last step that is done: what has the number of the next one is hidden by TensorBoard
         # once a training goes on from there.
         rate, step = float(system.model.sample_rate), max(trainer.global_step - 1, 0)
         with torch.autocast(batch.device.type, enabled=False):
-            estimates = system.model(truth.sum(1))[0].cpu()
-            truth = truth[0].cpu()
-            for name, *pair in zip(system.model.sources, estimates, truth, strict=True):
+            estimates = system.model(references.sum(1))[0].cpu()
+            references = references[0].cpu()
+            for name, *pair in zip(system.model.sources, estimates, references, strict=True):
                 add_audio(writer, f"{name}/estimate", pair[0], rate, step)
-                if not self._has_truth:
-                    add_audio(writer, f"{name}/truth", pair[1], rate, step)
+                if not self._has_references:
+                    add_audio(writer, f"{name}/reference", pair[1], rate, step)
                 if find_spec("matplotlib"):
                     add_picture(writer, name, pair, rate, step)
-        if not self._has_truth:
-            add_audio(writer, "mixture/truth", truth.sum(0), rate, step)
-        self._has_truth = True
+        if not self._has_references:
+            add_audio(writer, "mixture/reference", references.sum(0), rate, step)
+        self._has_references = True
 
 
 def add_audio(writer: SummaryWriter, tag: str, waveform: Tensor, rate: float, step: int) -> None:
@@ -79,7 +79,7 @@ def add_audio(writer: SummaryWriter, tag: str, waveform: Tensor, rate: float, st
 def add_picture(
     writer: SummaryWriter, name: str, pair: list[Tensor], rate: float, step: int
 ) -> None:
-    """Add the estimate of a source above the truth, on one scale of colours.
+    """Add the estimate of a source above its reference, on one scale of colours.
 
     Shape:
         - pair: ``(channel, time)`` each
@@ -88,8 +88,8 @@ def add_picture(
 
     transform = drawing_transform(rate)
     figure = Figure(figsize=(8, 7), layout="constrained")
-    for ax, kind, waveform in zip(figure.subplots(2), ("estimate", "truth"), pair, strict=True):
+    for ax, what, waveform in zip(figure.subplots(2), ("estimate", "reference"), pair, strict=True):
         length = waveform.shape[-1]
         plot_spectrogram(transform(waveform), transform.frame, length, ax, reference=1.0)
-        ax.set_title(f"{name}: {kind}")
+        ax.set_title(f"{name}: {what}")
     writer.add_figure(name, figure, step, close=False)

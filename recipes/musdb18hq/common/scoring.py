@@ -117,14 +117,14 @@ def evaluate(args: argparse.Namespace, model: Any, mode: str, remix: bool) -> No
 def draw(report: Report, path: Path) -> None:
     """Draw the box plot, or say that matplotlib is missing."""
     values = {
-        kind: {
+        method: {
             source: [
-                track[kind][report.headline if kind == MODEL else CSDR][source]
+                track[method][report.headline if method == MODEL else CSDR][source]
                 for track in report.tracks.values()
             ]
             for source in report.columns[1:]
         }
-        for kind in report.summary
+        for method in report.summary
     }
     try:
         figure = plot_scores(values, title=report.title)
