@@ -15,7 +15,7 @@ _KEYS_MAY_CHANGE = {
     "data": {"data_dir", "resident", "random_mix", "gain_min", "gain_max", "swap_channels"},
     "training": {
         *("epochs", "patience", "max_time_s", "gradient_clipping"),
-        *("plateau_factor", "plateau_patience", "warmup_steps", "ema_decay", "init"),
+        *("plateau_factor", "plateau_patience", "warmup_steps", "ema_decay"),
     },
 }
 _KEYS_STAY = {"optim": {"optimizer"}}

@@ -18,6 +18,7 @@
 #   --seed K            their seed
 #   --fast BOOL         score without museval (BSSEval v4), which takes minutes a track; SDR is the
 #                       same; default: true with --quick, else false
+#   --init MODEL        weights to start from: a file, a folder or an id of the Hugging Face Hub
 #   --train_options "…" options of train.py: "--max_time_s 3600 --lr 0.0005"
 #   --eval_options "…"  options of eval.py: "--device cuda --n_workers 8"
 #   --repo USER/NAME    repository on the Hugging Face Hub, of stage 3
@@ -51,6 +52,7 @@ jobs=1
 sounds=procedural
 seed=42
 fast=
+init=
 train_options=
 eval_options=
 repo=
@@ -80,11 +82,13 @@ if [[ -z $musdb && $download == true ]]; then musdb=$HERE/data/musdb18hq; fi
 musdb=$(absolute "$musdb")
 expdir=$(absolute "$expdir")
 data_dir=${musdb:-$(absolute "$data_dir")}
+if [[ -e $init ]]; then init=$(absolute "$init"); fi
 if [[ $python == */* ]]; then python=$(absolute "$python"); fi
 cd "$HERE"
 data_dir=${data_dir:-data/${sounds}_${n_tracks}x${seconds}s_seed${seed}}
 expdir=${expdir:-exp/train_${EXPERIMENT:-$settings_name}_${tag}}
 logs=$expdir/logs
+training=(train.py "--$OPTION" "$settings" --exp_dir "$expdir" --data_dir "$data_dir" ${init:+--init "$init"})
 
 # Wrong options are refused before anything is written.
 refuse() { echo "$1" >&2; exit 1; }
@@ -133,8 +137,7 @@ if [[ $stage -le 0 && $stop_stage -ge 0 ]]; then
   $python -m common.prepare_data "$data_dir" --download "$download" \
     --delete_zip "$delete_zip" --subset "$subset" --known data/known | tee -a "$logs/data.log"
   # shellcheck disable=SC2086
-  $python train.py "--$OPTION" "$settings" --exp_dir "$expdir" --data_dir "$data_dir" \
-    $train_options --check true | tee -a "$logs/data.log"
+  $python "${training[@]}" $train_options --check true | tee -a "$logs/data.log"
 fi
 
 if [[ $stage -le 1 && $stop_stage -ge 1 ]]; then
@@ -142,8 +145,7 @@ if [[ $stage -le 1 && $stop_stage -ge 1 ]]; then
   errors=/dev/stdout
   if [[ -t 2 ]]; then errors=/dev/tty; fi # the progress bar; a log gets lines of text
   # shellcheck disable=SC2086
-  $python train.py "--$OPTION" "$settings" --exp_dir "$expdir" --data_dir "$data_dir" \
-    $train_options 2>"$errors" | tee -a "$logs/train.log"
+  $python "${training[@]}" $train_options 2>"$errors" | tee -a "$logs/train.log"
 fi
 
 if [[ $stage -le 2 && $stop_stage -ge 2 ]]; then

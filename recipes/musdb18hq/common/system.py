@@ -141,8 +141,9 @@ class StemSystem(System):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> dict[str, Any]:
         """Have all that was logged so far on the disk, too."""
-        if self.logger is not None and hasattr(self.logger.experiment, "flush"):
-            self.logger.experiment.flush()
+        if self.logger is not None:
+            flush = getattr(self.logger.experiment, "flush", self.logger.save)
+            flush()
         return super().on_save_checkpoint(checkpoint)
 
     def train_dataloader(self) -> DataLoader:

@@ -8,7 +8,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, Timer
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from common.callbacks import (
 from common.checkpoints import LAST, BestAndLast, WholeFiles, WithinEpochs, steps_done
 from common.configuration import Configuration
 from common.finite import Finiteness
+from common.loggers import make_logger
 from common.previews import Previews
 from common.system import StemSystem
 
@@ -57,7 +57,7 @@ def make_trainer(conf: Configuration, exp_dir: Path, strategy: str) -> pl.Traine
         callbacks=make_callbacks(conf, exp_dir, bar),
         plugins=plugins,
         default_root_dir=exp_dir,
-        logger=TensorBoardLogger(exp_dir, name="tensorboard", version="", purge_step=purge_step),
+        logger=make_logger(conf, exp_dir, purge_step),
         log_every_n_steps=run["log_every_steps"],
         num_sanity_val_steps=0,
         use_distributed_sampler=False,

@@ -19,6 +19,7 @@ from asteroid_slicq.files import write_text
 from common.checkpoints import BestAndLast, save_whole
 from common.configuration import Configuration
 from common.finite import TrainingError
+from common.initial import start_from
 from common.loaders import make_datasets, make_loaders
 from common.lock import locked
 from common.resuming import Checkpoint, changes_since, last_checkpoint
@@ -68,6 +69,9 @@ def _train(system_class: type[StemSystem], conf: Configuration) -> None:
     is_of_recipe = exp_dir.resolve().parent == Path("exp").resolve()
     shared = exp_dir.parent if is_of_recipe else exp_dir
     loss = system_class.make_loss(conf, model, train_set, shared)
+    if conf["training"]["init"] and not last:
+        start_from(model, conf["training"]["init"])
+        log.info("starting from the weights of %s", conf["training"]["init"])
     optimizer = make_optimizer(model.parameters(), **conf["optim"])
     schedule = make_schedule(conf, optimizer)
     system = system_class(model, optimizer, loss, None, None, schedule, conf)
