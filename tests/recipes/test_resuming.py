@@ -171,7 +171,7 @@ def test_pictures_and_sounds_stay_where_a_training_goes_on(train, tmp_path):
     for stem in STEMS:  # two steps an epoch, and the last of each
         assert [e.step for e in events.Images(stem)] == [1, 3, 5]
         assert [e.step for e in events.Audio(f"{stem}/estimate")] == [1, 3, 5]
-        assert [e.step for e in events.Audio(f"{stem}/truth")] == [1]
+        assert [e.step for e in events.Audio(f"{stem}/reference")] == [1]
 
 
 @pytest.mark.slow
