@@ -6,7 +6,7 @@ one in hundredths waits for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate, product
 
@@ -16,17 +16,56 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from asteroid_slicq.data.datasets import Take, TrainingSegments
+from asteroid_slicq.data.tracks import Track
+
+
+class ResidentSongs:
+    """The stems of tracks in the memory of a device.
+
+    They are kept in 16 bits: 10 h of stereo and four stems take 25 GB.
+
+    Args:
+        tracks: to hold.
+        sources: names of the stems.
+        device: to hold them.
+
+    Raises:
+        OSError: if a file cannot be read.
+    """
+
+    def __init__(
+        self, tracks: Sequence[Track], sources: Sequence[str], device: torch.device | str
+    ) -> None:
+        self.device = torch.device(device)
+        places = list(product(range(len(tracks)), range(len(sources))))
+        ends = list(accumulate(tracks[track].length_samples for track, _ in places))
+        self.begins = np.array([0, *ends[:-1]]).reshape(-1, len(sources))
+        self.scales = np.ones((len(tracks), len(sources)), np.float32)
+        n_channels = len(tracks[0].read(sources[0], 0, 1))
+        self.samples = torch.empty(n_channels, ends[-1], dtype=torch.int16, device=self.device)
+
+        def hold(place: tuple[int, int]) -> None:
+            stem = tracks[place[0]].read(sources[place[1]])
+            scale = max(1.0, float(np.abs(stem).max(initial=0))) / 2**15  # beyond full scale
+            samples = np.rint(stem / scale).clip(-(2**15), 2**15 - 1).astype(np.int16)
+            begin = self.begins[place]
+            held = self.samples[:, begin : begin + samples.shape[-1]]
+            held.copy_(torch.from_numpy(samples))
+            self.scales[place] = scale
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(hold, places))
 
 
 class ResidentSegments(Dataset[Tensor]):
     """The items of :class:`TrainingSegments`, a batch at once, from songs in a device's memory.
 
-    Songs are kept in 16 bits: 10 h of stereo and four stems take 25 GB. An item is made of the same
-    takes as there; stems at another speed are interpolated by cubics, which a loader resamples.
+    An item is made of the same takes as there; stems at another speed are interpolated by cubics,
+    which a loader resamples.
 
     Args:
-        segments: what to hold; its augmentation changes whole batches.
-        device: to hold it and to make batches on.
+        segments: what to draw; its augmentation changes whole batches.
+        songs: its tracks and sources.
 
     Shape:
         - batch, for a list of indices: ``(batch, source, channel, time)``, float32, on the device
@@ -35,32 +74,12 @@ class ResidentSegments(Dataset[Tensor]):
         ValueError: if the augmentation has a codec, which only the CPU has.
     """
 
-    def __init__(self, segments: TrainingSegments, device: torch.device | str):
-        self.segments, self.device = segments, torch.device(device)
+    def __init__(self, segments: TrainingSegments, songs: ResidentSongs):
+        self.segments, self.songs, self.device = segments, songs, songs.device
         augmentation = segments.augmentation
         if augmentation and augmentation.codec and self.device.type != "cpu":
             raise ValueError("a codec works on the CPU alone: set codec to 0 for resident data")
-        tracks, n_sources = segments.tracks, len(segments.sources)
-        places = list(product(range(len(tracks)), range(n_sources)))
-        ends = list(accumulate(tracks[track].length_samples for track, _ in places))
-        self._begins = np.array([0, *ends[:-1]]).reshape(-1, n_sources)
-        self._scales = np.ones((len(tracks), n_sources), np.float32)
-        n_channels = tracks[0].read(segments.sources[0], 0, 1).shape[0]
-        self._samples = torch.empty(n_channels, ends[-1], dtype=torch.int16, device=self.device)
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(self._hold, places))
         self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
-
-    def _hold(self, place: tuple[int, int]) -> None:
-        """Copy a stem into the memory, scaled down where it goes beyond full scale."""
-        track, source = place
-        stem = self.segments.tracks[track].read(self.segments.sources[source])
-        scale = max(1.0, float(np.abs(stem).max(initial=0))) / 2**15
-        samples = np.rint(stem / scale).clip(-(2**15), 2**15 - 1).astype(np.int16)
-        begin = self._begins[place]
-        held = self._samples[:, begin : begin + samples.shape[-1]]
-        held.copy_(torch.from_numpy(samples))
-        self._scales[place] = scale
 
     def __len__(self) -> int:
         return len(self.segments)
@@ -102,23 +121,23 @@ class ResidentSegments(Dataset[Tensor]):
         def column(values: object, dtype: torch.dtype) -> Tensor:
             return torch.as_tensor(np.asarray(values), dtype=dtype, device=self.device)[:, None]
 
-        begin = column(self._begins[tracks, sources], torch.int64)
+        begin = column(self.songs.begins[tracks, sources], torch.int64)
         last = begin + column(lengths, torch.int64) - 1
         at = torch.arange(self.segments.length_samples, dtype=torch.float64, device=self.device)
         at = at * column([take.speed for take in takes], torch.float64)
         at = at + begin + column([take.start for take in takes], torch.int64)
         whole = at.floor()
         part, whole = (at - whole).float(), whole.long()
-        stems = self._samples[:, whole.clamp(max=last)].float()
+        stems = self.songs.samples[:, whole.clamp(max=last)].float()
         fast = [i for i, take in enumerate(takes) if take.speed != 1]
         if fast:
             rows = torch.as_tensor(fast, device=self.device)
             taps = [
-                self._samples[:, (whole[rows] + i).clamp(begin[rows], last[rows])].float()
+                self.songs.samples[:, (whole[rows] + i).clamp(begin[rows], last[rows])].float()
                 for i in (-1, 0, 1, 2)
             ]
             stems[:, rows] = _cubic(taps, part[rows])
-        gains = self._scales[tracks, sources] * np.array([take.gain for take in takes])
+        gains = self.songs.scales[tracks, sources] * np.array([take.gain for take in takes])
         stems = stems.movedim(0, 1) * (column(gains, torch.float32) * (whole <= last))[:, None]
         swapped = column([take.swapped for take in takes], torch.bool)[..., None]
         return torch.where(swapped, stems.flip(1), stems)

@@ -11,37 +11,40 @@ as others.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from asteroid.models import BaseModel
 from scipy import fft
 
-from asteroid_slicq.data import Track, find_tracks
+from asteroid_slicq.data import find_tracks
 from asteroid_slicq.evaluation import json_text, nan_median, track_sdr
 from asteroid_slicq.files import write_text
 
 STEMS = ("vocals", "drums", "bass", "other")
-Audio = np.ndarray
+RATE = 44100
+Audio = np.ndarray  # a song is (stem, channel, time)
+Separate = Callable[[list[Audio]], list[Audio]]  # mixes in, stems in the order of STEMS out
 
 
-def low_passed(cutoff_hz: float, rate: float) -> Callable[[Audio], Audio]:
+def low_passed(cutoff_hz: float) -> Callable[[Audio], Audio]:
     def change(x: Audio) -> Audio:
-        f_hz = fft.rfftfreq(x.shape[-1], 1 / rate)
+        f_hz = fft.rfftfreq(x.shape[-1], 1 / RATE)
         return fft.irfft(fft.rfft(x) * (f_hz < cutoff_hz), x.shape[-1]).astype(np.float32)
 
     return change
 
 
-def with_noise_above(cutoff_hz: float, rate: float) -> Callable[[Audio], Audio]:
+def with_noise_above(cutoff_hz: float) -> Callable[[Audio], Audio]:
     """Every source low-passed, with faint noise above that follows its envelope."""
-    below = low_passed(cutoff_hz, rate)
+    below = low_passed(cutoff_hz)
 
     def change(x: Audio) -> Audio:
         noise = np.random.default_rng(0).standard_normal(x.shape).astype(np.float32)
         noise -= below(noise)
-        step = round(0.01 * rate)
+        step = round(0.01 * RATE)
         n = x.shape[-1] // step * step
         envelope = np.abs(x[..., :n]).mean(-2, keepdims=True)
         envelope = envelope.reshape(*envelope.shape[:-1], -1, step).mean(-1).repeat(step, -1)
@@ -51,45 +54,58 @@ def with_noise_above(cutoff_hz: float, rate: float) -> Callable[[Audio], Audio]:
     return change
 
 
-def changes(rate: float) -> dict[str, Callable[[Audio], Audio]]:
-    return {
-        "as it is": lambda x: x,
-        "below 9 kHz": low_passed(9000, rate),
-        "below 5 kHz": low_passed(5000, rate),
-        "noise above 9 kHz": with_noise_above(9000, rate),
-        "mono": lambda x: np.broadcast_to(x.mean(-2, keepdims=True), x.shape),
-        "12 dB louder": lambda x: 4 * x,
-        "12 dB softer": lambda x: x / 4,
-    }
+CHANGES: dict[str, Callable[[Audio], Audio]] = {
+    "as it is": lambda x: x,
+    "below 9 kHz": low_passed(9000),
+    "below 5 kHz": low_passed(5000),
+    "noise above 9 kHz": with_noise_above(9000),
+    "mono": lambda x: np.broadcast_to(x.mean(-2, keepdims=True), x.shape),
+    "12 dB louder": lambda x: 4 * x,
+    "12 dB softer": lambda x: x / 4,
+}
 
 
-def separate(model, mix: Audio) -> Audio:
-    estimates = model.separate(np.ascontiguousarray(mix))
-    return np.stack([estimates[model.sources.index(stem)] for stem in STEMS])
+def read_songs(folder: str | Path, n: int, seconds: float | None = None) -> list[Audio]:
+    """The first songs of a tree's test folder, or the middle of each, so many seconds long."""
+    songs = []
+    for track in find_tracks(folder, "test", STEMS, RATE, 2)[:n]:
+        length = min(track.length_samples, round((seconds or 1e9) * RATE))
+        start = (track.length_samples - length) // 2
+        songs.append(np.stack([track.read(stem, start, length) for stem in STEMS]))
+    return songs
 
 
-def read(track: Track) -> Audio:
-    return np.stack([track.read(stem) for stem in STEMS])
+def one_by_one(model: Any) -> Separate:
+    """Separate whole songs as ``model.separate`` does."""
+    order = [model.sources.index(stem) for stem in STEMS]
+
+    def separate(mixes: list[Audio]) -> list[Audio]:
+        return [model.separate(np.ascontiguousarray(mix))[order] for mix in mixes]
+
+    return separate
 
 
-def score(model, tracks: list[Track], rate: float, change: Callable[[Audio], Audio]) -> Audio:
-    """SDR of each stem, its median over tracks."""
-    rows = []
-    for track in tracks:
-        stems = change(read(track))
-        rows.append(track_sdr(stems, separate(model, stems.sum(0)), rate))
-    return nan_median(np.stack(rows), axis=0)
+def score(separate: Separate, songs: Sequence[Audio], change: Callable[[Audio], Audio]) -> Audio:
+    """SDR of each stem, its median over songs."""
+    changed = [change(song) for song in songs]
+    estimates = separate([stems.sum(0) for stems in changed])
+    pairs = zip(changed, estimates, strict=True)
+    return nan_median(np.stack([track_sdr(stems, out, RATE) for stems, out in pairs]), axis=0)
 
 
-def alone(model, tracks: list[Track]) -> Audio:
+def alone(separate: Separate, songs: Sequence[Audio]) -> Audio:
     """Level of every output, in dB, when one stem is all there is: (stem, output)."""
-    levels = np.full((len(tracks), len(STEMS), len(STEMS)), np.nan)
-    for i, track in enumerate(tracks):
-        for j, stem in enumerate(read(track)):
-            power = np.square(stem).mean()
-            if power > 1e-6:
-                out = np.square(separate(model, stem)).mean((1, 2))
-                levels[i, j] = 10 * np.log10(out / power + 1e-9)
+    levels = np.full((len(songs), len(STEMS), len(STEMS)), np.nan)
+    places = [
+        (i, j)
+        for i, song in enumerate(songs)
+        for j, stem in enumerate(song)
+        if np.square(stem).mean() > 1e-6
+    ]
+    outputs = separate([songs[i][j] for i, j in places])
+    for (i, j), output in zip(places, outputs, strict=True):
+        power = np.square(output).mean((1, 2)) / np.square(songs[i][j]).mean()
+        levels[i, j] = 10 * np.log10(power + 1e-9)
     return nan_median(levels, axis=0)
 
 
@@ -107,28 +123,27 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     models = {
-        name: BaseModel.from_pretrained(file).eval()
+        name: one_by_one(BaseModel.from_pretrained(file).eval())
         for name, file in (pair.split("=", 1) for pair in args.model)
     }
     result: dict[str, dict] = {}
     head = "| mean | " + " | ".join(STEMS) + " |\n|---|" + "---|" * 5
     for name, folder in (pair.split("=", 1) for pair in args.domain):
-        rate = 44100
-        tracks = find_tracks(folder, "test", STEMS, rate, 2)[: args.tracks]
-        print(f"\n| {name}, {len(tracks)} tracks {head}")
-        for label, model in models.items():
-            scores = score(model, tracks, rate, lambda x: x)
+        songs = read_songs(folder, args.tracks)
+        print(f"\n| {name}, {len(songs)} tracks {head}")
+        for label, separate in models.items():
+            scores = score(separate, songs, CHANGES["as it is"])
             result.setdefault(name, {})[label] = dict(zip(STEMS, scores.tolist(), strict=True))
             print(row(label, scores), flush=True)
         if not args.shortcuts:
             continue
-        for label, model in models.items():
+        for label, separate in models.items():
             print(f"\n| {label}, shortcuts on {name} {head}")
-            for change, function in changes(rate).items():
-                print(row(change, score(model, tracks, rate, function)), flush=True)
+            for change, function in CHANGES.items():
+                print(row(change, score(separate, songs, function)), flush=True)
             print(f"\n| {label}, one stem alone, level in dB of | " + " | ".join(STEMS) + " |")
             print("|---|" + "---|" * 4)
-            for stem, levels in zip(STEMS, alone(model, tracks), strict=True):
+            for stem, levels in zip(STEMS, alone(separate, songs), strict=True):
                 print(f"| {stem} | " + " | ".join(f"{v:.1f}" for v in levels) + " |", flush=True)
     if args.json:
         write_text(args.json, json_text(result))

@@ -8,7 +8,7 @@ import torch
 from asteroid_slicq.data import find_tracks
 from asteroid_slicq.data.augmentation import Augmentation
 from asteroid_slicq.data.datasets import TrainingSegments
-from asteroid_slicq.data.resident import ResidentSegments
+from asteroid_slicq.data.resident import ResidentSegments, ResidentSongs
 
 RATE = 44100
 DEVICES = [
@@ -48,6 +48,10 @@ def segments(tracks, **kinds: float) -> TrainingSegments:
     )
 
 
+def resident_of(loader: TrainingSegments, device: str) -> ResidentSegments:
+    return ResidentSegments(loader, ResidentSongs(loader.tracks, loader.sources, device))
+
+
 def difference_db(batch, items) -> float:
     """Largest difference of any item, relative to it."""
     errors = (batch.cpu() - items).square().sum((1, 2, 3)) / items.square().sum((1, 2, 3))
@@ -58,7 +62,7 @@ def difference_db(batch, items) -> float:
 @pytest.mark.parametrize("kinds", [{}, {"double": 0.5}, {"speed": 1.0}])
 def test_a_batch_has_the_items_of_the_loader(tracks, device, kinds):
     loader = segments(tracks, **kinds)
-    resident = ResidentSegments(loader, device)
+    resident = resident_of(loader, device)
     assert len(resident) == len(loader) == 12
     indices = [5, 0, 11, 12 + 3, 7]
     batch = resident.__getitems__(indices)
@@ -73,7 +77,7 @@ def test_a_batch_has_the_items_of_the_loader(tracks, device, kinds):
 @pytest.mark.parametrize("device", DEVICES)
 def test_batches_are_a_function_of_seed_and_indices(tracks, device):
     kinds = {"speed": 0.5, "room": 0.5, "band_noise": 0.5, "equaliser": 0.5, "double": 0.3}
-    first, again = (ResidentSegments(segments(tracks, **kinds), device) for _ in range(2))
+    first, again = (resident_of(segments(tracks, **kinds), device) for _ in range(2))
     one = first.__getitems__([3, 1, 2])
     again.__getitems__([0])
     assert again.__getitems__([3, 1, 2]).equal(one)
@@ -84,4 +88,4 @@ def test_batches_are_a_function_of_seed_and_indices(tracks, device):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
 def test_refuses_codecs_on_a_gpu(tracks):
     with pytest.raises(ValueError, match="codec"):
-        ResidentSegments(segments(tracks, codec=0.1), "cuda")
+        resident_of(segments(tracks, codec=0.1), "cuda")

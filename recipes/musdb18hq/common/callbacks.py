@@ -35,8 +35,12 @@ class AveragedWeights(WeightAveraging):
             if not (new[0].is_floating_point() or new[0].is_complex()):
                 torch._foreach_copy_(old, new)
                 return
-            n = float(n_averaged)
-            torch._foreach_lerp_(old, new, 1 - min(decay, (1 + n) / (10 + n)))
+            # Tensors alone, so that a GPU is not waited for.
+            n = torch.as_tensor(n_averaged)
+            kept = torch.clamp((1 + n) / (10 + n), max=decay)
+            change = torch._foreach_sub(new, old)
+            torch._foreach_mul_(change, 1 - kept)
+            torch._foreach_add_(old, change)
 
         super().__init__(multi_avg_fn=average)
 

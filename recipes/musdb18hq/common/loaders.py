@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from asteroid_slicq.data import Track
 from asteroid_slicq.data.augmentation import Augmentation
 from asteroid_slicq.data.datasets import EpochSampler, TrainingSegments, ValidationSegments
-from asteroid_slicq.data.resident import ResidentSegments
+from asteroid_slicq.data.resident import ResidentSegments, ResidentSongs
 from common.configuration import Configuration
 
 
@@ -99,8 +99,12 @@ def make_loaders(
     # Every process takes an equal share of the items, and needs one batch of them.
     share = max(1, len(train_set) // n_processes)
     batch_size = min(conf["training"]["batch_size"], share)
+    items: Dataset[Tensor] = train_set
+    if resident:
+        songs = ResidentSongs(train_set.tracks, train_set.sources, _device(conf))
+        items = ResidentSegments(train_set, songs)
     train_loader = ResumableLoader(
-        ResidentSegments(train_set, _device(conf)) if resident else train_set,
+        items,
         batch_size,
         conf["training"]["seed"],
         num_workers=n_workers,
