@@ -42,7 +42,7 @@ from system import XUMXSystem  # noqa: E402
 from asteroid_slicq.data import find_tracks  # noqa: E402
 from asteroid_slicq.data.resident import ResidentSegments, ResidentSongs  # noqa: E402
 
-SIZES = {"2 M": [8, 16], "5 M": [20, 28]}  # hidden channels
+SIZES = {"2M": [8, 16], "5M": [20, 28]}  # hidden channels
 
 
 @dataclass(frozen=True)
