@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate, product
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,6 +84,10 @@ class ResidentSegments(Dataset[Tensor]):
 
     def __len__(self) -> int:
         return len(self.segments)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ResidentSegments:
+        """Itself: what copies a system with its loaders must not hold the songs twice."""
+        return self
 
     def __getitem__(self, index: int) -> Tensor:
         return self.__getitems__([index])[0]

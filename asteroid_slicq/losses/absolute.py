@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -23,8 +24,17 @@ def membership(subsets: Sequence[tuple[int, ...]], n_sources: int, like: Tensor)
     tensor([[1., 0., 0.],
             [1., 0., 1.]])
     """
+    return _membership(tuple(subsets), n_sources, like.real.dtype, like.device)
+
+
+@cache
+def _membership(
+    subsets: tuple[tuple[int, ...], ...], n_sources: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    # Kept, since a CUDA graph may not copy from the processor's memory.
     rows = [[float(j in subset) for j in range(n_sources)] for subset in subsets]
-    return torch.tensor(rows, dtype=like.real.dtype, device=like.device)
+    with torch.inference_mode(False):
+        return torch.tensor(rows, dtype=dtype, device=device)
 
 
 class MeanAbsoluteSums(torch.autograd.Function):

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from asteroid.models import BaseModel
 from scipy import fft
+from scipy.ndimage import maximum_filter1d
 
 from asteroid_slicq.data import find_tracks
 from asteroid_slicq.evaluation import json_text, nan_median, track_sdr
@@ -32,7 +33,10 @@ Separate = Callable[[list[Audio]], list[Audio]]  # mixes in, stems in the order 
 def low_passed(cutoff_hz: float) -> Callable[[Audio], Audio]:
     def change(x: Audio) -> Audio:
         f_hz = fft.rfftfreq(x.shape[-1], 1 / RATE)
-        return fft.irfft(fft.rfft(x) * (f_hz < cutoff_hz), x.shape[-1]).astype(np.float32)
+        below = fft.irfft(fft.rfft(x) * (f_hz < cutoff_hz), x.shape[-1]).astype(np.float32)
+        # A cliff rings on; where a source is silent it stays so, or its windows would count.
+        peaks = maximum_filter1d(np.abs(x).max(-2, keepdims=True), round(0.05 * RATE))
+        return below * (peaks > 1e-4)
 
     return change
 

@@ -14,7 +14,6 @@ would leave most of the device idle. On a CPU one trains after the other.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 import time
@@ -41,6 +40,8 @@ from system import XUMXSystem  # noqa: E402
 
 from asteroid_slicq.data import find_tracks  # noqa: E402
 from asteroid_slicq.data.resident import ResidentSegments, ResidentSongs  # noqa: E402
+from asteroid_slicq.evaluation import json_text  # noqa: E402
+from asteroid_slicq.files import write_text  # noqa: E402
 
 SIZES = {"2M": [8, 16], "5M": [20, 28]}  # hidden channels
 
@@ -284,7 +285,7 @@ def main(arguments: list[str] | None = None) -> None:
             )
         now = time.monotonic()
         print(f"prepared {prepared - began:.0f} s, trained and tested {now - prepared:.0f} s")
-        args.json.write_text(json.dumps([{**c.__dict__, **r} for c, r in results], indent=1))
+        write_text(args.json, json_text([{**c.__dict__, **r} for c, r in results]))
     real = ["real"] if args.real else []
     print(table(results, [*folders, *real, "shortcut"]))
 

@@ -1,5 +1,7 @@
 """Segments made on a device: the items of the loader, a batch at once."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import soundfile
@@ -83,6 +85,13 @@ def test_batches_are_a_function_of_seed_and_indices(tracks, device):
     assert again.__getitems__([3, 1, 2]).equal(one)
     assert one.isfinite().all()
     assert not first.__getitems__([15, 1, 2])[0].equal(one[0])
+
+
+def test_a_copy_holds_the_songs_once(tracks):
+    resident = resident_of(segments(tracks), "cpu")
+    copied = deepcopy({"loader": resident})["loader"]
+    assert copied.songs.samples.data_ptr() == resident.songs.samples.data_ptr()
+    assert copied.__getitems__([3]).equal(resident.__getitems__([3]))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")

@@ -1,8 +1,11 @@
 """The recipe of free stems: every stage but publishing, on a bank of a few made-up sounds."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from asteroid.models import BaseModel
 
@@ -11,6 +14,70 @@ from tests.data.sampled.made_up import packages
 from tests.helpers import ROOT, environment
 
 RECIPE = ROOT / "recipes" / "free_stems"
+
+
+@pytest.fixture
+def domains(monkeypatch) -> Iterator:
+    monkeypatch.syspath_prepend(str(RECIPE))
+    import domains
+
+    yield domains
+    sys.modules.pop("domains")
+
+
+def test_what_is_silent_stays_silent_in_the_shortcut_test(domains):
+    rng = np.random.default_rng(0)
+    song = 0.1 * rng.standard_normal((4, 2, 88200)).astype(np.float32)
+    song[:, :, 20000:60000] = 0
+    f_hz = np.fft.rfftfreq(88200, 1 / domains.RATE)
+    for name, change in domains.CHANGES.items():
+        changed = change(song)
+        assert changed.shape == song.shape
+        assert not changed[:, :, 24000:56000].any(), name
+        if name.startswith("below"):
+            high = f_hz > 9500
+            power = np.square(np.abs(np.fft.rfft(changed)))
+            assert power[..., high].sum() < 1e-3 * power.sum()
+
+
+def test_scores_of_the_truth_and_of_the_mix(domains):
+    rng = np.random.default_rng(0)
+    song = 0.1 * rng.standard_normal((4, 2, 3 * 44100)).astype(np.float32)
+    truth = {song.sum(0).tobytes(): song}
+    same = domains.CHANGES["as it is"]
+    near = domains.score(lambda mixes: [0.99 * truth[m.tobytes()] for m in mixes], [song], same)
+    mix = domains.score(lambda mixes: [np.stack([m] * 4) for m in mixes], [song], same)
+    np.testing.assert_allclose(near, 40, atol=1e-2)
+    np.testing.assert_allclose(mix, -10 * np.log10(3), atol=0.1)
+    levels = domains.alone(lambda mixes: [np.stack([m, 0.1 * m, m, m]) for m in mixes], [song])
+    np.testing.assert_allclose(levels, [[0, -20, 0, 0]] * 4, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_the_study_makes_a_row_of_each_network(tmp_path):
+    made = [sys.executable, "-m", "asteroid_slicq", "synth", tmp_path / "songs", "--tracks", "3"]
+    made += ["--test-tracks", "1", "--seconds", "14"]
+    subprocess.run([str(x) for x in made], env=environment(), check=True, capture_output=True)
+    study = [sys.executable, RECIPE / "study.py", "--json", tmp_path / "study.json"]
+    for kind in ("one", "other"):
+        study += ["--songs", f"{kind}={tmp_path / 'songs'}"]
+    study += ["--sizes", "2M", "--seeds", "0", "--losses", "complex-l1", "--steps", "2"]
+    study += ["--batch_size", "2", "--segment_s", "1"]
+    study += ["--test_s", "14", "--shortcut_tracks", "1", "--statistics_segments", "4"]
+    done = subprocess.run(
+        [str(x) for x in study], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads((tmp_path / "study.json").read_text())
+    assert [(r["songs"], r["augmented"], r["loss"]) for r in rows] == [
+        ("one", False, "complex"),
+        ("other", False, "complex"),
+        ("both", False, "complex"),
+        ("both", True, "complex"),
+        ("both", True, "complex-l1"),
+    ]
+    assert all(np.isfinite([r["one"], r["other"], r["shortcut"]]).all() for r in rows)
+    assert done.stdout.count("| 2M |") == 5
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ optimizer stays outside. Sizes are fixed, and nothing in between may depend on t
 """
 
 import logging
+import warnings
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -62,7 +63,10 @@ def capture(
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     try:
         make_graphed = cast(Any, torch.cuda.make_graphed_callables)
-        step = make_graphed(step, (batch.clone(),), allow_unused_input=True)
+        with warnings.catch_warnings():
+            # Of its own rehearsals on another stream; a test compares the gradients.
+            warnings.filterwarnings("ignore", "The AccumulateGrad node's stream")
+            step = make_graphed(step, (batch.clone(),), allow_unused_input=True)
     except RuntimeError as error:
         log.warning("no CUDA graph of a step: %s", str(error).splitlines()[0])
         return Graph(step, None)
