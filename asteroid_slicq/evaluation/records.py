@@ -74,6 +74,10 @@ class Evaluation:
         museval: whether museval scores the model, besides the fast measures.
         filter_length: of the distortion filters of museval in samples; SIR, ISR and SAR compare
             with published ones for 512 alone.
+        shifts: of the mix in time, over which the estimates are averaged.
+
+    Raises:
+        ValueError: if there is no shift.
     """
 
     root: Path
@@ -85,11 +89,17 @@ class Evaluation:
     oracle: str | None = "mix-phase"
     museval: bool = True
     filter_length: int = 512
+    shifts: int = 1
+
+    def __post_init__(self) -> None:
+        if self.shifts < 1:
+            raise ValueError(f"shifts must be at least 1, got {self.shifts}")
 
     @property
     def folder(self) -> Path:
         """For ``museval.EvalStore.add_eval_dir``; it also holds the records, in ``scores``."""
-        settings = f"{self.model} {self.segment_s} {self.filter_length}"
+        shifts = f" {self.shifts} shifts" if self.shifts > 1 else ""
+        settings = f"{self.model} {self.segment_s} {self.filter_length}{shifts}"
         return self.root / hashlib.sha256(settings.encode()).hexdigest()[:8]
 
     def record_file(self, track: ReferenceTrack) -> Path:
@@ -146,6 +156,7 @@ class Evaluation:
             "filter_length": self.filter_length,
             "sources": list(self.sources),
             "audio": track.fingerprint(),
+            **({"shifts": self.shifts} if self.shifts > 1 else {}),
         }
 
 

@@ -43,6 +43,7 @@ from asteroid_slicq.evaluation.scoring import (
 )
 from asteroid_slicq.models.mixin.model import MiXiN, soft_masks
 from asteroid_slicq.plotting import plot_scores
+from asteroid_slicq.separation import Separator
 from tests.evaluation.helpers import RATE, SOURCES, strict, write_track
 
 needs_museval = pytest.mark.skipif(
@@ -228,6 +229,32 @@ def test_a_record_is_of_one_model_one_audio_and_one_setting(model, evaluation, d
     assert replace(evaluation, model="another").load(track) is None
     write_track(data, "a", seed=9)
     assert evaluation.load(tracks_of(data)[0]) is None
+
+
+def test_estimates_are_averaged_over_shifts_in_time(model, evaluation, data):
+    (track, *_) = tracks_of(data)
+    mix, stems = track.read()
+    shifted = replace(evaluation, shifts=4)
+    scores, estimates = estimate(shifted, model, stems, mix)
+    separator = Separator(model, segment_s=evaluation.segment_s)
+    expected = np.zeros_like(stems)
+    for delay in (0, RATE // 8, RATE // 4, 3 * RATE // 8):
+        later = np.concatenate([np.zeros((2, delay), np.float32), mix], -1)
+        expected += separator.separate_waveform(later, RATE)[..., delay:] / 4
+    np.testing.assert_allclose(estimates, expected, atol=1e-6)
+    once = estimate(evaluation, model, stems, mix)
+    assert not np.allclose(once[1], expected, atol=1e-4)
+    assert scores["mixture"] == once[0]["mixture"]
+
+    assert shifted.folder != evaluation.folder == replace(evaluation, shifts=1).folder
+    fast, record = replace(shifted, museval=False), shifted.record_file(track)
+    fast.save(track, scores)
+    assert fast.load(track) is not None
+    evaluation.save(track, once[0])
+    record.write_bytes(evaluation.record_file(track).read_bytes())
+    assert fast.load(track) is None  # a record of other settings
+    with pytest.raises(ValueError, match="shifts must be at least 1, got 0"):
+        replace(evaluation, shifts=0)
 
 
 def test_a_model_is_known_by_its_weights(model, tmp_path):

@@ -108,6 +108,33 @@ def test_fast_scores_without_museval(work, run, capsys, monkeypatch):
     assert read_evaluation(work / "exp" / "metrics.json")["n_tracks"] == 1
 
 
+def test_no_track_is_none(work, run):
+    with pytest.raises(SystemExit, match=r"eval.py: n_tracks must be at least 1, got 0"):
+        run(*options_of(work), "--fast", "true", "--n_tracks", 0)
+
+
+def test_shifts_are_an_option(work, run):
+    scores = []
+    for shifts in (1, 3):
+        run(
+            *options_of(work),
+            "--fast",
+            "true",
+            "--n_workers",
+            0,
+            "--n_tracks",
+            1,
+            "--shifts",
+            shifts,
+        )
+        scores.append(read_evaluation(work / "exp" / "metrics.json")["scores"])
+    assert scores[0]["mixture"] == scores[1]["mixture"]
+    assert scores[0]["model"] != scores[1]["model"]
+    assert len(list((work / "exp" / "eval").iterdir())) == 2
+    with pytest.raises(SystemExit, match=r"eval.py: shifts must be at least 1, got 0"):
+        run(*options_of(work), "--fast", "true", "--shifts", 0)
+
+
 def test_the_scores_go_into_a_card(work, run):
     run(*options_of(work), "--fast", "true", "--n_workers", 0, "--n_tracks", 1)
     evaluation = read_evaluation(work / "exp" / "metrics.json")

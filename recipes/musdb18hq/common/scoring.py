@@ -78,6 +78,8 @@ def evaluate(args: argparse.Namespace, model: Any, mode: str, remix: bool) -> No
     exp_dir = Path(args.exp_dir)
     rate = float(model.sample_rate)
     tracks = find_reference_tracks(args.data_dir, args.split, model.sources, rate, remix)
+    if args.n_tracks is not None and args.n_tracks < 1:
+        raise ValueError(f"n_tracks must be at least 1, got {args.n_tracks}")
     tracks = tracks[: args.n_tracks]
     for track in tracks:
         if track.missing:
@@ -94,6 +96,7 @@ def evaluate(args: argparse.Namespace, model: Any, mode: str, remix: bool) -> No
         segment_s=args.segment_s,
         oracle=oracle,
         museval=not args.fast,
+        shifts=args.shifts,
     )
     print(f"scores of tracks go to {evaluation.folder}", flush=True)
     scores = {}
@@ -145,6 +148,8 @@ def make_parser(modes: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--split", default="test")
     parser.add_argument("--n_tracks", type=int, help="only the first ones")
     parser.add_argument("--segment_s", type=float, default=DEFAULT_SEGMENT_S)
+    help_text = "separate the mix so many times, shifted in time, and score the mean"
+    parser.add_argument("--shifts", type=int, default=1, help=help_text)
     parser.add_argument("--oracle", type=str2bool_arg, default=True)
     parser.add_argument(
         "--fast", type=str2bool_arg, default=False, help="without museval: cSDR and uSDR alone"
