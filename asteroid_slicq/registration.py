@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import asteroid_filterbanks
+import numpy as np
 import torch
 from asteroid import models
 from torch.torch_version import TorchVersion
@@ -41,6 +43,17 @@ def register_filterbank(filterbank: type, alias: str) -> None:
     if getattr(asteroid_filterbanks, filterbank.__name__, None) is not filterbank:
         asteroid_filterbanks.register_filterbank(filterbank)
     setattr(asteroid_filterbanks, alias, filterbank)
+
+
+def plain_types(value: Any) -> Any:
+    """A value, such as an argument of a model, in plain Python types."""
+    if isinstance(value, Mapping):
+        return {key: plain_types(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(plain_types(item) for item in value)
+    if isinstance(value, np.ndarray | np.generic | torch.Tensor):
+        return value.tolist()
+    return value
 
 
 def plain_serialization(conf: dict[str, Any]) -> dict[str, Any]:

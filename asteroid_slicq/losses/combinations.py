@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from asteroid_slicq.losses.absolute import MeanAbsoluteSums, membership
+from asteroid_slicq.transform import check_integer
 
 Blocks = Tensor | Sequence[Tensor]
-Subsets = Literal["all", "single"] | Iterable[Sequence[int]]
+Subsets = Literal["all", "single"] | str | Iterable[Sequence[int]]
 
 
 def source_combinations(n_sources: int) -> Iterator[tuple[int, ...]]:
@@ -55,7 +56,7 @@ def resolve_subsets(subsets: Subsets, n_sources: int) -> list[tuple[int, ...]]:
         if subsets == "single":
             return [(j,) for j in range(n_sources)]
         raise ValueError(f"subsets must be 'all', 'single' or tuples of sources, got {subsets!r}")
-    chosen = [tuple(subset) for subset in subsets]
+    chosen = [tuple(check_integer("subsets", j) for j in subset) for subset in subsets]
     if not chosen:
         raise ValueError("subsets must hold at least one subset of sources, got none")
     for subset in chosen:
@@ -66,6 +67,11 @@ def resolve_subsets(subsets: Subsets, n_sources: int) -> list[tuple[int, ...]]:
                 f"got {subset}"
             )
     return chosen
+
+
+def kept_subsets(subsets: Subsets) -> str | list[tuple[int, ...]]:
+    """A name, or a list of tuples: ``subsets`` may be an iterator, which runs once."""
+    return subsets if isinstance(subsets, str) else [tuple(subset) for subset in subsets]
 
 
 def subset_sums(
@@ -141,11 +147,12 @@ def combination_mse(
         ValueError: if the shapes or numbers of blocks or weights differ, there is no block, there
             are fewer than two sources, or by ``subsets``.
     """
+    kept = kept_subsets(subsets)
 
     def block_mse(estimate: Tensor, target: Tensor) -> Tensor:
-        if subsets == "all":
+        if kept == "all":
             return _all_combinations_mse(estimate, target, sources_dim)
-        return combination_loss(_mean_squared_error, estimate, target, sources_dim, subsets)
+        return combination_loss(_mean_squared_error, estimate, target, sources_dim, kept)
 
     return _over_blocks(block_mse, estimates, targets, block_weights)
 
@@ -164,10 +171,11 @@ def combination_magnitude_mse(
     The gradient is zero where an estimate is. Arguments, shapes and errors are those of
     :func:`combination_mse`.
     """
+    kept = kept_subsets(subsets)
 
     def block_mse(estimate: Tensor, target: Tensor) -> Tensor:
         pair = estimate.abs(), target.abs()
-        return combination_mse(*pair, sources_dim, subsets=subsets)
+        return combination_mse(*pair, sources_dim, subsets=kept)
 
     return _over_blocks(block_mse, estimates, targets, block_weights)
 
@@ -185,10 +193,11 @@ def combination_l1(
     part, does not depend on the origin of the phase. Blocks count equally. There is no gradient of
     the gradient. Arguments, shapes and errors are those of :func:`combination_mse`.
     """
+    kept = kept_subsets(subsets)
 
     def block_l1(estimate: Tensor, target: Tensor) -> Tensor:
         n_sources = estimate.shape[sources_dim]
-        members = membership(resolve_subsets(subsets, n_sources), n_sources, estimate)
+        members = membership(resolve_subsets(kept, n_sources), n_sources, estimate)
         # source, batch, everything else; without a copy where sources are the second dimension
         moved = (x.movedim(sources_dim, 0) for x in (estimate, target))
         flat = (x.reshape(n_sources, x.shape[1:2].numel(), x.shape[2:].numel()) for x in moved)
@@ -197,13 +206,13 @@ def combination_l1(
     return _over_blocks(block_l1, estimates, targets, block_weights)
 
 
-def as_blocks(value: Blocks, name: str) -> Sequence[Tensor]:
-    """One tensor as a sequence of one.
+def as_blocks(value: Blocks, name: str) -> list[Tensor]:
+    """Blocks as a list, of one tensor a list of one.
 
     Raises:
         ValueError: if there is none.
     """
-    blocks = (value,) if isinstance(value, Tensor) else value
+    blocks = [value] if isinstance(value, Tensor) else list(value)
     if len(blocks) == 0:
         raise ValueError(f"{name} must hold at least one block, got none")
     return blocks
@@ -238,6 +247,7 @@ def _over_blocks(
         check_same_shape(estimate, target)
     losses = [loss(e, t) for e, t in zip(estimates, targets, strict=True)]
     if block_weights is not None:
+        block_weights = list(block_weights)
         if len(block_weights) != len(losses):
             raise ValueError(
                 f"block_weights must be one for each of {len(losses)} blocks, "

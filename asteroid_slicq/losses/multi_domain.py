@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -15,6 +16,7 @@ from asteroid_slicq.losses.combinations import (
     combination_l1,
     combination_magnitude_mse,
     combination_mse,
+    kept_subsets,
     resolve_subsets,
 )
 from asteroid_slicq.losses.waveforms import (
@@ -23,6 +25,7 @@ from asteroid_slicq.losses.waveforms import (
     combination_si_sdr,
     combination_weighted_sdr,
 )
+from asteroid_slicq.transform import check_choice, check_number
 
 _DOMAINS: dict[str, Callable[..., Tensor]] = {
     "complex": combination_mse,
@@ -74,6 +77,13 @@ def mask_sum_mse(masks: Blocks, sources_dim: int = 1) -> Tensor:
     return torch.stack([(m.sum(sources_dim) - 1).square().mean() for m in blocks]).mean()
 
 
+def _weight(name: str, value: Any) -> float:
+    weight = check_number(name, value)
+    if not 0 <= weight < math.inf:
+        raise ValueError(f"{name} must not be negative, infinite or NaN, got {weight}")
+    return weight
+
+
 class XUMXLossParts(NamedTuple):
     """The loss and the terms it is made of (before their weights), for logs."""
 
@@ -110,7 +120,8 @@ class XUMXLoss(nn.Module):
         time_weight: weight of that term, at least 0.
 
     Raises:
-        ValueError: if a weight is negative or a name unknown.
+        TypeError: if a weight is no number.
+        ValueError: if a weight is negative or not finite, or a name unknown.
 
     Example:
         >>> XUMXLoss.from_preset("v1").needs_waveforms
@@ -127,26 +138,19 @@ class XUMXLoss(nn.Module):
         time_weight: float = 0.1,
     ) -> None:
         super().__init__()
-        if block_weights is not None and not all(weight >= 0 for weight in block_weights):
-            raise ValueError("block_weights must not be negative")
-        for name, weight in (("mask_sum_weight", mask_sum_weight), ("time_weight", time_weight)):
-            if not weight >= 0:
-                raise ValueError(f"{name} must not be negative, got {weight}")
-        if domain not in _DOMAINS:
-            raise ValueError(f"domain must be one of {', '.join(_DOMAINS)}, got {domain!r}")
-        if time_loss != "none" and time_loss not in _TIME_LOSSES:
-            raise ValueError(
-                f"time_loss must be none or one of {', '.join(_TIME_LOSSES)}, got {time_loss!r}"
-            )
+        if block_weights is not None:
+            block_weights = [_weight("block_weights", weight) for weight in block_weights]
+        check_choice("domain", domain, list(_DOMAINS))
+        check_choice("time_loss", time_loss, ["none", *_TIME_LOSSES])
         # Of how many sources is only known later, but a name or an empty list is wrong at once.
-        self.subsets: Subsets = subsets if isinstance(subsets, str) else [*map(tuple, subsets)]
+        self.subsets: Subsets = kept_subsets(subsets)
         if isinstance(subsets, str) or not self.subsets:
             resolve_subsets(self.subsets, 2)
-        self.block_weights = None if block_weights is None else list(block_weights)
-        self.mask_sum_weight = mask_sum_weight
+        self.block_weights = block_weights
+        self.mask_sum_weight = _weight("mask_sum_weight", mask_sum_weight)
         self.domain = domain
         self.time_loss = time_loss
-        self.time_weight = time_weight
+        self.time_weight = _weight("time_weight", time_weight)
 
     @classmethod
     def from_preset(cls, name: str, **overrides: Any) -> XUMXLoss:
@@ -159,8 +163,7 @@ class XUMXLoss(nn.Module):
         Raises:
             ValueError: for an unknown name.
         """
-        if name not in XUMX_LOSS_PRESETS:
-            raise ValueError(f"name must be one of {', '.join(XUMX_LOSS_PRESETS)}, got {name!r}")
+        check_choice("name", name, list(XUMX_LOSS_PRESETS))
         return cls(**{**XUMX_LOSS_PRESETS[name], **overrides})
 
     @property

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
-def check_sources(sources: Sequence[str]) -> list[str]:
+def check_sources(sources: Iterable[str]) -> list[str]:
     """The names of a model's sources.
 
     Raises:
-        ValueError: for a single string, no name, or one twice.
+        ValueError: for a single string, no name, one twice, or what is no name.
     """
-    if isinstance(sources, str) or not sources or len(set(sources)) != len(sources):
-        raise ValueError(f"sources must be distinct names, at least one, got {sources!r}")
-    return list(sources)
+    names = _names(sources)
+    if not names or len(set(names)) != len(names) or not all(isinstance(n, str) for n in names):
+        given = sources if isinstance(sources, str) else names
+        raise ValueError(f"sources must be distinct names, at least one, got {given!r}")
+    return names
 
 
 def choose_sources(
-    wanted: Sequence[str] | None, sources: Sequence[str], argument: str
+    wanted: Iterable[str] | None, sources: Sequence[str], argument: str
 ) -> list[str]:
     """The sources wanted, in the order given; all for ``None``.
 
@@ -29,10 +31,15 @@ def choose_sources(
     Raises:
         ValueError: for a name that there is not, one twice, or none.
     """
-    wanted = sources if wanted is None else wanted
-    if not wanted or len(set(wanted)) < len(wanted) or not set(wanted) <= set(sources):
+    names = list(sources) if wanted is None else _names(wanted)
+    if not names or len(set(names)) < len(names) or not set(names) <= set(sources):
+        given = repr(wanted) if isinstance(wanted, str) else ", ".join(map(str, names)) or "none"
         raise ValueError(
-            f"{argument} must be different names out of {', '.join(sources)}, "
-            f"got {', '.join(wanted) or 'none'}"
+            f"{argument} must be different names out of {', '.join(sources)}, got {given}"
         )
-    return list(wanted)
+    return names
+
+
+def _names(given: Iterable[str]) -> list[str]:
+    """Names, whatever they come in but a single string, which gives none."""
+    return [] if isinstance(given, str) else list(given)

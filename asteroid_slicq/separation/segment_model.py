@@ -49,20 +49,19 @@ class SegmentModel:
         channels = getattr(model, "n_channels", None) or getattr(model, "in_channels", None)
         self.n_channels = int(channels or 1)
         self.step = int(getattr(model, "segment_step_samples", 1))
-        self._sources: list[str] | None = None
+        self._n_sources: int | None = None  # of a model without names, once it was run
 
     @property
     def sources(self) -> list[str]:
         """Names of the sources; ``source1``, ``source2`` … for a model that has no names."""
-        if self._sources is None:
-            names = getattr(self.model, "sources", None)
-            if names is None:
-                second = torch.zeros(1, self.n_channels, round(self.sample_rate))
-                with self.evaluating() as model:
-                    n_sources = model._run(second).shape[1]
-                names = [f"source{index}" for index in range(1, n_sources + 1)]
-            self._sources = list(names)
-        return self._sources
+        names = getattr(self.model, "sources", None)
+        if names is not None:
+            return list(names)  # those of now: some models may be told to leave one out
+        if self._n_sources is None:
+            second = torch.zeros(1, self.n_channels, round(self.sample_rate))
+            with self.evaluating() as model:
+                self._n_sources = model._run(second).shape[1]
+        return [f"source{index}" for index in range(1, self._n_sources + 1)]
 
     @contextmanager
     def evaluating(self) -> Iterator[SegmentModel]:
@@ -120,7 +119,8 @@ class SegmentModel:
         if estimate.ndim == 3 and self.n_channels == 1:
             estimate = estimate.unsqueeze(2)
         batch, n_channels, n_samples = mix.shape
-        n_sources = len(self._sources) if self._sources else estimate.shape[1]
+        names = getattr(self.model, "sources", None)
+        n_sources = (self._n_sources or estimate.shape[1]) if names is None else len(names)
         if estimate.shape != (batch, n_sources, n_channels, n_samples):
             raise ValueError(
                 f"model must return (batch, source, channel, time) = "

@@ -11,6 +11,7 @@ transform", for running it on each block of a sliCQT.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import TypeVar, cast
@@ -18,6 +19,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor
 
+from asteroid_slicq.transform import check_integer, check_number
 from asteroid_slicq.wiener.expectation import ExpectationMaximisation
 
 Coefficients = TypeVar("Coefficients", Tensor, Sequence[Tensor])
@@ -101,6 +103,7 @@ def wiener(
     Raises:
         ValueError: as :func:`wiener_em`.
     """
+    magnitudes, mix = _listed(magnitudes), _listed(mix)
     first = partial(softmask, eps=eps) if use_softmask else impose_mix_phase
     if isinstance(magnitudes, Tensor) and isinstance(mix, Tensor):
         return wiener_em(first(magnitudes, mix), mix, iterations, window_frames, eps)
@@ -157,6 +160,7 @@ def wiener_em(
         True
     """
     _check_options(iterations, window_frames, eps)
+    estimates, mix = _listed(estimates), _listed(mix)
     for block in [estimates] if isinstance(estimates, Tensor) else estimates:
         if not block.is_complex():
             raise ValueError(f"estimates must be complex, got {block.dtype}")
@@ -199,12 +203,16 @@ def filter_masked(
     return _filter_block(masks, mix, iterations, window_frames, eps)
 
 
+def _listed(blocks: Coefficients) -> Coefficients:
+    """One tensor as it is, blocks as a list: they may come from an iterator, which runs once."""
+    return cast(Coefficients, blocks if isinstance(blocks, Tensor) else list(blocks))
+
+
 def _check_options(iterations: int, window_frames: int | None, eps: float | None) -> None:
-    if iterations < 0:
-        raise ValueError(f"iterations must be at least 0, got {iterations}")
-    if window_frames is not None and window_frames < 1:
-        raise ValueError(f"window_frames must be at least 1 or None, got {window_frames}")
-    if eps is not None and not eps > 0:
+    check_integer("iterations", iterations, 0)
+    if window_frames is not None:
+        check_integer("window_frames", window_frames, 1)
+    if eps is not None and not 0 < check_number("eps", eps) < math.inf:
         raise ValueError(f"eps must be above 0 or None, got {eps}")
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asteroid_slicq.transform import STFT
+from asteroid_slicq.transform import STFT, check_integer
 from asteroid_slicq.wiener.filtering import wiener_em
 
 _N_FFT, _HOP = 4096, 1024
@@ -58,12 +58,11 @@ def wiener_on_stft(
             "estimates must be (batch, source, channel, time) and mix the same without source, "
             f"got {tuple(estimates.shape)} and {tuple(mix.shape)}"
         )
-    if iterations < 0:
-        raise ValueError(f"iterations must be at least 0, got {iterations}")
+    check_integer("iterations", iterations, 0)
+    n_fft, hop = check_integer("n_fft", n_fft), check_integer("hop", hop)
+    window_frames = check_integer("window_frames", window_frames, 1)
     if hop < 1 or n_fft % hop or n_fft < 4 * hop:
         raise ValueError(f"hop must divide n_fft = {n_fft} by at least 4, got {hop}")
-    if window_frames < 1:
-        raise ValueError(f"window_frames must be at least 1, got {window_frames}")
     length = mix.shape[-1]
     if iterations == 0 or length == 0:
         return estimates

@@ -277,6 +277,40 @@ def test_inputs_stay_unchanged():
         assert torch.equal(block, fresh)
 
 
+def once(values):
+    """An iterator, which runs once."""
+    return (value for value in values)
+
+
+@pytest.mark.parametrize("subsets", ["all", [(0,), (1, 2)]])
+@pytest.mark.parametrize("kind", LOSSES)
+def test_iterators_are_as_good_as_lists(kind, subsets):
+    estimates, targets = (random_blocks(3, torch.float64, seed) for seed in (0, 1))
+    weights = [2.0, 1.0, 0.5]
+    expected = LOSSES[kind](estimates, targets, block_weights=weights, subsets=subsets)
+    found = LOSSES[kind](
+        once(estimates),
+        once(targets),
+        block_weights=once(weights),
+        subsets=subsets if isinstance(subsets, str) else once(map(once, subsets)),
+    )
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_loss_keeps_what_iterators_gave():
+    blocks = random_blocks(3, torch.float64, 0)
+    estimate = Estimate(blocks, tuple(block.abs() for block in blocks))
+    targets = tuple(block + 1 for block in blocks)
+    subsets, weights = [(0,), (1, 2)], [2.0, 1.0, 0.5]
+    loss = XUMXLoss(block_weights=once(weights), subsets=once(map(once, subsets)))
+    expected = XUMXLoss(block_weights=weights, subsets=subsets)(estimate, targets)
+    for _ in range(2):
+        torch.testing.assert_close(loss(estimate, targets).total, expected.total)
+    torch.testing.assert_close(
+        mask_sum_mse(once(estimate.masks)), mask_sum_mse(list(estimate.masks))
+    )
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -287,12 +321,17 @@ def test_inputs_stay_unchanged():
         (lambda: combination_mse(torch.zeros(1, 1, 3), torch.zeros(1, 1, 3)), "2 sources, got 1"),
         (lambda: list(source_combinations(1)), "2 sources, got 1"),
         (lambda: mask_sum_mse([]), "masks must hold at least one block"),
-        (lambda: XUMXLoss(mask_sum_weight=-1.0), "mask_sum_weight must not be negative, got -1.0"),
+        (
+            lambda: XUMXLoss(mask_sum_weight=-1.0),
+            "mask_sum_weight must not be .* got -1.0",
+        ),
         (lambda: XUMXLoss(mask_sum_weight=float("nan")), "mask_sum_weight"),
-        (lambda: XUMXLoss(time_weight=-2.0), "time_weight must not be negative, got -2.0"),
+        (lambda: XUMXLoss(time_weight=-2.0), "time_weight must not be negative, .* got -2.0"),
         (lambda: XUMXLoss(block_weights=[1.0, -1.0]), "block_weights"),
+        (lambda: XUMXLoss(block_weights=iter([1.0, -1.0])), "block_weights"),
+        (lambda: XUMXLoss(time_weight=float("inf")), "time_weight must not be .* got inf"),
         (lambda: XUMXLoss(domain="phase"), "domain must be one of complex, magnitude, .*'phase'"),
-        (lambda: XUMXLoss(time_loss="sir"), "time_loss must be none or one of si-sdr, .*'sir'"),
+        (lambda: XUMXLoss(time_loss="sir"), "time_loss must be one of none, si-sdr, .*'sir'"),
         (lambda: XUMXLoss(subsets="some"), "subsets must be 'all', 'single' or .*'some'"),
         (lambda: XUMXLoss(subsets=[]), "subsets must hold at least one subset"),
         (lambda: XUMXLoss.from_preset("v3"), "name must be one of v1, v2, got 'v3'"),

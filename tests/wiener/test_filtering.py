@@ -304,6 +304,24 @@ def test_wrong_arguments_are_named(named, value):
         wiener_em(estimates_of(mix), mix, **{named: value})
 
 
+@pytest.mark.parametrize("named", ["iterations", "window_frames", "eps"])
+@pytest.mark.parametrize("value", [True, "1", 1.5, [1]])
+def test_arguments_of_wrong_types_are_named(named, value):
+    if (named, value) == ("eps", 1.5):
+        value = 1j
+    mix = complex_noise(1, 2, 2, 10)
+    with pytest.raises(TypeError, match=f"^{named} must be an? (integer|number), got"):
+        wiener_em(estimates_of(mix), mix, **{named: value})
+
+
+def test_blocks_from_iterators_are_as_good_as_lists():
+    mix = [complex_noise(1, 2, 2, n) for n in (10, 12)]
+    estimates = [estimates_of(block) for block in mix]
+    torch.testing.assert_close(wiener_em(iter(estimates), iter(mix)), wiener_em(estimates, mix))
+    magnitudes = [block.abs() for block in estimates]
+    torch.testing.assert_close(wiener(iter(magnitudes), iter(mix)), wiener(magnitudes, mix))
+
+
 def test_shapes_that_do_not_fit_are_named():
     mix = complex_noise(1, 2, 2, 10)
     y = estimates_of(mix)

@@ -11,7 +11,7 @@ side and leaves out the last one; here they overlap and are cross-faded, and non
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from asteroid_slicq import registration
 from asteroid_slicq.models.mixin.network import DenoisingAutoencoder, refine, run_together
 from asteroid_slicq.separation import Separable, check_sources, crossfade, from_batch, to_batch
-from asteroid_slicq.transform import NSGT
+from asteroid_slicq.transform import NSGT, check_flag, check_integer, check_number
 
 SOURCES = ("harmonic", "percussive", "vocals")
 """Names of the published networks, in the order of the output."""
@@ -76,7 +76,8 @@ class MiXiN(Separable, BaseModel):
         - output: ``(batch, source, channel, time)``, without the axes that the mix had not
 
     Raises:
-        ValueError: when an argument lies outside its range.
+        TypeError: when an argument is of a wrong type.
+        ValueError: when one lies outside its range.
 
     Example:
         >>> model = MiXiN().eval()
@@ -98,19 +99,25 @@ class MiXiN(Separable, BaseModel):
         sample_rate: float = 44100,
         transform: dict[str, Any] | None = None,
     ) -> None:
+        sample_rate = check_number("sample_rate", sample_rate)
         super().__init__(sample_rate=sample_rate, in_channels=1)
         self._names = check_sources(sources)
-        if instrumental and not {_VOCALS} < set(sources):
+        instrumental = check_flag("instrumental", instrumental)
+        if instrumental and not {_VOCALS} < set(self._names):
             raise ValueError(
                 f"instrumental leaves out the source {_VOCALS!r} and keeps the others, so sources "
-                f"must hold both, got {list(sources)}"
+                f"must hold both, got {self._names}"
             )
+        if transform is not None and not isinstance(transform, Mapping):
+            raise TypeError(f"transform must be a dictionary of arguments, got {transform!r}")
         for name in ("sample_rate", "rasterize"):
             if name in (transform or {}):
                 raise ValueError(f"transform must not hold {name}: the model sets it")
         arguments = {**_TRANSFORM, **(transform or {})}
         self.transform = NSGT(**arguments, sample_rate=sample_rate, rasterize="full")
         length = self.transform.frame.length
+        if overlap_samples is not None:
+            overlap_samples = check_integer("overlap_samples", overlap_samples)
         overlap = length // 8 if overlap_samples is None else overlap_samples
         if not 0 <= overlap <= length // 2:
             raise ValueError(
@@ -119,14 +126,14 @@ class MiXiN(Separable, BaseModel):
             )
         self.n_channels = 1
         self.instrumental = instrumental
-        self.single_model = single_model
+        self.single_model = check_flag("single_model", single_model)
         self.overlap_samples = overlap
-        self.networks = nn.ModuleList(DenoisingAutoencoder() for _ in sources)
+        self.networks = nn.ModuleList(DenoisingAutoencoder() for _ in self._names)
         self.register_buffer("fade", torch.from_numpy(crossfade(overlap)), persistent=False)
         self._args = {
             "overlap_samples": overlap_samples,
             "sample_rate": sample_rate,
-            "transform": dict(transform or {}),
+            "transform": registration.plain_types(transform or {}),
         }
 
     @property

@@ -7,7 +7,7 @@ version.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, cast
 
@@ -20,7 +20,13 @@ from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend, make_networks
 from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES, fixed_weights
 from asteroid_slicq.separation import Separable, check_sources, from_batch, to_batch
-from asteroid_slicq.transform import SliCQT
+from asteroid_slicq.transform import (
+    SliCQT,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+)
 from asteroid_slicq.wiener import filter_masked, wiener_on_stft
 
 _V1 = {"bandwidth_hz": 16000.0, "wiener": "stft"}
@@ -65,7 +71,8 @@ class XUMXSliCQ(Separable, BaseModel):
             :class:`asteroid_slicq.models.xumx_slicq.networks.BlockNetwork`.
         wiener_iterations: EM iterations; 0 leaves the phase of the mix.
         sample_rate: in Hz.
-        transform: arguments of :class:`asteroid_slicq.SliCQT`, where they differ from its defaults.
+        transform: arguments of :class:`asteroid_slicq.SliCQT`, where they differ from its defaults,
+            of one of its sliced layouts.
         network: ``v1``: dilated convolutions over overlap-added magnitudes; ``v2``: convolutions
             that hop by half a slice; ``v1-lstm``, ``v2-lstm``: recurrent networks that see the
             same, see :class:`asteroid_slicq.models.xumx_slicq.lstm.RecurrentBlockNetwork`.
@@ -85,7 +92,8 @@ class XUMXSliCQ(Separable, BaseModel):
         - output: ``(batch, source, channel, time)``, without ``batch`` where the mix had none
 
     Raises:
-        ValueError: when an argument lies outside its range.
+        TypeError: when an argument is of a wrong type.
+        ValueError: when one lies outside its range.
 
     Example:
         >>> model = XUMXSliCQ.from_preset("small").eval()
@@ -110,20 +118,22 @@ class XUMXSliCQ(Separable, BaseModel):
         *,
         backend: MaskBackend | None = None,
     ) -> None:
+        sample_rate = check_number("sample_rate", sample_rate)
+        n_channels = check_integer("n_channels", n_channels, 1)
         super().__init__(sample_rate=sample_rate, in_channels=n_channels)
         self.sources = check_sources(sources)
-        if n_channels < 1:
-            raise ValueError(f"n_channels must be at least 1, got {n_channels}")
-        if "sample_rate" in (transform or {}):
-            raise ValueError("transform must not hold sample_rate: the model's own is its")
-        if wiener_iterations < 0:
-            raise ValueError(f"wiener_iterations must be at least 0, got {wiener_iterations}")
+        arguments = _sliced_arguments(transform)
+        if hidden_channels is not None:
+            hidden_channels = _two_numbers(hidden_channels)
+        causal = check_flag("causal", causal)
         if wiener not in ("slicqt", "stft", None):
             raise ValueError(f"wiener must be slicqt, stft or None, got {wiener!r}")
         self.n_channels = n_channels
-        self.wiener_iterations = wiener_iterations
+        self.wiener_iterations = check_integer("wiener_iterations", wiener_iterations, 0)
         self.wiener = wiener
-        self.transform = SliCQT(**{**(transform or {}), "sample_rate": sample_rate})
+        self.transform = SliCQT(**arguments, sample_rate=sample_rate)
+        if "scale" in arguments:  # in plain types, whatever it was given as
+            arguments["scale"] = self.transform.config["scale"]
         self.blocks = backend or make_networks(
             self.transform.frame,
             network,
@@ -134,15 +144,15 @@ class XUMXSliCQ(Separable, BaseModel):
             bandwidth_hz,
         )
         self._args = {
-            "sources": list(sources),
+            "sources": list(self.sources),
             "n_channels": n_channels,
-            "hidden_channels": None if hidden_channels is None else list(hidden_channels),
+            "hidden_channels": hidden_channels,
             "causal": causal,
-            "wiener_iterations": wiener_iterations,
+            "wiener_iterations": self.wiener_iterations,
             "sample_rate": sample_rate,
-            "transform": dict(transform or {}),
+            "transform": registration.plain_types(arguments),
             "network": network,
-            "bandwidth_hz": bandwidth_hz,
+            "bandwidth_hz": registration.plain_types(bandwidth_hz),
             "wiener": wiener,
         }
 
@@ -158,8 +168,7 @@ class XUMXSliCQ(Separable, BaseModel):
         Raises:
             ValueError: for an unknown name.
         """
-        if name not in PRESETS:
-            raise ValueError(f"name must be one of {', '.join(PRESETS)}, got {name!r}")
+        check_choice("name", name, list(PRESETS))
         return cls(**{**PRESETS[name], **overrides})
 
     def forward(self, mix: Tensor) -> Tensor:
@@ -312,6 +321,33 @@ class XUMXSliCQ(Separable, BaseModel):
                 f"mix must be (batch, {self.n_channels} channels, time), got {tuple(mix.shape)}"
             )
         return batch
+
+
+def _two_numbers(hidden_channels: Iterable[int]) -> list[int]:
+    numbers = list(hidden_channels) if isinstance(hidden_channels, Iterable) else []
+    if len(numbers) != 2:
+        raise ValueError(f"hidden_channels must be two numbers, got {hidden_channels!r}")
+    return [check_integer("hidden_channels", n, 1) for n in numbers]
+
+
+def _sliced_arguments(transform: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Arguments of the transform, whose coefficients the networks take in blocks of slices."""
+    arguments = {} if transform is None else transform
+    if not isinstance(arguments, Mapping):
+        raise TypeError(f"transform must be a dictionary of arguments, got {transform!r}")
+    if "sample_rate" in arguments:
+        raise ValueError("transform must not hold sample_rate: the model's own is its")
+    if arguments.get("rasterize") == "full":
+        raise ValueError(
+            "transform must have blocks, got rasterize='full', a matrix; nearest that works: "
+            "'piecewise'"
+        )
+    if arguments.get("overlap_added") is True:
+        raise ValueError(
+            "transform must keep slices apart, got overlap_added=True; the networks add them where "
+            "they are to"
+        )
+    return dict(arguments)
 
 
 registration.register_model(XUMXSliCQ)

@@ -13,7 +13,7 @@ from asteroid_slicq.models.xumx_slicq.lstm import RecurrentBlockNetwork
 from asteroid_slicq.models.xumx_slicq.network_stream import NetworkStream
 from asteroid_slicq.models.xumx_slicq.v1 import DilatedBlockNetwork
 from asteroid_slicq.models.xumx_slicq.v2 import BlockNetwork
-from asteroid_slicq.transform import Frame
+from asteroid_slicq.transform import Frame, check_choice, check_number
 
 NETWORKS: dict[str, Callable[..., MaskNetwork]] = {
     "v1": DilatedBlockNetwork,
@@ -89,18 +89,13 @@ def make_networks(
     Raises:
         ValueError: when an argument lies outside its range.
     """
-    if network not in NETWORKS:
-        raise ValueError(f"network must be one of {', '.join(NETWORKS)}, got {network!r}")
+    check_choice("network", network, list(NETWORKS))
     if causal and network != "v2":
         raise ValueError(f"causal must be False for the network {network}, got {causal}")
-    if bandwidth_hz is not None and not bandwidth_hz > 0:
+    if bandwidth_hz is not None and not check_number("bandwidth_hz", bandwidth_hz) > 0:
         raise ValueError(f"bandwidth_hz must be above 0 or None, got {bandwidth_hz}")
     options: dict[str, Any] = {"causal": True} if causal else {}
     if hidden_channels is not None:
-        if not isinstance(hidden_channels, Sequence) or len(hidden_channels) != 2:
-            raise ValueError(f"hidden_channels must be two numbers, got {hidden_channels!r}")
-        if min(hidden_channels) < 1:
-            raise ValueError(f"hidden_channels must be at least 1, got {hidden_channels}")
         options["hidden_channels"] = hidden_channels
     return BlockNetworks(
         PassThrough(n_sources)

@@ -93,6 +93,7 @@ class SeparatorStream:
         self._networks = self.model.blocks.stream()
         self._waiting: list[Tensor] | None = None  # coefficients of slices that have no mask yet
         self._length, self._ended = 0, False
+        self._leading: tuple[int, ...] = ()  # a batch, where the first buffer has one
 
     @torch.no_grad()
     def push(self, mix: Tensor) -> Tensor:
@@ -122,6 +123,7 @@ class SeparatorStream:
                 f"time), got {tuple(mix.shape)}"
             )
         coefficients = self._analysis.push(mix)
+        self._leading = tuple(mix.shape[:-2])
         self._length += mix.shape[-1]
         if not coefficients[0].shape[-2]:
             return mix.new_zeros(
@@ -147,7 +149,8 @@ class SeparatorStream:
             raise ValueError("flush() must be called once a stream; reset() begins a new one")
         self._ended = True
         if not self._length:
-            return torch.zeros(len(self.sources), self.model.n_channels, 0)
+            shape = *self._leading, len(self.sources), self.model.n_channels, 0
+            return torch.zeros(shape, device=self.model.transform.index.device)
         masked = self._masked(self._analysis.flush(), last=True)
         return self._synthesis.flush(masked, self._length)
 

@@ -1,6 +1,7 @@
 """Facts about MiXiN: its networks against a naive twin, its chunks, masks and modes."""
 
 import copy
+import json
 import math
 from functools import partial
 
@@ -14,7 +15,7 @@ from asteroid.models import BaseModel
 from asteroid_slicq.cli import main
 from asteroid_slicq.models.mixin.model import MiXiN, soft_masks
 from asteroid_slicq.models.mixin.network import DenoisingAutoencoder, run_together
-from asteroid_slicq.separation import crossfade
+from asteroid_slicq.separation import Separator, crossfade
 from tests import helpers
 
 RATE = 8000
@@ -311,6 +312,41 @@ def test_double_precision():
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         MiXiN(**{**SMALL, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("argument", "wrong"),
+    [
+        ("overlap_samples", True),
+        ("overlap_samples", 8.0),
+        ("instrumental", "no"),
+        ("single_model", 1),
+        ("sample_rate", "44100"),
+        ("transform", [96]),
+    ],
+)
+def test_arguments_of_wrong_types_are_named(argument, wrong):
+    with pytest.raises(TypeError, match=f"^{argument} must be "):
+        MiXiN(**{**SMALL, argument: wrong})
+
+
+def test_arguments_of_any_library_build_a_model_that_is_plain():
+    transform = {name: np.int64(value) for name, value in SMALL["transform"].items()}
+    model = MiXiN(iter(("a", "b")), overlap_samples=np.int64(64), transform=transform)
+    assert model.sources == ["a", "b"]
+    assert len(model.networks) == 2
+    assert json.loads(json.dumps(model.get_model_args())) == model.get_model_args()
+
+
+def test_a_separator_follows_a_model_whose_voice_is_left_out():
+    model = small()
+    separator, mix = Separator(model, segment_s=0.2), noise(1, LENGTH)
+    n_sources = [separator.separate_waveform(mix).shape[0]]
+    for instrumental in (True, False):
+        model.instrumental = instrumental
+        assert separator.sources == model.sources
+        n_sources.append(separator.separate_waveform(mix).shape[0])
+    assert n_sources == [3, 2, 3]
 
 
 @pytest.mark.parametrize("shape", [(), (1, 1, 1, 100), (1, 1, 0)])

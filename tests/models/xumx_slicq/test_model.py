@@ -1,3 +1,6 @@
+import io
+import itertools
+import json
 import math
 from contextlib import nullcontext
 
@@ -194,6 +197,51 @@ def test_input_statistics_scale_every_bin():
 def test_wrong_arguments_are_named(arguments, named):
     with pytest.raises(ValueError, match=named):
         tiny(**arguments)
+
+
+@pytest.mark.parametrize("layout", [{"rasterize": "full"}, {"overlap_added": True}])
+def test_a_transform_that_the_networks_do_not_take_is_refused_at_once(layout):
+    with pytest.raises(ValueError, match=f"^transform must .*{next(iter(layout))}="):
+        tiny(transform=layout)
+
+
+@pytest.mark.parametrize(
+    ("argument", "wrong"),
+    [
+        *itertools.product(("n_channels", "wiener_iterations"), (True, 2.0, "2", None)),
+        ("hidden_channels", (2.0, 3)),
+        ("hidden_channels", (True, 3)),
+        *itertools.product(("causal",), ("no", 1, None)),
+        *itertools.product(("sample_rate", "bandwidth_hz"), (True, "8000")),
+        ("transform", [1]),
+        ("transform", "bark"),
+    ],
+)
+def test_arguments_of_wrong_types_are_named(argument, wrong):
+    with pytest.raises(TypeError, match=f"^{argument} must be "):
+        tiny(**{argument: wrong})
+
+
+def test_arguments_of_any_library_and_iterators_build_a_model_that_is_plain():
+    scale = np.geomspace(300.0, 3000.0, 12), np.full(12, 4.0)
+    numpy_model = XUMXSliCQ(
+        sources=iter(("a", "b")),
+        n_channels=np.int64(2),
+        hidden_channels=np.array([2, 3]),
+        causal=np.False_,
+        wiener_iterations=np.int32(1),
+        sample_rate=np.float64(8000),
+        transform={"scale": lambda: scale, "min_width": np.int64(16)},
+        bandwidth_hz=np.float32(2000),
+    )
+    plain = json.loads(json.dumps(numpy_model.get_model_args()))
+    assert plain["sources"] == numpy_model.sources == ["a", "b"]
+    assert plain["hidden_channels"] == [2, 3]
+    torch.save(numpy_model.serialize(), file := io.BytesIO())
+    file.seek(0)
+    again = XUMXSliCQ(**torch.load(file, weights_only=True)["model_args"])
+    assert again.get_model_args() == numpy_model.get_model_args()
+    assert XUMXSliCQ(**plain).transform.frame.blocks == numpy_model.transform.frame.blocks
 
 
 def test_wrong_preset_and_wrong_mix_are_named():

@@ -122,9 +122,14 @@ def test_models_that_cannot_be_exported():
         to_onnx(causal_model(causal=False, network="v1"))
     with pytest.raises(TypeError, match="must be an XUMXSliCQ, got Linear"):
         to_onnx(torch.nn.Linear(1, 1))
+
+
+def test_a_scale_given_by_its_bins_is_exported(tmp_path):
     scale = (np.linspace(300.0, 3000.0, 20), np.full(20, 8.0))
-    with pytest.raises(ValueError, match="a transform of plain arguments"):
-        to_onnx(causal_model(transform={"scale": scale}))
+    model = causal_model(transform={"scale": lambda: scale})
+    mix = 0.1 * noise(2, 3000)
+    runtime = exported(model, tmp_path)
+    torch.testing.assert_close(runtime(mix), offline(model, mix), atol=1e-4, rtol=0)
 
 
 def test_files_and_mixes_that_cannot_be(tmp_path):

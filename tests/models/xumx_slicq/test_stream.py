@@ -216,3 +216,15 @@ def test_arguments_that_cannot_be(model):
         separator.push(torch.zeros(2, 500))
     with pytest.raises(ValueError, match="once a stream"):
         separator.flush()
+
+
+def test_buffers_of_no_samples_keep_the_batch():
+    separator = SeparatorStream(causal_model())
+    assert separator.push(torch.zeros(3, 2, 0)).shape == (3, 4, 2, 0)
+    assert separator.flush().shape == (3, 4, 2, 0)
+
+
+def test_sources_from_an_iterator():
+    assert SeparatorStream(causal_model(), iter(["drums"])).sources == ["drums"]
+    with pytest.raises(ValueError, match=r"sources must be different names .* got 'drums'"):
+        SeparatorStream(causal_model(), "drums")
