@@ -2,6 +2,7 @@
 
 from asteroid_slicq.audio.errors import AudioError, AudioWarning
 from asteroid_slicq.audio.reading import AUDIO_SUFFIXES, AudioReader
+from asteroid_slicq.audio.stem_mark import is_stem
 from asteroid_slicq.audio.writing import StemWriter, check_format, track_name
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "AudioWarning",
     "StemWriter",
     "check_format",
+    "is_stem",
     "track_name",
 ]

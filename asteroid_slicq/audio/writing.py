@@ -19,6 +19,7 @@ import numpy as np
 import soundfile as sf
 
 from asteroid_slicq.audio.errors import AudioError, AudioWarning
+from asteroid_slicq.audio.stem_mark import mark_as_stem
 from asteroid_slicq.files import Partial, given_path, library_path, replace_all
 from asteroid_slicq.vocabulary import AUDIO_FORMATS, BIT_DEPTHS
 
@@ -96,6 +97,7 @@ class AudioWriter:
                 _SUBTYPES[bit_depth],
                 format=audio_format.upper(),
             )
+            mark_as_stem(self._file)
         except sf.LibsndfileError as error:
             self.discard()
             raise AudioError(

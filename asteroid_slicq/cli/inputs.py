@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asteroid_slicq.audio import AUDIO_SUFFIXES, track_name
+from asteroid_slicq.audio import AUDIO_SUFFIXES, AudioWarning, is_stem, track_name
 from asteroid_slicq.files import unreadable
 
 
@@ -28,9 +29,10 @@ class Job:
 def collect_jobs(inputs: Sequence[str], output: Path) -> tuple[list[Job], list[str]]:
     """Find the files to separate.
 
-    A folder stands for every audio file in it and below, hidden files and earlier results apart;
-    the tree is mirrored in the output. A file named twice is one job. Where two files would share a
-    folder of stems, such as ``a/song.wav`` and ``b/song.flac``, the later one gets ``song-2``.
+    A folder stands for every audio file in it and below, but for hidden files and for stems, of
+    which a warning tells; the tree is mirrored in the output. A file named twice is one job. Where
+    two files would share a folder of stems, such as ``a/song.wav`` and ``b/song.flac``, the later
+    one gets ``song-2``.
 
     Args:
         inputs: files, folders and patterns such as ``*.wav``.
@@ -42,12 +44,15 @@ def collect_jobs(inputs: Sequence[str], output: Path) -> tuple[list[Job], list[s
     """
     found: list[tuple[Path, Path, bool]] = []  # file, folder relative to the output, from a folder
     problems: list[str] = []
+    n_stems = 0
     for text in inputs:
         n_before = len(problems)
         files = list(_expand(Path(text), output, problems))
         if not files and len(problems) == n_before:
             problems.append(f"{text}: {unreadable(text) or _nothing(text)}")
-        found.extend(files)
+        songs = [entry for entry in files if not (entry[2] and is_stem(entry[0]))]
+        n_stems += len(files) - len(songs)
+        found.extend(songs)
     jobs: dict[Path, Job] = {}
     taken: set[str] = set()
     named: set[Path] = set()  # by the user, not found in a folder
@@ -66,6 +71,14 @@ def collect_jobs(inputs: Sequence[str], output: Path) -> tuple[list[Job], list[s
         jobs[real] = Job(path, track)
     results = {(output / job.track).resolve() for job in jobs.values()}
     kept = [job for real, job in jobs.items() if real in named or real.parent not in results]
+    n_stems += len(jobs) - len(kept)
+    if n_stems:
+        warnings.warn(
+            f"{n_stems} file(s) passed over, which are stems of an earlier separation; one that is "
+            "named is separated",
+            AudioWarning,
+            stacklevel=2,
+        )
     return kept, problems
 
 

@@ -29,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
     if args.stream:
         return run_stream(args)
     _check_output(args.output)
-    jobs, problems = collect_jobs(args.inputs, args.output)
+    with _warnings_as_lines():
+        jobs, problems = collect_jobs(args.inputs, args.output)
     for problem in problems:
         complain(problem)
     if not jobs:

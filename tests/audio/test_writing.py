@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from asteroid_slicq.audio import AudioError, AudioReader, AudioWarning
+from asteroid_slicq.audio import AudioError, AudioReader, AudioWarning, is_stem
 from asteroid_slicq.audio.writing import AudioWriter, StemWriter, track_name
 
 NAMES = ("vocals", "drums")
@@ -93,6 +93,21 @@ def test_stems_over_4_gib_become_rf64(tmp_path):
     assert sf.info(tmp_path / "long.wav").format == "RF64"
     with AudioReader(tmp_path / "long.wav") as reader:
         assert sum(block.shape[-1] for block in reader.buffers(300)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("suffix", "depth", "n_samples"),
+    [("wav", "16", None), ("wav", "24", 2**30), ("wav", "32f", None), ("flac", "24", None)],
+)
+def test_what_is_written_here_is_known_as_a_stem(tmp_path, suffix, depth, n_samples):
+    path = tmp_path / f"a.{suffix}"
+    write(path, noise(1000), bit_depth=depth, n_samples=n_samples)
+    assert is_stem(path)
+    samples, rate = sf.read(path)
+    sf.write(path, samples, rate)  # by another program
+    assert not is_stem(path)
+    path.write_text("nothing")
+    assert not is_stem(path)
 
 
 def test_stem_writer_writes_all_stems_and_nothing_else(tmp_path):

@@ -1,10 +1,12 @@
 """Facts about inputs: nothing is lost, nothing is done twice, no two tracks share a folder."""
 
 import os
+import warnings
 from pathlib import Path
 
 import pytest
 
+from asteroid_slicq.audio import AudioWarning
 from asteroid_slicq.cli.inputs import collect_jobs
 
 
@@ -89,9 +91,16 @@ def test_earlier_results_are_no_inputs(music, output):
     folder.mkdir(parents=True)
     for stem in ("vocals", "drums"):
         (folder / f"{stem}.wav").touch()
-    assert jobs(["a"], output) == ({"a/song.wav": "song"}, [])
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert jobs(["a"], output) == ({"a/song.wav": "song"}, [])
+    assert [str(warning.message)[:22] for warning in told] == ["2 file(s) passed over,"] * (
+        output == "a"  # the folder for the output is not searched
+    )
     named = str(folder / "vocals.wav")  # named by the user, it is one
-    assert list(jobs(["a", named], output)[0]) == ["a/song.wav", named]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AudioWarning)
+        assert list(jobs(["a", named], output)[0]) == ["a/song.wav", named]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need a privilege elsewhere")

@@ -83,6 +83,27 @@ def test_folders_and_equal_names(folder, model):
     assert tree(folder / "flat") == sorted(stems_of("song") + stems_of("song-2"))
 
 
+@pytest.mark.parametrize("audio_format", ["wav", "flac"])
+def test_stems_in_a_folder_of_songs_are_passed_over_aloud(folder, model, capsys, audio_format):
+    write(folder / "in" / "song.wav")
+    assert run("separate", "in", "-o", "in/stems", "-q", "--format", audio_format) == 0
+    assert capsys.readouterr().err == ""
+    before = tree(folder)
+    told = (
+        "asteroid-slicq: warning: 4 file(s) passed over, which are stems of an earlier separation; "
+        "one that is named is separated\n"
+    )
+    assert run("separate", "in", "-o", "out", "-q") == 0
+    assert capsys.readouterr().err == told
+    assert tree(folder / "out") == stems_of("song")
+    assert [name for name in tree(folder) if not name.startswith("out")] == before
+    assert run("separate", "in/stems", "-o", "more", "-q") == 2  # nothing to do
+    assert capsys.readouterr().err == told
+    stem = f"in/stems/song/drums.{audio_format}"
+    assert run("separate", stem, "-o", "more", "-q") == 0
+    assert tree(folder / "more") == stems_of("drums")
+
+
 def test_bad_inputs_are_told_and_the_others_done(folder, model, capsys):
     write(folder / "good.wav")
     write(folder / "also good.flac")

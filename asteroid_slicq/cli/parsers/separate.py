@@ -26,7 +26,8 @@ examples:
       | aplay -t raw -f FLOAT_LE -r 44100 -c 2
 
 OUT/<track>/<source>.wav is written, with the sample rate, channels and length of the input.
-A folder stands for all audio files and videos in it and below; its tree is mirrored in OUT. Of two
+A folder stands for all audio files and videos in it and below; its tree is mirrored in OUT. Stems
+that this command wrote, which are marked inside, are passed over there, and that is said. Of two
 inputs with the same name, the later one goes to OUT/<track>-2. Nothing is rescaled.
 
 With --stream, raw interleaved PCM is read from standard input and the stems go to standard output,
