@@ -18,6 +18,7 @@ from asteroid_slicq.cli.messages import CommandError
 from asteroid_slicq.files import unreadable
 from asteroid_slicq.hub import ModelFileError, load_model
 from asteroid_slicq.models.xumx_slicq import OnnxSeparator, load_default_model
+from asteroid_slicq.transform import check_device
 from asteroid_slicq.vocabulary import XUMX_SLICQ_PRESETS
 
 DEFAULT_MODELS = ("default", "small")
@@ -92,17 +93,9 @@ def resolve_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except Exception as error:  # each backend has its own kind
-        usable = ["cpu"] + [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-        if torch.backends.mps.is_available():
-            usable.append("mps")
-        raise CommandError(
-            f"device {name}: not available here; usable are {', '.join(usable)}"
-        ) from error
-    if device.type == "meta":
-        raise CommandError(f"device {name}: holds no samples")
+        check_device(name)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
     return name
 
 

@@ -13,7 +13,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 Scores = NDArray[np.float64]
 
@@ -161,8 +163,7 @@ def summarise_tracks(
 
 
 def _pair(references: ArrayLike, estimates: ArrayLike) -> tuple[Scores, Scores]:
-    references = np.asarray(references, dtype=np.float64)
-    estimates = np.asarray(estimates, dtype=np.float64)
+    references, estimates = _array(references), _array(estimates)
     if references.ndim != 3 or references.size == 0:
         raise ValueError(
             f"references must be (source, channel, time) and not empty, got {references.shape}"
@@ -173,6 +174,12 @@ def _pair(references: ArrayLike, estimates: ArrayLike) -> tuple[Scores, Scores]:
             f"got {estimates.shape}"
         )
     return references, estimates
+
+
+def _array(values: ArrayLike) -> Scores:
+    if isinstance(values, Tensor):  # on any device, with a gradient, negated lazily
+        values = values.detach().to("cpu", torch.float64).resolve_neg().numpy()
+    return np.asarray(values, dtype=np.float64)
 
 
 def _windows(x: Scores, length: int) -> Scores:

@@ -33,6 +33,7 @@ from asteroid_slicq.transform import (
     Scale,
     SliCQT,
     check_integer,
+    check_sample_type,
 )
 
 _FROM_ASTEROID = {"encoder_activation"}  # some of its models pass it on when they are reloaded
@@ -172,7 +173,8 @@ class SliCQTFB(Filterbank):
         return self._identity.unsqueeze(1).to(self._conv_dtype())
 
     def pre_analysis(self, wav: Tensor) -> Tensor:
-        """Pad a waveform to whole steps."""
+        """Pad a waveform to whole steps; one of integers raises a ``TypeError``."""
+        check_sample_type(wav.dtype, wav.is_floating_point())
         return whole_steps(wav.to(self._conv_dtype()), self.stride)
 
     def post_analysis(self, spec: Tensor) -> Tensor:

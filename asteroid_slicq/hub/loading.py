@@ -77,8 +77,12 @@ def load_model(spec: str | os.PathLike[str]) -> BaseModel:
         raise ModelFileError(name, "no such file")
     elif _HUB_ID.fullmatch(name) and name not in hub_utils.MODELS_URLS_HASHTABLE:
         path, config = _find_on_hub(name)
-    else:  # an address, or a name that Asteroid gave to one
+    elif "://" in name or name in hub_utils.MODELS_URLS_HASHTABLE:
         path, config = Path(hub_utils.cached_download(name)), None
+    else:
+        raise ModelFileError(
+            name, "no such file or folder, and neither an id of the Hub (user/name) nor an address"
+        )
     conf = _read_safetensors(path, config) if _is_safetensors(path) else _read_pickle(path)
     return _build(path, conf)
 

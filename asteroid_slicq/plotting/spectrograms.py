@@ -35,7 +35,7 @@ from asteroid_slicq.plotting.cells import (
     slicqt_analysis,
     stft_analysis,
 )
-from asteroid_slicq.transform import STFT, Frame, SliCQT
+from asteroid_slicq.transform import STFT, Frame, SliCQT, check_sample_type
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -336,6 +336,7 @@ def _samples(waveform: Any) -> Tensor:
             "waveform must be real and hold at least one sample, got "
             f"{tuple(samples.shape)} of {samples.dtype}"
         )
+    check_sample_type(samples.dtype, samples.is_floating_point())
     return samples if samples.dtype in (torch.float32, torch.float64) else samples.float()
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from asteroid_slicq.separation.axes import from_model_channels, to_model_channels
+from asteroid_slicq.transform import check_device
 
 _MIN_INPUT_S = 0.1  # shorter segments reach the model padded with zeros
 
@@ -36,7 +37,7 @@ class SegmentModel:
         step: number of samples of which the start of a segment should be a multiple.
 
     Raises:
-        ValueError: the model has no sample rate.
+        ValueError: the model has no sample rate, or the device is not there.
     """
 
     def __init__(self, model: nn.Module, device: str | torch.device | None = None):
@@ -44,7 +45,7 @@ class SegmentModel:
         if not rate:
             raise ValueError(f"model must have a sample_rate, {type(model).__name__} has {rate!r}")
         self.model = model
-        self.device = None if device is None else torch.empty(0, device=device).device
+        self.device = None if device is None else check_device(device)
         self.sample_rate = float(rate)
         channels = getattr(model, "n_channels", None) or getattr(model, "in_channels", None)
         self.n_channels = int(channels or 1)
@@ -126,7 +127,7 @@ class SegmentModel:
                 f"model must return (batch, source, channel, time) = "
                 f"{(batch, n_sources, n_channels, n_samples)}, got {tuple(estimate.shape)}"
             )
-        return estimate.float().cpu()
+        return estimate.float().cpu().resolve_neg()
 
 
 def in_evaluation_mode(model: nn.Module, device: torch.device | None = None) -> nn.Module:

@@ -7,6 +7,7 @@ of mix and sources, whatever the song's length. Outputs are never rescaled.
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ from asteroid_slicq.separation.axes import Waveform, from_batch, to_batch
 from asteroid_slicq.separation.names import choose_sources
 from asteroid_slicq.separation.segment_model import SegmentModel
 from asteroid_slicq.separation.segments import process_in_segments, resample_stream
+from asteroid_slicq.transform import check_sample_type
 from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S, DEFAULT_SEGMENT_S
 
 Progress = Callable[[float, float], None]
@@ -254,12 +256,14 @@ def separate(
         path, the path of each stem by name.
 
     Raises:
-        TypeError: ``wav`` is of another type.
+        TypeError: ``wav`` is of another type, or an argument is not known or is for the other kind
+            of ``wav``.
         ValueError: an argument out of range, or another rate with ``resample=False``.
         AudioError: a file cannot be read or written, or a stem exists; a `ValueError`.
     """
     separator = Separator(model, segment_s, overlap_s, device)
     is_path = isinstance(wav, (str, os.PathLike))
+    _check_options(is_path, output_dir, force_overwrite, sample_rate, kwargs)
     if is_path and not resample:
         with AudioReader(wav) as reader:
             sample_rate = reader.sample_rate
@@ -270,8 +274,6 @@ def separate(
         )
     if is_path:
         return separator.separate_file(wav, output_dir, overwrite=force_overwrite, **kwargs)
-    if kwargs:
-        raise TypeError(f"{', '.join(kwargs)} only apply when wav is the path of a file")
     return separator.separate_waveform(wav, sample_rate)
 
 
@@ -301,6 +303,38 @@ def check_segment(segment_s: float, overlap_s: float | None) -> None:
         )
 
 
+_FILE_OPTIONS = tuple(
+    name
+    for name, parameter in inspect.signature(Separator.separate_file).parameters.items()
+    if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name != "overwrite"
+)
+"""Those that `separate` passes on."""
+
+
+def _check_options(
+    is_path: bool,
+    output_dir: str | os.PathLike[str] | None,
+    force_overwrite: bool,
+    sample_rate: float | None,
+    options: dict[str, Any],
+) -> None:
+    """Refuse arguments that nobody knows, and those that would be ignored, by a ``TypeError``."""
+    unknown = [name for name in options if name not in _FILE_OPTIONS]
+    if unknown:
+        raise TypeError(
+            f"separate() got an unexpected argument, {unknown[0]!r}; for the path of a file it "
+            f"also takes {', '.join(_FILE_OPTIONS)}"
+        )
+    if is_path:
+        given, kind = ["sample_rate"] * (sample_rate is not None), "an array or a tensor"
+    else:
+        given, kind = list(options), "the path of a file"
+        given += ["output_dir"] * (output_dir is not None)
+        given += ["force_overwrite"] * bool(force_overwrite)
+    if given:
+        raise TypeError(f"{given[0]} applies only when wav is {kind}")
+
+
 def _check_rate(sample_rate: float) -> float:
     if not (sample_rate > 0 and math.isfinite(sample_rate)):
         raise ValueError(f"sample_rate must be positive and finite, got {sample_rate}")
@@ -310,12 +344,10 @@ def _check_rate(sample_rate: float) -> float:
 def _as_array(waveform: np.ndarray | torch.Tensor) -> np.ndarray:
     """The samples of a waveform in float32, once they are known to be usable."""
     if isinstance(waveform, torch.Tensor):
-        if not waveform.is_floating_point():
-            raise TypeError(f"waveform must be floating point in [-1, 1], got {waveform.dtype}")
-        array = waveform.detach().to("cpu", torch.float32).numpy()
+        check_sample_type(waveform.dtype, waveform.is_floating_point())
+        array = waveform.detach().to("cpu", torch.float32).resolve_neg().numpy()
     elif isinstance(waveform, np.ndarray):
-        if not np.issubdtype(waveform.dtype, np.floating):
-            raise TypeError(f"waveform must be floating point in [-1, 1], got {waveform.dtype}")
+        check_sample_type(waveform.dtype, np.issubdtype(waveform.dtype, np.floating))
         array = waveform.astype(np.float32, copy=False)
     else:
         raise TypeError(

@@ -2,10 +2,12 @@
 
 from asteroid_slicq.transform.checks import (
     check_choice,
+    check_device,
     check_flag,
     check_integer,
     check_number,
     check_range,
+    check_sample_type,
 )
 from asteroid_slicq.transform.convergence import PRECISION_DB, contraction, passes_needed, remedy
 from asteroid_slicq.transform.conversion import convert
@@ -34,10 +36,12 @@ __all__ = [
     "SliCQTStream",
     "UnfitError",
     "check_choice",
+    "check_device",
     "check_flag",
     "check_integer",
     "check_number",
     "check_range",
+    "check_sample_type",
     "contraction",
     "convert",
     "design_frame",

@@ -91,11 +91,40 @@ def check_range(
         )
 
 
+def check_device(device: str | torch.device) -> torch.device:
+    """A device that is there, with its index.
+
+    Raises:
+        ValueError: for one that is not, with those that are.
+    """
+    try:
+        found = torch.empty(0, device=device).device
+    except Exception as error:  # each backend has its own kind
+        usable = ["cpu"] + [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        if torch.backends.mps.is_available():
+            usable.append("mps")
+        raise ValueError(
+            f"device {device}: not available here; usable are {', '.join(usable)}"
+        ) from error
+    if found.type == "meta":
+        raise ValueError(f"device {device}: holds no samples")
+    return found
+
+
+def check_sample_type(dtype: Any, is_floating_point: bool) -> None:
+    """Refuse samples that are no floating-point numbers by a ``TypeError``."""
+    if not is_floating_point:
+        raise TypeError(
+            f"waveform must be floating point in [-1, 1], got {dtype}; divide integer samples by "
+            "their full scale, such as 32768"
+        )
+
+
 def check_waveform(waveform: Any) -> Tensor:
     """A waveform in single or double precision.
 
     Raises:
-        TypeError: for what is no tensor.
+        TypeError: for what is no tensor, or one of integers.
         ValueError: for an empty or complex waveform.
     """
     if not isinstance(waveform, Tensor):
@@ -105,6 +134,7 @@ def check_waveform(waveform: Any) -> Tensor:
             "waveform must be real and hold at least one sample, got "
             f"{tuple(waveform.shape)} of {waveform.dtype}"
         )
+    check_sample_type(waveform.dtype, waveform.is_floating_point())
     return waveform if waveform.dtype in (torch.float32, torch.float64) else waveform.float()
 
 

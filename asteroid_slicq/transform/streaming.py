@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from asteroid_slicq.transform.checks import check_blocks, check_integer
+from asteroid_slicq.transform.checks import check_blocks, check_integer, check_sample_type
 from asteroid_slicq.transform.slicqt import SliCQT
 from asteroid_slicq.transform.stream_state import Analysis, Passes, StreamFormat
 
@@ -75,7 +75,7 @@ class SliCQTStream:
               with 0 or more slices; one tensor for ``rasterize="full"``
 
         Raises:
-            TypeError: for what is no tensor.
+            TypeError: for what is no tensor, or one of integers.
             ValueError: for a waveform that is complex, has no channel, lies on another device than
                 the transform, or is not of the shape and precision that this stream began with.
         """
@@ -87,6 +87,7 @@ class SliCQTStream:
                 "waveform must be real and (…, channel, time) with one channel or more, got "
                 f"{tuple(waveform.shape)} of {waveform.dtype}"
             )
+        check_sample_type(waveform.dtype, waveform.is_floating_point())
         if waveform.dtype not in (torch.float32, torch.float64):
             waveform = waveform.float()
         fmt = StreamFormat(tuple(leading), waveform.dtype, waveform.device)

@@ -105,3 +105,15 @@ def test_a_model_that_is_not_in_the_cache_is_refused(offline):
 def test_a_file_that_is_not_there_is_not_sought_on_the_hub():
     with pytest.raises(ValueError, match=r"exp/best_model\.pth: no such file"):
         load_model("exp/best_model.pth")
+
+
+@pytest.mark.parametrize("name", ["nope", "my model", "v2", "./nope/nope/nope"])
+def test_what_is_no_name_of_a_model_asks_nobody(monkeypatch, name):
+    def ask(*args, **options):
+        raise AssertionError(args)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", ask)
+    monkeypatch.setattr("huggingface_hub.file_download.hf_hub_download", ask)
+    monkeypatch.setattr("socket.socket.connect", ask)
+    with pytest.raises(ValueError, match="no such file or folder, and neither an id of the Hub"):
+        load_model(name)

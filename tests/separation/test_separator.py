@@ -164,7 +164,7 @@ def test_loudness_is_not_rescaled():
             ValueError,
             "resample=True",
         ),
-        (np.zeros((2, 100), np.float32), {"stems": ["bass"]}, TypeError, "stems only appl"),
+        (np.zeros((2, 100), np.float32), {"stems": ["bass"]}, TypeError, "stems applies only"),
     ],
 )
 def test_what_cannot_be_separated_is_named(wave, kwargs, error, words):
@@ -325,10 +325,7 @@ def test_files_that_cannot_be_served_are_named(tmp_path):
 
 def test_a_device_is_used_and_results_come_home():
     model = Split()
-    with pytest.raises(NotImplementedError, match="meta"):  # where there are no samples
-        separate(model, torch.from_numpy(noise(2, 1000)), device="meta")
-    assert model.gains.device.type == "cpu"
-    out = separate(Split(), torch.from_numpy(noise(2, 1000)), device="cpu")
+    out = separate(model, torch.from_numpy(noise(2, 1000)), device="cpu")
     assert out.device.type == "cpu"
 
 
@@ -360,3 +357,39 @@ def test_memory_does_not_grow_with_length(tmp_path, rate):
     short = peak_bytes(tmp_path / "short.wav", tmp_path)
     long = peak_bytes(tmp_path / "long.wav", tmp_path)
     assert long < 1.1 * short + 100_000
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"foo": 1}, "unexpected argument, 'foo'; .*takes track, stems, audio_format, bit_depth"),
+        ({"stems": ["vocals"]}, "^stems applies only when wav is the path of a file"),
+        ({"output_dir": "out"}, "^output_dir applies only when wav is the path of a file"),
+        ({"force_overwrite": True}, "^force_overwrite applies only when wav is the path"),
+    ],
+)
+def test_arguments_of_files_are_refused_for_waveforms(folder, options, words):
+    with pytest.raises(TypeError, match=words):
+        separate(Split(), noise(2, 1000), **options)
+    assert tree(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"foo": 1}, "unexpected argument, 'foo'"),
+        ({"sample_rate": 22050}, "^sample_rate applies only when wav is an array or a tensor"),
+    ],
+)
+def test_arguments_of_waveforms_are_refused_for_files(folder, options, words):
+    sf.write("a.wav", noise(1000, 2), 44100)
+    with pytest.raises(TypeError, match=words):
+        separate(Split(), "a.wav", **options)
+    assert tree(folder) == ["a.wav"]
+
+
+@pytest.mark.parametrize("device", ["cuda:7", "nowhere", "meta"])
+def test_devices_that_are_not_there_are_told(device):
+    words = "holds no samples" if device == "meta" else "not available here; usable are cpu"
+    with pytest.raises(ValueError, match=f"^device {device}: {words}"):
+        separate(Split(), noise(2, 1000), device=device)

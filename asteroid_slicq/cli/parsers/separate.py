@@ -36,6 +36,9 @@ output holds the channels of the first stem, then those of the second and so on;
 out as went in. It needs a causal model, such as one of the preset v2-realtime. Silence stands for
 samples that are NaN or infinite; the exit code is 2 then.
 
+MODEL may be any model of Asteroid's, too: use this command in place of `asteroid-infer`, which
+knows no plugins and writes no stereo.
+
 exit code: 0 when all was done, 2 when an input or option was refused (the others are done),
 130 after Ctrl-C, 128 + N after signal N; nothing half-written stays behind, and what a run that
 was killed left is removed by the next one that writes there.

@@ -62,7 +62,9 @@ class OnnxMasks:
     @torch.no_grad()
     def masks(self, magnitudes: Iterable[Tensor]) -> list[Tensor]:
         """Masks in single precision, see :class:`.networks.MaskBackend`."""
-        inputs = {f"block_{i}": block.float().numpy() for i, block in enumerate(magnitudes)}
+        inputs = {
+            f"block_{i}": block.float().resolve_neg().numpy() for i, block in enumerate(magnitudes)
+        }
         outputs = [f"masks_{i}" for i in range(len(inputs))]
         return [torch.from_numpy(masks) for masks in self._session.run(outputs, inputs)]
 
