@@ -34,6 +34,7 @@ class DecodedSource:
 
     Args:
         path: of the file.
+        stream: which of its streams of sound, from 0.
 
     Attributes:
         sample_rate, n_channels, n_expected, bit_depth: as of `AudioReader`.
@@ -47,8 +48,9 @@ class DecodedSource:
 
     n_samples = None
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, stream: int | None = None):
         self._path = path
+        self._wanted = stream
         self._file = path.open("rb")
         self._container: Any = None
         self.sample_rate = self._n_read = 0
@@ -78,9 +80,19 @@ class DecodedSource:
         streams = self._container.streams.audio
         if not streams:
             raise LookupError("no stream of audio")
-        self._stream = next((s for s in streams if _is_default(s)), streams[0])
+        self._stream = self._choose(streams)
         if self._stream.codec_context is None:
             raise AudioError(f"{self._path}: its sound is coded in a way that cannot be decoded")
+
+    def _choose(self, streams: Any) -> Any:
+        if self._wanted is None:
+            return next((s for s in streams if _is_default(s)), streams[0])
+        if self._wanted >= len(streams):
+            raise AudioError(
+                f"{self._path}: has {len(streams)} stream(s) of sound, none of number "
+                f"{self._wanted}"
+            )
+        return streams[self._wanted]
 
     def read(self, n_samples: int) -> Iterator[np.ndarray]:
         """Read to the end, that many samples at a time. Shape of each: ``(channel, time)``.

@@ -38,6 +38,8 @@ class AudioReader:
     Args:
         path: a regular file of audio, or a video.
         downmix: mix more than two channels to stereo by the coefficients of ITU-R BS.775.
+        stream: which of several streams of sound, from 0; by default the one that is marked so, or
+            the first.
 
     Attributes:
         sample_rate: in Hz.
@@ -52,10 +54,12 @@ class AudioReader:
         ValueError: the path is empty.
     """
 
-    def __init__(self, path: str | os.PathLike[str], downmix: bool = False):
+    def __init__(
+        self, path: str | os.PathLike[str], downmix: bool = False, stream: int | None = None
+    ):
         self.path = given_path(path, "path")
         head = _read_head(self.path)
-        self._source = _open(self.path, head)
+        self._source = _open(self.path, head, stream)
         self.sample_rate: int = self._source.sample_rate
         self.n_channels: int = self._source.n_channels
         self.n_samples: int | None = self._source.n_samples
@@ -108,7 +112,7 @@ class AudioReader:
         self.close()
 
 
-def _open(path: Path, head: bytes) -> pcm.PCMSource | DecodedSource:
+def _open(path: Path, head: bytes, stream: int | None) -> pcm.PCMSource | DecodedSource:
     is_pcm = head.startswith(pcm.MAGIC)
     is_tagged_flac = head.startswith(b"ID3") and b"fLaC" in head
     # FFmpeg loses the end of Vorbis whose sound is one page, which follows two of headers.
@@ -120,7 +124,7 @@ def _open(path: Path, head: bytes) -> pcm.PCMSource | DecodedSource:
         except LookupError:
             pass
     try:
-        return DecodedSource(path)
+        return DecodedSource(path, stream)
     except LookupError as error:
         raise AudioError(
             f"{path}: is no audio that can be read (WAV, FLAC, MP3, OGG, M4A, WMA or the like, or "

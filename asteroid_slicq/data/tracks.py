@@ -137,7 +137,9 @@ def find_tracks(
         listing = "\n  ".join(problems)
         raise ValueError(f"{len(problems)} unusable file(s) under {folder}:\n  {listing}")
     if not tracks:
-        raise FileNotFoundError(f"no track in {folder}: it must hold <track>/<source>.wav")
+        hint = " (.stem.mp4 files are unpacked first: asteroid_slicq.data.musdb.unpack_stems)"
+        hint = hint if any(folder.glob("*.stem.mp4")) else ""
+        raise FileNotFoundError(f"no track in {folder}: it must hold <track>/<source>.wav{hint}")
     return tracks
 
 

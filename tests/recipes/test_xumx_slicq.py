@@ -10,8 +10,9 @@ from asteroid.models import BaseModel
 
 from asteroid_slicq import XUMXSliCQ  # which registers the models, too
 from asteroid_slicq.losses import XUMXLoss, combination_si_sdr
+from tests.data.musdb.stem_files import write_stem_file
 from tests.helpers import RECIPES
-from tests.recipes.helpers import RATE, STEMS, recipe_module, run_all, write_stems
+from tests.recipes.helpers import RATE, STEMS, recipe_module, run_all, run_sh, write_stems
 
 RECIPE = RECIPES / "xumx_slicq"
 SETTINGS = recipe_module(RECIPE, "train").SETTINGS
@@ -65,6 +66,24 @@ def test_stages_follow_the_settings(experiment):
     assert conf["optim"]["lr"] == 0.001
     assert len(json.loads((experiment / "best_k_models.json").read_text())) == 2
     assert (experiment / "statistics").is_dir()
+
+
+def test_stem_files_of_musdb18_are_unpacked_and_used(tiny, tmp_path):
+    for number, name in enumerate(("train/a", "train/b", "test/c")):
+        file = tmp_path / "musdb18" / f"{name}.stem.mp4"
+        write_stem_file(file, 2.0, RATE, seed=number)
+    paths = ("--musdb", "musdb18", "--data_dir", "wav", "--expdir", "exp", "--model", tiny)
+    options = ("--fast", "true", "--stage", "0", "--eval_options", "--segment_s 1.0")
+    done = run_sh(RECIPE, *paths, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    log = (tmp_path / "exp" / "logs" / "data.log").read_text()
+    assert "unpack: 3 of 3 tracks" in log
+    assert f"{tmp_path}/wav is sound" in log
+    assert len(list(tmp_path.glob("wav/t*/?/*.wav"))) == 15
+    report = json.loads((tmp_path / "exp" / "metrics.json").read_text())
+    assert report["scores"]["mix-phase oracle"]["sdr"]["mean"] > 3  # each stem is its own
+    card = (tmp_path / "exp" / "publish" / "README.md").read_text()
+    assert "- musdb18\n" in card
 
 
 def test_best_model_is_one_of_asteroid(experiment):

@@ -1,6 +1,7 @@
 """Stage 0: check every file of a tree of stems; download MUSDB18-HQ first, if asked to.
 
 python -m common.prepare_data DATA [--download true] [--subset true] [--delete_zip true]
+python -m common.prepare_data DATA --stems MUSDB18 [--subset true]
 
 What it finds goes to the standard output, of which ``run.sh`` makes a log.
 """
@@ -12,11 +13,18 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from asteroid_slicq.cli.parsers.arguments import refuse_empty
-from asteroid_slicq.data.musdb import ZENODO, TreeReport, download_musdb, inspect_tree
+from asteroid_slicq.data.musdb import (
+    ZENODO,
+    TreeReport,
+    download_musdb,
+    inspect_tree,
+    unpack_stems,
+)
 from asteroid_slicq.files import write_text
 
 
@@ -24,6 +32,8 @@ def main() -> int:
     """Download what is missing, if asked to, and check the tree; 1 if it cannot be used."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("data", type=Path, help="tree: DATA/{train,test}/<track>/<source>.wav")
+    help_text = "tree of MUSDB18, {train,test}/<track>.stem.mp4, to unpack to DATA"
+    parser.add_argument("--stems", type=Path, help=help_text)
     parser.add_argument("--download", type=_bool, default=False, help="MUSDB18-HQ from Zenodo")
     parser.add_argument("--subset", type=_bool, default=False, help="a part of MUSDB18-HQ will do")
     parser.add_argument("--delete_zip", type=_bool, default=False, help="once it is unpacked")
@@ -48,6 +58,12 @@ def main() -> int:
                 progress=progress,
             )
             progress.close()
+        if args.stems:
+            tracks = _Progress("tracks", 1)
+            unpack_stems(
+                args.stems, args.data, progress=lambda *numbers: tracks("unpack", *numbers)
+            )
+            tracks.close()
         summary = _look(args.data, args.subset, args.known)
     except (ValueError, OSError) as error:
         print(error, flush=True)
@@ -110,7 +126,8 @@ def _bool(text: str) -> bool:
 class _Progress:
     """A bar for each part of the work on a terminal; a line a minute elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "GB", size: float = 1e9) -> None:
+        self._unit, self._size = unit, size
         self._bar: tqdm | None = None
         self._what = ""
         self._said = 0.0
@@ -119,12 +136,16 @@ class _Progress:
         if sys.stderr is None or not sys.stderr.isatty():  # or closed, as a daemon's
             if time.monotonic() - self._said > 60 or n_done == n_all:
                 self._said = time.monotonic()
-                print(f"{what}: {n_done / 1e9:.2f} of {n_all / 1e9:.2f} GB", flush=True)
+                digits = 2 if self._size > 1 else 0
+                done, of = (f"{n / self._size:.{digits}f}" for n in (n_done, n_all))
+                print(f"{what}: {done} of {of} {self._unit}", flush=True)
             return
         if what != self._what:
             self.close()
             self._what = what
-            scale = {"unit": "B", "unit_scale": True, "unit_divisor": 1000}
+            scale: dict[str, Any] = {"unit": "B", "unit_scale": True, "unit_divisor": 1000}
+            if self._size == 1:
+                scale = {"unit": " " + self._unit}
             self._bar = tqdm(total=n_all, initial=n_done, desc=what, **scale)
         if self._bar is not None:
             self._bar.update(n_done - self._bar.n)

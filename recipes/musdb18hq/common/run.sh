@@ -3,13 +3,14 @@
 #   --stage N           first stage to run: 0 data, 1 training, 2 evaluation, 3 publishing
 #   --stop_stage N      last one
 #   --tag NAME          of the experiment; the same again continues it
-#   --musdb PATH        existing tree: PATH/{train,test}/<track>/{mixture,bass,…}.wav
+#   --musdb PATH        existing tree: PATH/{train,test}/<track>/{mixture,bass,…}.wav, or that of
+#                       MUSDB18, PATH/{train,test}/<track>.stem.mp4, which is unpacked to --data_dir
 #   --download BOOL     download MUSDB18-HQ from Zenodo, to --musdb or data/musdb18hq (needs 57 GB,
 #                       32 GB in the end); the same again goes on where it stopped
 #   --delete_zip BOOL   remove the downloaded archive once it is unpacked
 #   --subset BOOL       accept a part of MUSDB18-HQ
 #   --expdir PATH       the experiment, where it shall not lie beside the recipe
-#   --data_dir PATH     procedural stems, made where there is no --musdb
+#   --data_dir PATH     procedural stems, made where there is no --musdb; or unpacked stem files
 #   --n_tracks N        how many tracks of them
 #   --seconds S         their length
 #   --test_tracks N     how many of them are held out for stage 2; a third by default
@@ -23,7 +24,8 @@
 #   --eval_options "…"  options of eval.py: "--device cuda --n_workers 8"
 #   --repo USER/NAME    repository on the Hugging Face Hub, of stage 3
 #   --publish BOOL      publish there; else stage 3 writes the files to <expdir>/publish (dry run)
-#   --trained_on DATA   for the model card: musdb18-hq with --musdb or --download, else procedural
+#   --trained_on DATA   for the model card: musdb18-hq with --musdb or --download, musdb18 with stem
+#                       files, else procedural
 #   --python PATH       interpreter
 #   --id IDS            devices that CUDA may see: 0,1
 
@@ -81,10 +83,17 @@ settings_name=$(basename "${settings%.y*ml}")
 if [[ -z $musdb && $download == true ]]; then musdb=$HERE/data/musdb18hq; fi
 musdb=$(absolute "$musdb")
 expdir=$(absolute "$expdir")
-data_dir=${musdb:-$(absolute "$data_dir")}
+data_dir=$(absolute "$data_dir")
+stems=
+if [[ -n $musdb ]] && compgen -G "$musdb/train/*.stem.mp4" >/dev/null; then
+  stems=$musdb
+elif [[ -n $musdb ]]; then
+  data_dir=$musdb
+fi
 if [[ -e $init ]]; then init=$(absolute "$init"); fi
 if [[ $python == */* ]]; then python=$(absolute "$python"); fi
 cd "$HERE"
+if [[ -n $stems ]]; then data_dir=${data_dir:-data/musdb18}; fi
 data_dir=${data_dir:-data/${sounds}_${n_tracks}x${seconds}s_seed${seed}}
 expdir=${expdir:-exp/train_${EXPERIMENT:-$settings_name}_${tag}}
 logs=$expdir/logs
@@ -134,7 +143,7 @@ if [[ $stage -le 0 && $stop_stage -ge 0 ]]; then
     fi
   fi
   # Its progress bar needs the terminal, so that only what it found goes to the log.
-  $python -m common.prepare_data "$data_dir" --download "$download" \
+  $python -m common.prepare_data "$data_dir" ${stems:+--stems "$stems"} --download "$download" \
     --delete_zip "$delete_zip" --subset "$subset" --known data/known | tee -a "$logs/data.log"
   # shellcheck disable=SC2086
   $python "${training[@]}" $train_options --check true | tee -a "$logs/data.log"
@@ -157,7 +166,9 @@ fi
 
 if [[ $stage -le 3 && $stop_stage -ge 3 ]]; then
   if [[ -z $trained_on ]]; then
-    if [[ -n $musdb ]]; then trained_on=musdb18-hq; else trained_on=procedural; fi
+    trained_on=procedural
+    if [[ -n $musdb ]]; then trained_on=musdb18-hq; fi
+    if [[ -n $stems ]]; then trained_on=musdb18; fi
   fi
   name=$RECIPE-${settings_name//_/-}
   options=(--repo "${repo:-user/${name%-published}}" --trained-on "$trained_on")
