@@ -12,7 +12,7 @@ from asteroid.models import BaseModel
 
 from asteroid_slicq.cli.messages import CommandError, say
 from asteroid_slicq.cli.outputs import check_output, output_file
-from asteroid_slicq.hub import build_mixin, build_xumx_slicq
+from asteroid_slicq.hub import build_mixin, build_xumx_slicq, not_finite
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,6 +23,10 @@ def run(args: argparse.Namespace) -> int:
     """
     check_output(args.output, args.overwrite)
     model = _convert_mixin(args.state) if args.preset == "mixin" else _convert(args)
+    if name := not_finite(model):
+        raise CommandError(
+            f"{' '.join(map(str, args.state))}: the weights {name} hold NaN or infinity"
+        )
     buffer = io.BytesIO()
     torch.save(model.serialize(), buffer)
     with output_file(args.output) as partial:

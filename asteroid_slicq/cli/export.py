@@ -10,6 +10,7 @@ import torch
 from asteroid_slicq.cli.messages import CommandError, say
 from asteroid_slicq.cli.models import resolve_model
 from asteroid_slicq.cli.outputs import check_output, output_file
+from asteroid_slicq.hub import not_finite
 from asteroid_slicq.models.xumx_slicq import OnnxSeparator, export_onnx, require
 
 _TOLERANCE = 1e-4  # of masks, against PyTorch
@@ -29,10 +30,14 @@ def run(args: argparse.Namespace) -> int:
         for package in ("onnx", "onnxruntime"):
             require(package)
         model = resolve_model(args.model)
+        if name := not_finite(model):
+            raise CommandError(
+                f"model {args.model}: its weights {name} hold NaN or infinity; its training failed"
+            )
         with output_file(output) as partial:
             export_onnx(model, partial)  # pyright: ignore[reportArgumentType]
             difference = _difference(model, partial)
-            if difference > _TOLERANCE:
+            if not difference <= _TOLERANCE:  # nor NaN
                 raise CommandError(
                     f"{output}: not written, ONNX Runtime differs from PyTorch by {difference:.1g}"
                 )
@@ -49,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _difference(model, path: Path) -> float:
     """Largest difference of a mask for noise of a few lengths."""
-    exported, largest = OnnxSeparator(path), 0.0
+    exported, differences = OnnxSeparator(path), []
     generator = torch.Generator().manual_seed(0)
     for n_slices in (1, 2, 3, 9):
         magnitudes = [
@@ -59,5 +64,5 @@ def _difference(model, path: Path) -> float:
         with torch.no_grad():
             wanted = model.eval().masks(magnitudes)
         for found, masks in zip(exported.masks(magnitudes), wanted, strict=True):
-            largest = max(largest, float((found - masks).abs().max()))
-    return largest
+            differences.append((found - masks).abs().max())
+    return float(torch.stack(differences).max())  # which is NaN where one is

@@ -9,7 +9,7 @@ plain, so :func:`frame_sdr` has the very numbers of ``museval`` in a thousandth 
 import importlib.util
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def frame_sdr(
         - output: ``(source, frame)``, in dB
 
     Raises:
-        ValueError: if the shapes differ or are wrong, or a frame has no sample.
+        ValueError: if the shapes differ or are wrong, samples are not finite, or a frame has none.
     """
     references, estimates = _pair(references, estimates)
     length = round(frame_s * sample_rate)
@@ -91,7 +91,7 @@ def utterance_sdr(references: ArrayLike, estimates: ArrayLike, epsilon: float = 
         - output: ``(source,)``, in dB
 
     Raises:
-        ValueError: if the shapes differ or are wrong.
+        ValueError: if the shapes differ or are wrong, or samples are not finite.
     """
     references, estimates = _pair(references, estimates)
     signal = np.square(references).sum((-2, -1))
@@ -123,7 +123,7 @@ def bsseval_v4(
 
     Raises:
         ModuleNotFoundError: if ``museval`` is not installed.
-        ValueError: if the shapes differ or are wrong.
+        ValueError: if the shapes differ or are wrong, or samples are not finite.
     """
     references, estimates = _pair(references, estimates)
     length = round(frame_s * sample_rate)
@@ -173,6 +173,10 @@ def _pair(references: ArrayLike, estimates: ArrayLike) -> tuple[Scores, Scores]:
             f"estimates must have the shape of the references, {references.shape}, "
             f"got {estimates.shape}"
         )
+    for name, waveforms in (("references", references), ("estimates", estimates)):
+        # Scores of them would be NaN, as those of silence are.
+        for index in np.flatnonzero(~np.isfinite(waveforms).all((1, 2)))[:1]:
+            raise ValueError(f"{name} must be finite, number {index} holds NaN or infinite samples")
     return references, estimates
 
 
@@ -213,4 +217,8 @@ def _museval_metrics() -> ModuleType:
         raise ModuleNotFoundError(f"museval has no {file}", name="museval")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    if not hasattr(np.linalg, "linalg"):
+        # museval catches singular matrices by a name that NumPy 2.4 has no more.
+        linalg = SimpleNamespace(**{**vars(np.linalg), "linalg": np.linalg})
+        vars(module)["np"] = SimpleNamespace(**{**vars(np), "linalg": linalg})
     return module

@@ -39,9 +39,15 @@ def estimate(evaluation: Evaluation, model: Any, stems: Audio, mix: Audio) -> tu
     Shape:
         - stems and estimates: ``(source, channel, time)``
         - mix: ``(channel, time)``
+
+    Raises:
+        ValueError: an estimate is not finite: its scores would look like those of silence.
     """
     separator = Separator(model, segment_s=evaluation.segment_s)
     estimates = mean_over_shifts(separator, mix, evaluation.sample_rate, evaluation.shifts)
+    for name, waveform in zip(evaluation.sources, estimates, strict=True):
+        if not np.isfinite(waveform).all():
+            raise ValueError(f"the model's estimate of {name} holds NaN or infinite samples")
     scores = {
         MODEL: fast_scores(evaluation, stems, estimates),
         MIXTURE: fast_scores(evaluation, stems, np.broadcast_to(mix, stems.shape)),

@@ -87,6 +87,14 @@ def load_model(spec: str | os.PathLike[str]) -> BaseModel:
     return _build(path, conf)
 
 
+def not_finite(model: BaseModel) -> str | None:
+    """Name of the first weights of a model that hold NaN or infinity; ``None`` where none do."""
+    for name, tensor in model.get_state_dict().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            return name
+    return None
+
+
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a ``config.json`` that names a model and its arguments.
 

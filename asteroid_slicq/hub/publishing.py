@@ -25,6 +25,7 @@ from asteroid_slicq.hub.loading import (
     SAFETENSORS_FILE,
     ModelFileError,
     load_model,
+    not_finite,
 )
 
 CARD_FILE = "README.md"
@@ -95,14 +96,18 @@ def write_repository(
         The names of the files.
 
     Raises:
-        PublishError: the folder is not empty, the scores are of another model, or the model does
-            not come back from its files.
+        PublishError: the folder is not empty, weights of the model are not finite, the scores are
+            of another model, or the model does not come back from its files.
         OSError: it cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise PublishError(f"{folder}: is a file")
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise PublishError(f"{folder}: is not empty; --overwrite replaces the files in it")
+    if name := not_finite(model):
+        raise PublishError(
+            f"the weights {name} of the model hold NaN or infinity: its training failed"
+        )
     config = describe(model)
     scored = evaluation.get("model") if evaluation else None
     if scored is not None and scored != fingerprint(model):

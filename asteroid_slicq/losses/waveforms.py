@@ -169,6 +169,9 @@ class _StandIns(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, estimates: Tensor, targets: Tensor, zero_mean: bool) -> Tensor:
         gram, means = _gram(estimates, targets, zero_mean)
+        # LAPACK fails on what is not finite; its loss and its gradient are NaN.
+        finite = gram.isfinite().flatten(-2).all(-1)[..., None, None]
+        gram = torch.where(finite, gram, torch.eye(gram.shape[-1], dtype=gram.dtype))
         lengths = gram.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt()
         lengths = torch.where(lengths > 0, lengths, 1.0)
         cosines = gram / (lengths[..., :, None] * lengths[..., None, :])
@@ -176,8 +179,10 @@ class _StandIns(torch.autograd.Function):
         roots = torch.where(values > _ROUNDING * values.shape[-1], values, 0.0).sqrt()
         inverse = torch.where(roots > 0, 1 / roots, 0.0)
         basis = inverse[..., :, None] * vectors.mT / lengths[..., None, :]
+        basis = torch.where(finite, basis, torch.nan)
         ctx.save_for_backward(estimates, targets, basis, means)
-        return lengths[..., :, None] * vectors * roots[..., None, :]
+        stand_ins = lengths[..., :, None] * vectors * roots[..., None, :]
+        return torch.where(finite, stand_ins, torch.nan)
 
     @staticmethod
     @once_differentiable

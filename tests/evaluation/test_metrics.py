@@ -2,6 +2,7 @@
 
 import importlib.util
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -87,6 +88,30 @@ def test_silence_and_perfection_stay_finite_or_nan(audio):
     assert np.isnan(track_sdr(0 * references, estimates, RATE)).all()
     assert np.isfinite(utterance_sdr(references, references)).all()
     np.testing.assert_array_equal(utterance_sdr(0 * references, 0 * references), 0.0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("measure", [partial(frame_sdr, sample_rate=RATE), utterance_sdr])
+def test_what_is_not_finite_has_no_score(audio, measure, value):
+    references, estimates = audio
+    for name, wrong in (("references", references), ("estimates", estimates)):
+        wrong[1, 0, 7] = value
+        with pytest.raises(ValueError, match=f"^{name} must be finite, number 1 holds NaN"):
+            measure(references, estimates)
+        wrong[1, 0, 7] = 0.5
+
+
+@needs_museval
+@pytest.mark.parametrize("filter_length", [1, 8])
+def test_museval_scores_stems_whose_matrix_is_singular(filter_length):
+    """A constant: every delay and every channel of every stem is the same."""
+    rng = np.random.default_rng(0)
+    references = np.full((2, 2, 4000), 2.0**20)
+    estimates = references + 2.0**10 * rng.standard_normal(references.shape)
+    scores = bsseval_v4(references, estimates, 1000, filter_length=filter_length)
+    expected = frame_sdr(references, estimates, 1000)
+    np.testing.assert_allclose(scores["SDR"], expected, atol=1e-6)
+    assert np.isfinite(scores["SAR"]).all()
 
 
 def test_nan_median():

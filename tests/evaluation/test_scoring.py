@@ -1,5 +1,6 @@
 """Evaluation: museval's numbers in museval's files, nothing twice, nothing half."""
 
+import copy
 import importlib.util
 import json
 import math
@@ -291,6 +292,15 @@ def test_a_track_that_fails_does_not_stop_the_others(model, evaluation, data):
     assert [next(scored).track.name, next(scored).track.name] == ["c", "a"]
     with pytest.raises(EvaluationError, match=r"1 track\(s\) could not be scored:\n  b: .*bass"):
         next(scored)
+
+
+def test_an_estimate_that_is_not_finite_is_no_silence(model, evaluation, data):
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        for weights in broken.parameters():
+            weights.fill_(torch.nan)
+    with pytest.raises(EvaluationError, match=r"estimate of \w+ holds NaN or infinite samples"):
+        list(score_tracks(evaluation, broken, tracks_of(data)[:1], n_workers=0))
 
 
 @pytest.mark.slow

@@ -96,6 +96,17 @@ def test_scores_of_another_model_are_not_published(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_not_published(tmp_path, value):
+    model = tiny_model()
+    name, weights = list(model.named_parameters())[-1]
+    with torch.no_grad():
+        weights.view(-1)[0] = value
+    with pytest.raises(PublishError, match=f"weights {re.escape(name)} .* NaN or infinity"):
+        write_repository(model, tmp_path / "out", FACTS)
+    assert not list(tmp_path.iterdir())
+
+
 def test_asteroids_own_models_are_published_too(tmp_path):
     model = ConvTasNet(2, n_blocks=1, n_repeats=1, bn_chan=4, hid_chan=4, skip_chan=4, n_filters=8)
     write_repository(model, tmp_path / "out", FACTS)

@@ -186,3 +186,17 @@ def test_inputs_stay_unchanged():
 def test_wrong_arguments_are_named(loss, shapes, dtype, message):
     with pytest.raises(ValueError, match=message):
         loss(*(torch.ones(shape, dtype=dtype) for shape in shapes))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_the_loss_of_what_is_not_finite_is_nan(value):
+    targets = torch.randn(2, 3, 1, 50, generator=torch.Generator().manual_seed(0))
+    estimates = (targets + 0.1).requires_grad_()
+    broken = targets.clone()
+    broken[1, 2, 0, 7] = value
+    for loss in (combination_si_sdr, combination_sd_sdr, combination_sdr, combination_weighted_sdr):
+        assert loss(broken, targets).isnan()
+        total = loss(estimates, broken)
+        assert total.isnan()
+        assert torch.autograd.grad(total, estimates)[0][1].isnan().any()
+        assert loss(estimates, targets).isfinite()

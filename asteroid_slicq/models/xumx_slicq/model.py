@@ -250,7 +250,7 @@ class XUMXSliCQ(Separable, BaseModel):
             - mean, std: ``(n_bins,)``, low frequencies first
 
         Raises:
-            ValueError: for the wrong number of bins.
+            ValueError: for the wrong number of bins, or what is not finite.
         """
         n_bins = self.transform.frame.n_bins
         if mean.shape != (n_bins,) or std.shape != (n_bins,):
@@ -258,6 +258,8 @@ class XUMXSliCQ(Separable, BaseModel):
                 f"mean and std must have shape ({n_bins},), got {tuple(mean.shape)} and "
                 f"{tuple(std.shape)}"
             )
+        if not (mean.isfinite().all() and std.isfinite().all()):
+            raise ValueError("mean and std must be finite, they hold NaN or infinity")
         std = std.clamp(min=max(1e-4 * float(std.max()), 1e-8))
         sizes = list(self.transform.frame.bins_per_block)
         for network, m, s in zip(self.networks, mean.split(sizes), std.split(sizes), strict=True):

@@ -179,6 +179,8 @@ def test_input_statistics_scale_every_bin():
     assert torch.allclose(scale, 1 / (torch.arange(n_bins) + 2.0))
     with pytest.raises(ValueError, match="mean and std"):
         model.set_input_statistics(torch.ones(3), torch.ones(3))
+    with pytest.raises(ValueError, match="mean and std must be finite"):
+        model.set_input_statistics(torch.ones(n_bins), torch.full((n_bins,), torch.nan))
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,21 @@ def test_models_that_cannot_be_exported():
         to_onnx(torch.nn.Linear(1, 1))
 
 
+def test_a_model_that_is_not_finite_is_not_exported(tmp_path, capsys, monkeypatch):
+    model = causal_model()
+    file, out = tmp_path / "model.pth", tmp_path / "model.onnx"
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.nan)
+    torch.save(model.serialize(), file)
+    assert main(["export", str(file), "-o", str(out)]) == 2
+    assert "hold NaN or infinity" in capsys.readouterr().err
+    # and were the masks alone NaN
+    monkeypatch.setattr("asteroid_slicq.cli.export.not_finite", lambda model: None)
+    assert main(["export", str(file), "-o", str(out)]) == 2
+    assert "differs from PyTorch by nan" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_a_scale_given_by_its_bins_is_exported(tmp_path):
     scale = (np.linspace(300.0, 3000.0, 20), np.full(20, 8.0))
     model = causal_model(transform={"scale": lambda: scale})
