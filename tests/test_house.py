@@ -85,6 +85,10 @@ def test_imports_run_in_no_circle():
         pytest.fail(" → ".join(error.args[1]))
 
 
+def test_the_composer_knows_nothing_of_recordings():
+    assert not {(a, b) for a, b, _ in EDGES if ".data.procedural" in a and ".data.sampled" in b}
+
+
 def test_rooms_are_entered_by_their_doors():
     wrong = [
         (a, b)
