@@ -16,13 +16,12 @@ from torch import nn
 
 from asteroid_slicq.cli.messages import CommandError
 from asteroid_slicq.files import unreadable
-from asteroid_slicq.hub import ModelFileError, load_model
+from asteroid_slicq.hub import HUB_ID, ModelFileError, load_model
 from asteroid_slicq.models.xumx_slicq import OnnxSeparator, load_default_model
 from asteroid_slicq.transform import check_device
 from asteroid_slicq.vocabulary import XUMX_SLICQ_PRESETS
 
 DEFAULT_MODELS = ("default", "small")
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 _URL = re.compile(r"https?://\S+")
 _FILE_SUFFIXES = frozenset((".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".th", ".h5"))
 
@@ -74,7 +73,7 @@ def resolve_model(spec: str | None) -> BaseModel:
                 f"model {spec}: this preset has no trained weights; train it with the recipe or "
                 "convert published weights with `asteroid-slicq convert`, then name the file"
             )
-        if _URL.fullmatch(spec) or (_HUB_ID.fullmatch(spec) and not _looks_like_file(spec)):
+        if _URL.fullmatch(spec) or (HUB_ID.fullmatch(spec) and not _looks_like_file(spec)):
             return _load_hub(spec)
         raise CommandError(
             f"model {spec}: no such file, and neither a Hub id (user/name) nor a model that ships "

@@ -1,7 +1,7 @@
 """Weights of models: loading, converting those of others, and publishing on the Hub."""
 
 from asteroid_slicq.hub.card_facts import CardFacts, read_evaluation, read_training_settings
-from asteroid_slicq.hub.loading import ModelFileError, load_model, not_finite
+from asteroid_slicq.hub.loading import HUB_ID, ModelFileError, load_model, not_finite
 from asteroid_slicq.hub.mixin_converter import build_mixin
 from asteroid_slicq.hub.xumx_slicq_converter import (
     build_xumx_slicq,
@@ -10,6 +10,7 @@ from asteroid_slicq.hub.xumx_slicq_converter import (
 )
 
 __all__ = [
+    "HUB_ID",
     "CardFacts",
     "ModelFileError",
     "build_mixin",

@@ -33,7 +33,8 @@ SAFETENSORS_FILE = "model.safetensors"
 SAFETENSORS_SUFFIX = ".safetensors"
 CONFIG_FILE = "config.json"
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+"""Hub ids, ``user/name`` or ``user/name@revision``."""
 _UNSAFE = re.compile(r"GLOBAL ([\w.]+)|use of ([\w.]+) is not|class ([\w.]+)")
 
 
@@ -75,7 +76,7 @@ def load_model(spec: str | os.PathLike[str]) -> BaseModel:
         path, config = Path(name), Path(name).with_name(CONFIG_FILE)
     elif Path(name).suffix.lower() in (".pth", ".bin", SAFETENSORS_SUFFIX) and "://" not in name:
         raise ModelFileError(name, "no such file")
-    elif _HUB_ID.fullmatch(name) and name not in hub_utils.MODELS_URLS_HASHTABLE:
+    elif HUB_ID.fullmatch(name) and name not in hub_utils.MODELS_URLS_HASHTABLE:
         path, config = _find_on_hub(name)
     elif "://" in name or name in hub_utils.MODELS_URLS_HASHTABLE:
         path, config = Path(hub_utils.cached_download(name)), None

@@ -35,7 +35,7 @@ from asteroid_slicq.plotting.cells import (
     slicqt_analysis,
     stft_analysis,
 )
-from asteroid_slicq.transform import STFT, Frame, SliCQT, check_sample_type
+from asteroid_slicq.transform import STFT, Frame, SliCQT, check_waveform
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,7 +126,7 @@ def plot_stft(
     Raises:
         ValueError: an empty waveform, sizes that do not work, or matplotlib is missing.
     """
-    samples = _samples(waveform)
+    samples = check_waveform(torch.as_tensor(waveform).detach())
     span_s = (0.0, samples.shape[-1] / sample_rate)
     analysis = stft_analysis(STFT(n_fft, hop, sample_rate))
     cells = cells_of(samples, analysis, 0.0, 0.0)
@@ -175,7 +175,7 @@ def plot_waveform_spectrogram(
             f"transform must be made for sample_rate = {sample_rate} Hz, "
             f"got {slicqt.frame.sample_rate} Hz"
         )
-    samples = _samples(waveform)
+    samples = check_waveform(torch.as_tensor(waveform).detach())
     end_s = start_s + samples.shape[-1] / sample_rate
     span_s = (start_s, end_s) if span_s is None else (span_s[0], min(span_s[1], end_s))
     if not start_s <= span_s[0] < span_s[1]:
@@ -327,17 +327,6 @@ def _title(slicqt: SliCQT) -> str:
     scale = slicqt.config["scale"]
     name = f"{scale} scale" if isinstance(scale, str) else "own scale"
     return f"sliCQT, {slicqt.frame.n_bins} bins, {name}"
-
-
-def _samples(waveform: Any) -> Tensor:
-    samples = torch.as_tensor(waveform).detach()
-    if samples.ndim < 1 or not samples.numel() or samples.is_complex():
-        raise ValueError(
-            "waveform must be real and hold at least one sample, got "
-            f"{tuple(samples.shape)} of {samples.dtype}"
-        )
-    check_sample_type(samples.dtype, samples.is_floating_point())
-    return samples if samples.dtype in (torch.float32, torch.float64) else samples.float()
 
 
 def _check(blocks: Sequence[Tensor], frame: Frame, length_samples: int) -> None:

@@ -8,6 +8,7 @@ from asteroid_slicq.transform.checks import (
     check_number,
     check_range,
     check_sample_type,
+    check_waveform,
 )
 from asteroid_slicq.transform.convergence import PRECISION_DB, contraction, passes_needed, remedy
 from asteroid_slicq.transform.conversion import convert
@@ -42,6 +43,7 @@ __all__ = [
     "check_number",
     "check_range",
     "check_sample_type",
+    "check_waveform",
     "contraction",
     "convert",
     "design_frame",

@@ -165,6 +165,13 @@ class FlatRow:
     lengths: np.ndarray
     windows: np.ndarray
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Buffers of a transform by name; windows as of :func:`split_precision`."""
+        whole = {
+            name: torch.from_numpy(getattr(self, name)) for name in ("index", "sign", "lengths")
+        }
+        return {**whole, "windows": split_precision(self.windows)}
+
 
 def flat_row(
     n_fft: int,

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from asteroid_slicq.transform.checks import (
@@ -35,7 +34,7 @@ from asteroid_slicq.transform.checks import (
     check_waveform,
 )
 from asteroid_slicq.transform.frame_config import FrameConfig
-from asteroid_slicq.transform.layout import Layout, Windows, joined_precision, split_precision
+from asteroid_slicq.transform.layout import Layout, Windows, joined_precision
 from asteroid_slicq.transform.nsgt_frame import NSGTFrame, nsgt_frame_of, nsgt_row
 from asteroid_slicq.transform.operators import analyse, synthesise
 from asteroid_slicq.transform.scales import Scale
@@ -109,12 +108,9 @@ class NSGT(nn.Module):
         widths = (window, min_width, min_bandwidth_hz, bandwidth_factor, gamma_hz)
         config = FrameConfig(*bins, None, None, *widths, rasterize)
         self.frame = nsgt_frame_of(config, length)
-        row = nsgt_row(self.frame, min_width)
         # Functions of the configuration, so not part of the state dict.
-        self.register_buffer("index", torch.from_numpy(row.index), persistent=False)
-        self.register_buffer("sign", torch.from_numpy(row.sign), persistent=False)
-        self.register_buffer("lengths", torch.from_numpy(row.lengths), persistent=False)
-        self.register_buffer("windows", split_precision(row.windows), persistent=False)
+        for name, values in nsgt_row(self.frame, min_width).tensors().items():
+            self.register_buffer(name, values, persistent=False)
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, ...] | Tensor:
         """Coefficients of a waveform.

@@ -14,13 +14,13 @@ from asteroid_slicq.transform.checks import check_choice, check_integer, check_r
 from asteroid_slicq.transform.frame import Bins
 from asteroid_slicq.transform.frame_config import FrameConfig
 from asteroid_slicq.transform.layout import FlatRow, flat_row
-from asteroid_slicq.transform.scales import Array, Scale
+from asteroid_slicq.transform.scales import Array
 from asteroid_slicq.transform.windows import bell
 
 
 @dataclass(frozen=True, eq=False)
 class NSGTFrame(Bins):
-    """Bins of an NSGT, in DFT bins of the signal. Build it with :func:`design_nsgt_frame`.
+    """Bins of an NSGT, in DFT bins of the signal, ``nsgt.frame``.
 
     Attributes:
         length: of the signal, n, in samples.
@@ -43,27 +43,6 @@ class NSGTFrame(Bins):
         """
         steps_s = ((m, self.length / m / self.sample_rate) for _, m in self.blocks)
         return [np.arange(m, dtype=np.float64) * step_s for m, step_s in steps_s]
-
-
-def design_nsgt_frame(
-    scale: Scale = "bark",
-    n_bins: int = 262,
-    f_min_hz: float = 32.9,
-    f_max_hz: float | None = None,
-    sample_rate: float = 44100,
-    *,
-    length: int,
-    window: str = "hann",
-    min_width: int = 4,
-    min_bandwidth_hz: float = 0.0,
-    bandwidth_factor: float = 1.0,
-    gamma_hz: float = 0.0,
-    rasterize: str = "none",
-) -> NSGTFrame:
-    """Compute an :class:`NSGTFrame`. Arguments and errors are those of :class:`NSGT`."""
-    bins = (scale, n_bins, f_min_hz, f_max_hz, sample_rate)
-    widths = (window, min_width, min_bandwidth_hz, bandwidth_factor, gamma_hz)
-    return nsgt_frame_of(FrameConfig(*bins, None, None, *widths, rasterize), length)
 
 
 def nsgt_frame_of(config: FrameConfig, length: int) -> NSGTFrame:

@@ -122,14 +122,10 @@ class SliCQT(nn.Module):
             phase=frame.phase,
         )
         # Functions of the configuration, so not part of the state dict.
-        for name, values in (
-            ("index", torch.from_numpy(row.index)),
-            ("sign", torch.from_numpy(row.sign)),
-            ("lengths", torch.from_numpy(row.lengths)),
-            ("windows", split_precision(row.windows)),
-            ("slicing_window", split_precision(frame.slicing_window)),
-            ("stream_windows", split_precision(_stream_windows(frame))),
-        ):
+        slicing = split_precision(frame.slicing_window)
+        stream = split_precision(_stream_windows(frame))
+        buffers = {**row.tensors(), "slicing_window": slicing, "stream_windows": stream}
+        for name, values in buffers.items():
             self.register_buffer(name, values, persistent=False)
 
     @property

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from asteroid_slicq import NSGT
-from asteroid_slicq.transform.nsgt_frame import design_nsgt_frame
 from tests.helpers import double_noise as noise
 
 FRAMES = {
@@ -111,12 +110,12 @@ def test_impulse_and_sine_land_where_the_axes_say():
 
 
 def test_min_width_and_min_bandwidth_are_floors():
-    assert design_nsgt_frame(length=1000).widths.min() == 4
-    assert design_nsgt_frame(length=1000, min_width=9).widths.min() == 9
-    frame = design_nsgt_frame(length=44101, min_bandwidth_hz=50.0)
+    assert NSGT(length=1000).frame.widths.min() == 4
+    assert NSGT(length=1000, min_width=9).frame.widths.min() == 9
+    frame = NSGT(length=44101, min_bandwidth_hz=50.0).frame
     assert frame.widths.min() == 51  # DFT bins of 0.99998 Hz
-    wide = design_nsgt_frame(length=44100, bandwidth_factor=1.5)
-    plain = design_nsgt_frame(length=44100)
+    wide = NSGT(length=44100, bandwidth_factor=1.5).frame
+    plain = NSGT(length=44100).frame
     assert np.abs(wide.widths[1:-1] - 1.5 * plain.widths[1:-1]).max() <= 1.5
 
 

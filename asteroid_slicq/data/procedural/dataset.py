@@ -163,28 +163,24 @@ def write_dataset(
     )
     jobs = _natural("jobs", jobs, 1)
     Path(root).mkdir(parents=True, exist_ok=True)
+    done = progress or (lambda folder: None)
     missing = []
     for job in todo:
         if job.folder.exists():
             _check_existing(job)
-            if progress is not None:
-                progress(job.folder)
+            done(job.folder)
         else:
             missing.append(job)
     if jobs == 1 or len(missing) < 2:
         for job in missing:
-            folder = _write_track(job)
-            if progress is not None:
-                progress(folder)
+            done(_write_track(job))
     else:
         context = get_context("spawn")
         with ProcessPoolExecutor(min(jobs, len(missing)), mp_context=context) as pool:
             futures = [pool.submit(_write_track, job) for job in missing]
             try:
                 for future in as_completed(futures):
-                    folder = future.result()
-                    if progress is not None:
-                        progress(folder)
+                    done(future.result())
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise

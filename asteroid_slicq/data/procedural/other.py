@@ -193,8 +193,8 @@ def _crunch(rng: np.random.Generator, song: Song, plays: Array) -> Array:
     if not events:
         return np.zeros((2, song.n_samples))
     out = np.zeros((2, song.n_samples))
-    takes = ((-0.9, 1), (0.9, 1)) if rng.random() < 0.6 else ((float(rng.uniform(-0.6, 0.6)), 1),)
-    for side, _ in takes:
+    sides = (-0.9, 0.9) if rng.random() < 0.6 else (float(rng.uniform(-0.6, 0.6)),)
+    for side in sides:
         x = perform(rng, song, make_electric(rng, sr, muted), events, 1.3)
         if x.any():
             out += pan(amplify(rng, x, sr, gain), side)

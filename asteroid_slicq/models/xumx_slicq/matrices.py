@@ -19,6 +19,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+TIME_KERNEL = 4
+"""Frames of half a slice seen by the two inner convolutions."""
+
 Layer = tuple[Tensor, Tensor]
 """Weight ``(source, frames · bins · channels of a window, output channels)`` and bias ``(source, 1,
 output channels)``, with a source of 1 for the first layer, which all share."""
@@ -78,11 +81,8 @@ class BlockMatrices:
         """
         batch, _, _, n_slices, width = magnitudes.shape
         x = self.normalised(magnitudes)
-        # The inner kernel needs its 4 frames in a short input, too.
-        before = width - 1 if self.causal else 0
-        n_frames = (x.shape[-1] + before) // self.half - 1
-        after = max(0, 4 - n_frames) * self.half
-        x = self.encode_frames(F.pad(x, (before, after)) if before or after else x)
+        zeros = padding(x.shape[-1], width, self.causal)
+        x = self.encode_frames(F.pad(x, zeros) if any(zeros) else x)
         x = rearrange(x, "j b n f o -> j (b f) n 1 o")  # bins do not look at each other
         x = layer(x, self.encode_inner, 4, 1).relu_()
         x = layer(F.pad(x, (0, 0, 0, 0, 3, 3)), self.decode_inner, 4, 1).relu_()
@@ -90,6 +90,13 @@ class BlockMatrices:
         x = x[:, :, : 2 * n_slices].unflatten(-1, (self.n_channels, self.half))
         x = rearrange(x, "j (b f) (s n) 1 c h -> b j c f s n h", b=batch, n=2)
         return x.contiguous().sigmoid_().flatten(-2).to(magnitudes.dtype)
+
+
+def padding(n_coefficients: int, width: int, causal: bool) -> tuple[int, int]:
+    """Zeros before and after: the inner kernel needs its 4 frames in a short input too."""
+    before = width - 1 if causal else 0
+    n_frames = (n_coefficients + before) // (width // 2) - 1
+    return before, max(0, TIME_KERNEL - n_frames) * (width // 2)
 
 
 def layer(x: Tensor, weight_and_bias: Layer, n_frames: int, n_bins: int) -> Tensor:

@@ -17,7 +17,7 @@ from einops import rearrange
 from torch import Tensor
 
 from asteroid_slicq.models.xumx_slicq.layers import PassThrough
-from asteroid_slicq.models.xumx_slicq.matrices import with_norm
+from asteroid_slicq.models.xumx_slicq.matrices import TIME_KERNEL, with_norm
 from asteroid_slicq.models.xumx_slicq.model import XUMXSliCQ
 from asteroid_slicq.models.xumx_slicq.v2 import BlockNetwork
 
@@ -28,7 +28,6 @@ ARGS_KEY = "asteroid_slicq.XUMXSliCQ"
 """Key in an ONNX file's metadata, under which the arguments of the model stand as JSON."""
 
 _OPSET, _IR_VERSION = 17, 8  # of 2022: old runtimes read it
-_FRAMES = 4  # that the inner kernel needs
 
 
 def to_onnx(model: XUMXSliCQ) -> ModelProto:
@@ -137,7 +136,7 @@ class _Graph:
     def frames_lacking(self, n_slices: str, causal: bool) -> str:
         """Number of frames that the first layer makes too few for the inner kernel."""
         n_frames = self.add("Mul", [n_slices, self.ints([2])])
-        wanted = self.ints([_FRAMES if causal else _FRAMES + 1])
+        wanted = self.ints([TIME_KERNEL if causal else TIME_KERNEL + 1])
         return self.add("Max", [self.add("Sub", [wanted, n_frames]), self.ints([0])])
 
     def block(

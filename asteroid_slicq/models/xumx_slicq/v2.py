@@ -31,10 +31,13 @@ from asteroid_slicq.models.xumx_slicq.layers import (
     normalised,
     runs_channels_last,
 )
-from asteroid_slicq.models.xumx_slicq.matrices import BlockMatrices, as_matrices, with_norm
-
-_TIME_KERNEL = 4
-"""Frames of half a slice seen by the two inner convolutions."""
+from asteroid_slicq.models.xumx_slicq.matrices import (
+    TIME_KERNEL,
+    BlockMatrices,
+    as_matrices,
+    padding,
+    with_norm,
+)
 
 LOOKAHEAD_SLICES = 2
 """Slices after a slice that the masks of a causal network wait for: the kernel, seen twice, makes
@@ -71,10 +74,10 @@ class BlockNetwork(MaskNetwork):
         self.scale = nn.Parameter(torch.ones(n_bins))
         self.encode_outer = nn.Conv2d(n_channels, outer, kernel, stride=hop, bias=False)
         self.encode_inner = nn.Conv2d(
-            outer, inner, (kernel[0], _TIME_KERNEL), groups=n_sources, bias=False
+            outer, inner, (kernel[0], TIME_KERNEL), groups=n_sources, bias=False
         )
         self.decode_inner = nn.ConvTranspose2d(
-            inner, outer, (kernel[0], _TIME_KERNEL), groups=n_sources, bias=False
+            inner, outer, (kernel[0], TIME_KERNEL), groups=n_sources, bias=False
         )
         self.decode_outer = nn.ConvTranspose2d(
             outer, n_sources * n_channels, kernel, stride=hop, groups=n_sources
@@ -134,9 +137,8 @@ class BlockNetwork(MaskNetwork):
             :, None, None
         ]
         x = x.flatten(-2)
-        before, after = self._padding(n_slices, width)
-        if before or after:
-            x = F.pad(x, (before, after))
+        zeros = padding(x.shape[-1], width, self.causal)
+        x = F.pad(x, zeros) if any(zeros) else x
         # A causal frame starts one coefficient late; what no frame reaches is left out.
         x = x[..., : x.shape[-1] // half * half]
         x = _as_channels(x.unflatten(-1, (-1, half)), last)
@@ -152,12 +154,6 @@ class BlockNetwork(MaskNetwork):
         channels = {"j": self.n_sources, "c": self.n_channels}
         x = rearrange(x, "b (j c h) f (s n) -> b j c f s (n h)", n=2, **channels)
         return x.sigmoid_().to(magnitudes.dtype)
-
-    def _padding(self, n_slices: int, width: int) -> tuple[int, int]:
-        """Zeros before and after: the inner kernel needs its 4 frames in a short input too."""
-        before = width - 1 if self.causal else 0
-        n_frames = (n_slices * width + before - width) // (width // 2) + 1
-        return before, max(0, _TIME_KERNEL - n_frames) * (width // 2)
 
 
 class _LaidOut(threading.local):
