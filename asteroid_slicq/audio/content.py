@@ -22,10 +22,17 @@ _Parts = Sequence[tuple[int, int]]
 def links(file: BinaryIO) -> tuple[list[Content], bool]:
     """What to read one after the other, and whether it is bare frames, without a container."""
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        sound = _sound(data)
-        if _is_frame(data, sound[0][0]):
-            return [Content(file, sound)], True
+        start = _start(data)
+        if _is_frame(data, start):
+            return [Content(file, _sound(data, start))], True
         return [Content(file, [part]) for part in _ogg_links(data)], False
+
+
+def first_bytes(file: BinaryIO) -> bytes:
+    """The first bytes of a file after the tags at its start."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = _start(data)
+        return data[start : start + 16]
 
 
 class Content:
@@ -63,9 +70,20 @@ class Content:
         return self._position
 
 
-def _sound(data: _Data) -> list[tuple[int, int]]:
+def _start(data: _Data) -> int:
+    """The first byte after the tags and zeros at the start."""
+    position = _skip_zeros(data, 0)
+    while magic := next((m for m in _MAGIC if data[position : position + 8].startswith(m)), None):
+        extent = _extent(data, position, magic)
+        if extent is None or extent[0] < position:
+            break
+        position = extent[1]
+    return position
+
+
+def _sound(data: _Data, start: int) -> list[tuple[int, int]]:
     """First and last byte of each part between tags; at least one part."""
-    cuts = [(0, _skip_zeros(data, 0))]
+    cuts = [(0, start)]
     for magic in _MAGIC:
         position = data.find(magic)
         while position >= 0:
@@ -98,6 +116,16 @@ def _ogg_links(data: _Data) -> list[tuple[int, int]]:
 
 def _tag(data: _Data, start: int, magic: bytes) -> tuple[int, int] | None:
     """Extent of the tag whose magic stands there, if it is one and sound or a tag follows."""
+    extent = _extent(data, start, magic)
+    if extent is None:
+        return None
+    stop = extent[1]
+    follows = stop == len(data) or _is_frame(data, stop)
+    return extent if follows or data[stop : stop + 8].startswith(_MAGIC) else None
+
+
+def _extent(data: _Data, start: int, magic: bytes) -> tuple[int, int] | None:
+    """Extent of the tag whose magic stands there and of zeros behind it, if it may be one."""
     stop = None
     if magic == b"ID3":
         header = data[start : start + 10]
@@ -118,9 +146,7 @@ def _tag(data: _Data, start: int, magic: bytes) -> tuple[int, int] | None:
         start -= 0 if is_header else max(0, size - 32)
     if stop is None or start < 0 or stop > len(data):
         return None
-    stop = _skip_zeros(data, stop)
-    follows = stop == len(data) or _is_frame(data, stop)
-    return (start, stop) if follows or data[stop : stop + 8].startswith(_MAGIC) else None
+    return start, _skip_zeros(data, stop)
 
 
 def _is_frame(data: _Data, position: int) -> bool:

@@ -19,12 +19,14 @@ from asteroid_slicq.audio.truncation import missing_end
 # Of FFmpeg's formats, those of music; among the others are lists that name other files.
 _BARE = "mp3,aac,ac3,eac3,dts"
 _SOUND = "wav,aiff,w64,au,wv,tta,ape"  # with one stream, of a length that they announce
+_TIMED = ("ogg", "matroska", "asf")  # where FFmpeg passes over damage, and the clock tells
 _FORMATS = f"{_BARE},{_SOUND},ogg,flac,mov,matroska,asf,avi"
 _LOSSLESS = re.compile(r"pcm_|alac|flac|wavpack|ape|tta")
 _MAX_REST_BYTES = 2**16  # at the end of bare frames: the start of one more, or a tag
 _MAX_REST_SAMPLES = 4096  # at the end of an MP4: what fills the last frames
 _SLACK_FRAMES = 4  # of an MP3: editors do not always count again
 _SLACK_S = 0.1
+_SLACK_ALL_S = 1.0  # of the longest stream
 
 
 class DecodedSource:
@@ -140,7 +142,8 @@ class DecodedSource:
         """
         n_packets = n_lost_bytes = 0
         self._end: int | None = None  # of the last packet, in units of the stream
-        for packet in self._container.demux(self._stream):
+        self._next_s: float | None = None  # when the next frame begins
+        for packet in self._packets():
             if packet.pts is not None and packet.duration:
                 self._end = packet.pts + packet.duration
             try:
@@ -160,11 +163,40 @@ class DecodedSource:
                     yield block
         self._refuse_truncated(n_packets)
 
+    def _packets(self) -> Iterator[av.Packet]:
+        """The packets of the stream.
+
+        Where Matroska is damaged, FFmpeg may end early; but a video may go on after its sound.
+        """
+        last_s = 0.0
+        for packet in self._container.demux():
+            if packet.pts is not None and packet.time_base:
+                last_s = max(
+                    last_s, float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                )
+            if packet.stream_index == self._stream.index:
+                yield packet
+        if self._container.format.name.startswith("matroska"):
+            missing_s = (self._container.duration or 0) / av.time_base - last_s
+            if missing_s > _SLACK_ALL_S:
+                raise self._damaged()
+
     def _decode_packet(self, packet: av.Packet) -> list[np.ndarray]:
         is_mp3 = self._container.format.name == "mp3"
         if is_mp3 and self._n_read and packet.size and memoryview(packet)[0] != 0xFF:
             raise av.error.InvalidDataError(0, "something before the frame")
-        return [self._to_float(frame) for frame in packet.decode()]
+        blocks = []
+        for frame in packet.decode():
+            self._refuse_gap(frame)
+            blocks.append(self._to_float(frame))
+        return blocks
+
+    def _refuse_gap(self, frame: av.AudioFrame) -> None:
+        """Refuse a frame that begins later than the one before ends: what was there is lost."""
+        if self._container.format.name.startswith(_TIMED) and frame.time is not None:
+            if self._next_s is not None and frame.time - self._next_s > _SLACK_S:
+                raise self._damaged()
+            self._next_s = frame.time + frame.samples / frame.sample_rate
 
     def _to_float(self, frame: av.AudioFrame) -> np.ndarray:
         """Samples of a frame in −1 … 1. Shape: ``(channel, time)``."""
@@ -232,7 +264,8 @@ def _duration_s(container: Any, stream: Any) -> float:
 
 
 def _is_default(stream: Any) -> bool:
-    return bool(int(getattr(stream, "disposition", 0)) & 1)
+    flags = getattr(stream, "disposition", 0)
+    return bool(getattr(flags, "value", flags) & 1)  # of an enumeration, before PyAV 18
 
 
 def _bit_depth(codec: str, sample_format: str) -> str:

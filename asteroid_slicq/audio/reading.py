@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from asteroid_slicq.audio import pcm
+from asteroid_slicq.audio.content import first_bytes
 from asteroid_slicq.audio.decoding import DecodedSource
 from asteroid_slicq.audio.downmixing import stereo_weights
 from asteroid_slicq.audio.errors import AudioError, AudioWarning
@@ -114,11 +115,10 @@ class AudioReader:
 
 def _open(path: Path, head: bytes, stream: int | None) -> pcm.PCMSource | DecodedSource:
     is_pcm = head.startswith(pcm.MAGIC)
-    is_tagged_flac = head.startswith(b"ID3") and b"fLaC" in head
     # FFmpeg loses the end of Vorbis whose sound is one page, which follows two of headers.
     is_short = head.count(b"OggS\0") <= 3 and len(head) < _HEAD_BYTES
     is_short &= re.search(rb"^OggS.{24}\x01vorbis.{4}[\x01\x02]", head, re.DOTALL) is not None
-    if is_pcm or is_tagged_flac or is_short:
+    if is_pcm or is_short or _is_tagged_flac(path, head):
         try:
             return pcm.PCMSource(path)
         except LookupError:
@@ -130,6 +130,14 @@ def _open(path: Path, head: bytes, stream: int | None) -> pcm.PCMSource | Decode
             f"{path}: is no audio that can be read (WAV, FLAC, MP3, OGG, M4A, WMA or the like, or "
             "a video), or is damaged"
         ) from error
+
+
+def _is_tagged_flac(path: Path, head: bytes) -> bool:
+    """Whether FLAC follows tags of the kind that MP3 files have."""
+    if not head.startswith(b"ID3"):
+        return False
+    with path.open("rb") as file:
+        return first_bytes(file).startswith(b"fLaC")
 
 
 def _stereo_weights(path: Path, source: pcm.PCMSource | DecodedSource) -> np.ndarray:
