@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "NSGT",
+    "BandSplit",
     "Estimate",
     "Frame",
     "FrameConfig",
@@ -47,6 +48,7 @@ if TYPE_CHECKING or not _is_command_line():
     from asteroid_slicq import losses, wiener
     from asteroid_slicq.filterbank import SliCQTFB
     from asteroid_slicq.hub import load_model
+    from asteroid_slicq.models.bandsplit import BandSplit
     from asteroid_slicq.models.mixin import MiXiN
     from asteroid_slicq.models.xumx_slicq import (
         Estimate,

@@ -26,6 +26,9 @@ RASTERIZATIONS = ("none", "piecewise", "full")
 XUMX_SLICQ_PRESETS = ("v2", "v2-realtime", "v2-lstm", "v1", "v1-lstm", "small")
 """Presets of ``XUMXSliCQ``."""
 
+BANDSPLIT_PRESETS = ("bandsplit", "bandsplit-small", "bandsplit-large")
+"""Presets of ``BandSplit``."""
+
 ORACLES = ("mix-phase", "irm1", "irm2", "ibm1", "ibm2", "mwf")
 """Oracles of a transform."""
 

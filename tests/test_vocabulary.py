@@ -8,6 +8,7 @@ from asteroid_slicq import XUMXSliCQ, vocabulary
 from asteroid_slicq.cli import program as cli
 from asteroid_slicq.evaluation import Evaluation
 from asteroid_slicq.evaluation.scoring import estimate
+from asteroid_slicq.models import bandsplit
 from asteroid_slicq.models.mixin import SOURCES
 from asteroid_slicq.models.xumx_slicq import PRESETS
 from asteroid_slicq.transform.scales import WARPS
@@ -19,6 +20,7 @@ def test_names_are_those_of_the_tables():
     assert set(vocabulary.SCALES) == {*WARPS, "vqlog", "octave"}
     assert set(vocabulary.WINDOWS) == set(WINDOWS)
     assert set(vocabulary.XUMX_SLICQ_PRESETS) == set(PRESETS)
+    assert set(vocabulary.BANDSPLIT_PRESETS) == set(bandsplit.PRESETS)
 
 
 def test_sources_of_mixin_are_sums_of_stems_that_add_up_to_the_song():

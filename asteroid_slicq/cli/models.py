@@ -19,7 +19,7 @@ from asteroid_slicq.files import unreadable
 from asteroid_slicq.hub import HUB_ID, ModelFileError, load_model
 from asteroid_slicq.models.xumx_slicq import OnnxSeparator, load_default_model
 from asteroid_slicq.transform import check_device
-from asteroid_slicq.vocabulary import XUMX_SLICQ_PRESETS
+from asteroid_slicq.vocabulary import BANDSPLIT_PRESETS, XUMX_SLICQ_PRESETS
 
 DEFAULT_MODELS = ("default", "small")
 _URL = re.compile(r"https?://\S+")
@@ -72,6 +72,10 @@ def resolve_model(spec: str | None) -> BaseModel:
             raise CommandError(
                 f"model {spec}: this preset has no trained weights; train it with the recipe or "
                 "convert published weights with `asteroid-slicq convert`, then name the file"
+            )
+        if spec in BANDSPLIT_PRESETS:
+            raise CommandError(
+                f"model {spec}: this preset has no trained weights; train it, then name the file"
             )
         if _URL.fullmatch(spec) or (HUB_ID.fullmatch(spec) and not _looks_like_file(spec)):
             return _load_hub(spec)

@@ -64,6 +64,16 @@ ARCHITECTURES = {
             "[arXiv:2112.05509](https://arxiv.org/abs/2112.05509)",
         ),
     ),
+    "BandSplit": Architecture(
+        "The overlap-added sliCQ transform, or the STFT, is split into bands; layers along time "
+        "and along bands let them hear each other, and heads make a mask for each source and band.",
+        (
+            'Luo, Yu, "Music source separation with band-split RNN", '
+            "[arXiv:2209.15174](https://arxiv.org/abs/2209.15174), for the split into bands",
+            'Lu, Wang, Kong, Hung, "Music source separation with band-split RoPE transformer", '
+            "[arXiv:2309.02612](https://arxiv.org/abs/2309.02612), for attention",
+        ),
+    ),
     "MiXiN": Architecture(
         "A convolutional denoising autoencoder for each source estimates its magnitudes from those "
         "of the mix, on the matrix of a nonstationary Gabor transform (NSGT).",

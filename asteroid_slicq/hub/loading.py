@@ -21,6 +21,7 @@ from asteroid.utils import hub_utils
 
 # What these rooms register with Asteroid is found by name.
 import asteroid_slicq.filterbank
+import asteroid_slicq.models.bandsplit
 import asteroid_slicq.models.mixin
 import asteroid_slicq.models.xumx_slicq  # noqa: F401
 from asteroid_slicq import registration

@@ -55,7 +55,7 @@ def test_a_file_or_a_folder_is_loaded(tmp_path, name):
         torch.testing.assert_close(loaded.state_dict()[key], value, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("spec", ["v2", "v2-realtime"])
+@pytest.mark.parametrize("spec", ["v2", "v2-realtime", "bandsplit-small"])
 def test_untrained_presets_are_refused(monkeypatch, spec):
     monkeypatch.setattr(models, "load_model", raising(AssertionError))
     with pytest.raises(CommandError, match="no trained weights"):

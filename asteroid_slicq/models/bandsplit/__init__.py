@@ -1,0 +1,7 @@
+"""BandSplit: bands of a sliCQT or an STFT that hear each other."""
+
+from asteroid_slicq.models.bandsplit.bands import BandGroup, Bands
+from asteroid_slicq.models.bandsplit.model import PRESETS, BandSplit, BandSplitEstimate
+from asteroid_slicq.models.bandsplit.network import BandNetwork
+
+__all__ = ["PRESETS", "BandGroup", "BandNetwork", "BandSplit", "BandSplitEstimate", "Bands"]

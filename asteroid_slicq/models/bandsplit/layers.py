@@ -1,0 +1,160 @@
+"""Layers of a band-split network: linear maps of bands, and mixing along time and along bands.
+
+Sources: Luo, Yu, "Music source separation with band-split RNN" (arXiv:2209.15174) for recurrence
+along time, then along bands; Lu et al., "Music source separation with band-split RoPE transformer"
+(arXiv:2309.02612) for attention in its place; Su et al. (arXiv:2104.09864) for rotary positions.
+
+A state has one layout throughout, ``(band, batch, step, width)``, and each layer views it as the
+rows and steps that it needs.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_HEAD_WIDTH = 32  # features of an attention head
+_MAX_ROWS = 65535  # rows times heads that every kernel takes
+_PERIOD = 1000.0  # longest of the rotary positions, in steps over 2π
+
+
+class BandLinear(nn.Module):
+    """A linear map for each band, all in one batched product.
+
+    Args:
+        n_bands: number of maps.
+        n_in: features in.
+        n_out: features out.
+
+    Shape:
+        - x: ``(band, row, n_in)``; output: ``(band, row, n_out)``
+    """
+
+    def __init__(self, n_bands: int, n_in: int, n_out: int) -> None:
+        super().__init__()
+        bound = n_in**-0.5
+        self.weight = nn.Parameter(torch.empty(n_bands, n_in, n_out).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(n_bands, 1, n_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class Recurrent(nn.Module):
+    """Norm, LSTM along an axis, linear map, residual.
+
+    Args:
+        width: features of the state.
+        axis: ``time`` or ``bands``.
+        causal: along time in one direction.
+
+    Shape:
+        - x, output: ``(band, batch, step, width)``
+    """
+
+    def __init__(self, width: int, axis: str, causal: bool = False) -> None:
+        super().__init__()
+        self.along_time = axis == "time"
+        both = not (causal and self.along_time)
+        self.norm = nn.RMSNorm(width, eps=1e-5)
+        self.lstm = nn.LSTM(width, width, batch_first=self.along_time, bidirectional=both)
+        self.out = nn.Linear(2 * width if both else width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        # Rows are (band, batch) or (batch, step): in both cases neighbours in memory.
+        first = 0 if self.along_time else 1
+        y, _ = self.lstm(self.norm(x).flatten(first, first + 1))
+        y = y.unflatten(first, x.shape[first : first + 2])
+        return x + self.out(y)
+
+
+class Attention(nn.Module):
+    """Norm, attention along an axis with rotary positions, residual; then a gated linear unit.
+
+    Args:
+        width: features of the state, shared among heads of 32.
+        axis: ``time`` or ``bands``.
+
+    Shape:
+        - x, output: ``(band, batch, step, width)``
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, width: int, axis: str) -> None:
+        super().__init__()
+        self.along_time = axis == "time"
+        self.n_heads = check_width(width)
+        head = width // self.n_heads
+        self.norm = nn.RMSNorm(width, eps=1e-5)
+        self.query_key_value = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.norm_gated = nn.RMSNorm(width, eps=1e-5)
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(2 * width, width)
+        frequencies = _PERIOD ** (-torch.arange(0, head, 2) / head)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        # n band, b batch, t step, r row, s step along the axis, h head, e feature, k of three
+        n, b, t, width = x.shape
+        y = self.query_key_value(self.norm(x)).view(n, b, t, 3, self.n_heads, -1)
+        if self.along_time:
+            y = y.permute(3, 0, 1, 4, 2, 5).flatten(1, 2)  # k r=(n b) h s=t e
+        else:
+            y = y.permute(3, 1, 2, 4, 0, 5).flatten(1, 2)  # k r=(b t) h s=n e
+        query, key = self._rotated(y[:2])
+        y = _attend(query, key, y[2])  # r h s e
+        if self.along_time:
+            y = y.transpose(1, 2).reshape(n, b, t, width)
+        else:
+            y = y.permute(2, 0, 1, 3).reshape(n, b, t, width)
+        x = x + self.out(y)
+        value, gate = self.up(self.norm_gated(x)).chunk(2, dim=-1)
+        return x + self.down(F.silu(gate) * value)
+
+    def _rotated(self, x: Tensor) -> Tensor:
+        """Pairs of features turned by their position along the axis."""
+        steps = torch.arange(x.shape[-2], device=x.device, dtype=self.frequencies.dtype)
+        angles = steps[:, None] * self.frequencies
+        cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+        a, b = x.chunk(2, dim=-1)
+        return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention of as many rows at a time as every kernel takes."""
+    n_rows = max(1, _MAX_ROWS // query.shape[1])
+    if len(query) <= n_rows:
+        return F.scaled_dot_product_attention(query, key, value)
+    parts = zip(query.split(n_rows), key.split(n_rows), value.split(n_rows), strict=True)
+    return torch.cat([F.scaled_dot_product_attention(*part) for part in parts])
+
+
+def check_width(width: int) -> int:
+    """Number of attention heads of a width.
+
+    Raises:
+        ValueError: when it does not divide into heads, each of an even number of features.
+    """
+    n_heads = max(1, width // _HEAD_WIDTH)
+    if width % (2 * n_heads):
+        nearest = max(2, width // _HEAD_WIDTH * _HEAD_WIDTH)
+        raise ValueError(
+            f"width must be even and, from {_HEAD_WIDTH} on, a multiple of it for attention, got "
+            f"{width}; nearest that works: {nearest}"
+        )
+    return n_heads
+
+
+MIXERS = ("attention", "lstm")
+"""Kinds of layers that mix along time or bands."""
+
+
+def make_mixer(kind: str, width: int, axis: str, causal: bool) -> nn.Module:
+    """A layer by the name of its kind."""
+    return Attention(width, axis) if kind == "attention" else Recurrent(width, axis, causal)

@@ -1,0 +1,330 @@
+"""A band-split separator whose bands are those of an overlap-added sliCQT.
+
+Sources: Luo, Yu, "Music source separation with band-split RNN" (arXiv:2209.15174), for the split
+into bands that hear each other; Schörkhuber et al. (AES 2014) for blocks of few time resolutions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from asteroid.models import BaseModel
+from torch import Tensor
+
+from asteroid_slicq import registration
+from asteroid_slicq.models.bandsplit.bands import bands_of
+from asteroid_slicq.models.bandsplit.layers import MIXERS, check_width
+from asteroid_slicq.models.bandsplit.network import BandNetwork
+from asteroid_slicq.separation import Separable, check_sources, from_batch, to_batch
+from asteroid_slicq.transform import (
+    STFT,
+    SliCQT,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_range,
+)
+from asteroid_slicq.vocabulary import STEMS
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "bandsplit": {},
+    "bandsplit-small": {"width": 64, "n_layers": 3, "head_width": 12},
+    "bandsplit-large": {"width": 224, "n_layers": 8, "head_width": 40},
+}
+"""Arguments of :class:`BandSplit` that differ from its defaults, by name."""
+
+_SLICQT = {"window": "hann", "min_width": 32}  # one pass inverts this frame at 85 dB
+_LAYOUT = {"rasterize": "piecewise", "overlap_added": True}
+_STFT_S = 4096 / 44100  # length of an STFT frame
+_SILENCE = 1e-20  # mean square: −200 dB
+
+
+class BandSplitEstimate(NamedTuple):
+    """Waveforms, coefficients and masks for a loss; of the latter one tensor a block.
+
+    Shape:
+        - waveforms: ``(batch, source, channel, time)``
+        - coefficients: ``(batch, source, channel, freq, time)`` each, complex
+        - masks: the same, complex; real in 0 … 1 where the model's masks are
+    """
+
+    waveforms: Tensor
+    coefficients: tuple[Tensor, ...]
+    masks: tuple[Tensor, ...]
+
+
+class BandSplit(Separable, BaseModel):
+    """A separator of bands that hear each other, on an overlap-added sliCQT or an STFT.
+
+    The coefficients of the mix, relative to its level, are split into bands; each band becomes a
+    vector per network step. Layers mix the vectors along time and along bands in turn. A head for
+    each source and band makes masks for the coefficients, and one pass of the synthesis makes
+    waveforms of them. A mix that is louder by some factor gives sources that are, too.
+
+    Args:
+        sources: names of the sources, in the order of the output.
+        n_channels: audio channels of the mix.
+        sample_rate: in Hz.
+        transform: ``slicqt`` or ``stft``.
+        transform_arguments: of :class:`asteroid_slicq.SliCQT`, where they differ from its defaults
+            with Hann windows of at least 32 DFT bins; or ``n_fft`` and ``hop`` of the STFT, where
+            they differ from 93 ms and a network step.
+        steps_per_s: network steps per second, as near as the transform allows.
+        bands_per_octave, min_band_hz: bands have this bandwidth, but at least that one; a number of
+            bins that is a power of two times the smallest.
+        width: features of the vector of a band; a multiple of 32 for attention.
+        n_layers: pairs of layers, along time and along bands.
+        head_width: features of the head of a source and band.
+        time_mixer, band_mixer: layers along time and along bands: ``attention`` (rotary) or
+            ``lstm``.
+        complex_input: whether the network sees phases, or magnitudes alone.
+        complex_masks: whether masks are complex and unbounded, or real in 0 … 1.
+        mixture_consistency: share what the masks of all sources lack to one out among them, so that
+            the coefficients of the sources sum to the mix.
+        band_dropout: probability in training that a band of an example is not heard.
+        layer_dropout: probability in training that an example passes by a layer.
+
+    Attributes:
+        transform: the :class:`asteroid_slicq.SliCQT` or the STFT.
+        bands: which bins are a band, see :class:`asteroid_slicq.models.bandsplit.Bands`.
+
+    Shape:
+        - mix: ``(batch, channel, time)``; ``(channel, time)`` and, of one channel, ``(time,)`` too
+        - output: ``(batch, source, channel, time)``, without ``batch`` where the mix had none
+
+    Raises:
+        TypeError: when a size is no integer, a flag no flag, or another value no number.
+        ValueError: when an argument lies outside its range.
+
+    Example:
+        >>> model = BandSplit.from_preset("bandsplit-small").eval()
+        >>> model.sources
+        ['vocals', 'drums', 'bass', 'other']
+        >>> model.bands.n_bands
+        36
+        >>> model(torch.zeros(1, 2, 4410)).shape
+        torch.Size([1, 4, 2, 4410])
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str] = STEMS,
+        n_channels: int = 2,
+        sample_rate: float = 44100,
+        transform: str = "slicqt",
+        transform_arguments: dict[str, Any] | None = None,
+        steps_per_s: float = 78.0,
+        bands_per_octave: float = 5.0,
+        min_band_hz: float = 33.0,
+        width: int = 128,
+        n_layers: int = 5,
+        head_width: int = 24,
+        time_mixer: str = "attention",
+        band_mixer: str = "attention",
+        complex_input: bool = True,
+        complex_masks: bool = True,
+        mixture_consistency: bool = False,
+        band_dropout: float = 0.0,
+        layer_dropout: float = 0.0,
+    ) -> None:
+        args = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+        args["sources"] = check_sources(sources)
+        args["transform_arguments"] = dict(transform_arguments or {})
+        _check(args)
+        super().__init__(sample_rate=sample_rate, in_channels=n_channels)
+        self._args = args
+        self.sources, self.n_channels = list(args["sources"]), n_channels
+        self.mixture_consistency = mixture_consistency
+        self.transform = _make_transform(transform, sample_rate, steps_per_s, transform_arguments)
+        self.bands = bands_of(self.transform, bands_per_octave, min_band_hz, steps_per_s)
+        self.network = BandNetwork(
+            self.bands,
+            len(self.sources),
+            n_channels,
+            width,
+            n_layers,
+            head_width,
+            time_mixer,
+            band_mixer,
+            complex_input,
+            complex_masks,
+            band_dropout,
+            layer_dropout,
+        )
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> BandSplit:
+        """A model with random weights in a recommended configuration.
+
+        Args:
+            name: ``bandsplit`` (3.5 M parameters), ``bandsplit-small`` (1.1 M) or
+                ``bandsplit-large`` (11.7 M).
+            **overrides: arguments of the class that replace the preset's.
+
+        Raises:
+            ValueError: for an unknown name.
+        """
+        check_choice("name", name, list(PRESETS))
+        return cls(**{**PRESETS[name], **overrides})
+
+    def forward(self, mix: Tensor) -> Tensor:
+        """Separate a mix, see the class for the shapes."""
+        return from_batch(self.estimate(mix).waveforms, mix.ndim)
+
+    def estimate(self, mix: Tensor) -> BandSplitEstimate:
+        """Waveforms, coefficients and masks of all sources.
+
+        Shape:
+            - mix: as for ``forward``; missing dimensions are added
+        """
+        mix = self._to_batch(mix)
+        with _all_bits(mix):
+            blocks = self.transform(mix)
+        return self.estimate_from_coefficients(blocks, mix.shape[-1])
+
+    def estimate_from_coefficients(self, mix: Sequence[Tensor], length: int) -> BandSplitEstimate:
+        """The same, when the coefficients of the mix are at hand.
+
+        Args:
+            mix: coefficients of the mix, one tensor a block.
+            length: number of samples of the waveforms.
+
+        Shape:
+            - mix: ``(batch, channel, freq, time)`` each, complex
+        """
+        with _all_bits(mix[0]):
+            relative = self._relative(mix)
+        masks = self.network(relative)
+        with _all_bits(mix[0]):
+            masks = tuple(map(self._finished, masks, mix))
+            coefficients = tuple(m * c.unsqueeze(1) for m, c in zip(masks, mix, strict=True))
+            return BandSplitEstimate(self.synthesise(coefficients, length), coefficients, masks)
+
+    def synthesise(self, coefficients: Sequence[Tensor], length: int) -> Tensor:
+        """Waveforms of coefficients by one pass, linear in the coefficients.
+
+        Shape:
+            - coefficients: ``(…, freq, time)`` each, complex; output: ``(…, length)``
+        """
+        if isinstance(self.transform, STFT):
+            return self.transform.inverse(coefficients, length)
+        return self.transform.synthesis(coefficients, length)
+
+    @torch.no_grad()
+    def set_input_statistics(self, mixes: Iterable[Tensor]) -> None:
+        """Scale the input of the network by the statistics of mixes.
+
+        Args:
+            mixes: batches; all samples count alike where all have the same length.
+
+        Shape:
+            - mixes: ``(batch, channel, time)`` each
+
+        Raises:
+            ValueError: when there are none.
+        """
+        totals, n_mixes = torch.zeros(2, len(self.network.mean), dtype=torch.float64), 0
+        for mix in mixes:
+            relative = self._relative(self.transform(self._to_batch(mix)))
+            seen = [self.network.compressed(block).transpose(0, 2).flatten(1) for block in relative]
+            moments = torch.cat([torch.stack([x.mean(1), x.square().mean(1)], 0) for x in seen], 1)
+            totals += len(mix) * moments.cpu().double()
+            n_mixes += len(mix)
+        if not n_mixes:
+            raise ValueError("mixes must hold at least one batch, got none")
+        mean, square = totals / n_mixes
+        self.network.set_input_statistics(mean, (square - mean.square()).clamp(min=0).sqrt())
+
+    @property
+    def latency_s(self) -> float:
+        """Algorithmic latency in seconds: infinite, since every output depends on all of a mix."""
+        return math.inf
+
+    @property
+    def segment_step_samples(self) -> int:
+        """Distance of slices or STFT frames: segments of a song start on a multiple of it."""
+        if isinstance(self.transform, STFT):
+            return self.transform.hop
+        return self.transform.frame.slice_hop
+
+    def get_model_args(self) -> dict[str, Any]:
+        """Arguments that build this model again, in plain types."""
+        return {**self._args, "mixture_consistency": self.mixture_consistency}
+
+    def serialize(self) -> dict[str, Any]:
+        """The model as a dictionary of plain types and tensors, for ``torch.save``."""
+        return registration.plain_serialization(super().serialize())
+
+    def _relative(self, mix: Sequence[Tensor]) -> list[Tensor]:
+        """Coefficients as amplitudes relative to the level of the mix, in parts.
+
+        Shape:
+            - mix: ``(batch, channel, freq, time)`` each, complex
+            - output: ``(batch, channel, freq, time, 2)`` each
+        """
+        blocks = [torch.view_as_real(c) * g for c, g in zip(mix, self.bands.gains, strict=True)]
+        # Mean over channels and time of the power of all bins
+        powers = [block.square().sum((2, 4)).mean((1, 2)) for block in blocks]
+        level = (sum(powers[1:], powers[0]) + _SILENCE).sqrt()
+        return [block / level[:, None, None, None, None] for block in blocks]
+
+    def _finished(self, mask: Tensor, mix: Tensor) -> Tensor:
+        """Masks of a block from the network's output, complex ones as complex numbers."""
+        mask = mask.to(mix.dtype.to_real())
+        mask = torch.view_as_complex(mask.contiguous()) if mask.shape[-1] == 2 else mask[..., 0]
+        if self.mixture_consistency:
+            mask = mask + (1 - mask.sum(1, keepdim=True)) / len(self.sources)
+        return mask
+
+    def _to_batch(self, mix: Tensor) -> Tensor:
+        batch = to_batch(mix)
+        if batch.ndim != 3 or batch.shape[1] != self.n_channels:
+            raise ValueError(
+                f"mix must be (batch, {self.n_channels} channels, time), got {tuple(mix.shape)}"
+            )
+        return batch
+
+
+def _make_transform(
+    kind: str, sample_rate: float, steps_per_s: float, arguments: dict[str, Any] | None
+) -> SliCQT | STFT:
+    arguments = {**(arguments or {}), "sample_rate": sample_rate}
+    if kind == "slicqt":
+        return SliCQT(**{**_SLICQT, **arguments, **_LAYOUT})
+    sizes = {
+        "n_fft": 2 ** max(2, round(math.log2(_STFT_S * sample_rate))),
+        "hop": max(1, round(sample_rate / steps_per_s)),
+    }
+    return STFT(**{**sizes, **arguments})
+
+
+def _check(args: dict[str, Any]) -> None:
+    """Refuse arguments out of their ranges."""
+    for name in ("n_channels", "width", "n_layers", "head_width"):
+        check_integer(name, args[name], 1)
+    for name in ("complex_input", "complex_masks", "mixture_consistency"):
+        check_flag(name, args[name])
+    check_choice("transform", args["transform"], ("slicqt", "stft"))
+    for name in ("time_mixer", "band_mixer"):
+        check_choice(name, args[name], MIXERS)
+    check_range("steps_per_s", args["steps_per_s"], 1e-3, 1e6, "")
+    check_range("bands_per_octave", args["bands_per_octave"], 0.1, 1000.0, "")
+    check_range("min_band_hz", args["min_band_hz"], 0.0, 1e6, "Hz")
+    for name in ("band_dropout", "layer_dropout"):
+        check_range(name, args[name], 0.0, 0.9, "")
+    own = {"sample_rate", *(_LAYOUT if args["transform"] == "slicqt" else ())}
+    if held := sorted(own & args["transform_arguments"].keys()):
+        raise ValueError(f"transform_arguments must not hold {held[0]}, which the model sets")
+    if "attention" in (args["time_mixer"], args["band_mixer"]):
+        check_width(args["width"])
+
+
+def _all_bits(tensor: Tensor) -> torch.autocast:
+    """Full precision for transforms, features and synthesis, whatever the network has."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
+registration.register_model(BandSplit)

@@ -1,0 +1,191 @@
+"""The network of a band-split model: coefficients of the mix in, masks out, in real numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from asteroid_slicq.models.bandsplit.bands import BandGroup, Bands
+from asteroid_slicq.models.bandsplit.layers import BandLinear, make_mixer
+
+_EPS = 1e-10  # of squared amplitudes relative to the mix: −100 dB, above rounding errors
+_EXPONENT = 0.3  # of the magnitudes
+
+
+class BandNetwork(nn.Module):
+    """Bands to vectors, layers that mix them along time and along bands, vectors to masks.
+
+    The features of a coefficient c, an amplitude relative to the level of the mix, are |c|^0.3 and
+    the two parts of c·|c|^−0.7, shifted and scaled by statistics of its bin. All coefficients of a
+    band in a network step make a vector. After the layers a head per source and band makes masks:
+    a gated linear unit, a·σ(g) with one gate for both parts, if they are complex; a sigmoid if not.
+    They start at one over the number of sources.
+
+    Args:
+        bands: of the transform.
+        n_sources: number of sources.
+        n_channels: channels of the mix, which share the vectors.
+        width: features of a vector.
+        n_layers: pairs of layers, along time and along bands.
+        head_width: features of a head.
+        time_mixer, band_mixer: ``attention`` or ``lstm``.
+        complex_input: whether the network sees phases, or magnitudes alone.
+        complex_masks: whether masks are complex, or real in 0 … 1.
+        band_dropout: probability in training that a band of an example is not heard.
+        layer_dropout: probability in training that an example passes by a layer.
+        causal: whether no step depends on later ones.
+
+    Shape:
+        - blocks: ``(batch, channel, freq, time, 2)`` each, real and imaginary part
+        - output: ``(batch, source, channel, freq, time, 2)`` each; of real masks 1 for the 2
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        bands: Bands,
+        n_sources: int,
+        n_channels: int,
+        width: int,
+        n_layers: int,
+        head_width: int,
+        time_mixer: str,
+        band_mixer: str,
+        complex_input: bool,
+        complex_masks: bool,
+        band_dropout: float,
+        layer_dropout: float,
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        self.bands, self.n_sources, self.n_channels = bands, n_sources, n_channels
+        self.complex_input, self.complex_masks = complex_input, complex_masks
+        self.band_dropout, self.layer_dropout = band_dropout, layer_dropout
+        sizes = [n_channels * group.n_bins * group.rate for group in bands.groups]
+        groups = list(zip((group.n_bands for group in bands.groups), sizes, strict=True))
+        n_in, n_out = (3 if complex_input else 1), (3 if complex_masks else 1)
+        self.embed = nn.ModuleList(BandLinear(n, n_in * size, width) for n, size in groups)
+        kinds = [(time_mixer, "time"), (band_mixer, "bands")] * n_layers
+        self.layers = nn.ModuleList(make_mixer(kind, width, axis, causal) for kind, axis in kinds)
+        self.norm = nn.RMSNorm(width, eps=1e-5, elementwise_affine=False)
+        self.heads_in = nn.ModuleList(
+            BandLinear(n, width, n_sources * head_width) for n, _ in groups
+        )
+        heads = [BandLinear(n * n_sources, head_width, n_out * size) for n, size in groups]
+        self.heads_out = nn.ModuleList(heads)
+        with torch.no_grad():
+            share = 1 / max(n_sources, 1.1)
+            for head in heads:  # the gate of complex masks starts at a half
+                bias = head.bias.unflatten(-1, (-1, n_out))
+                bias[..., 0] = 2 * share if complex_masks else math.log(share / (1 - share))
+        n_bins = sum(bands.bins_per_block)
+        self.register_buffer("mean", torch.zeros(n_bins))
+        self.register_buffer("std", torch.ones(n_bins))
+
+    def forward(self, blocks: Sequence[Tensor]) -> list[Tensor]:
+        """Masks, see the class."""
+        features = self._features(blocks)
+        dtype, batch, groups = self.mean.dtype, blocks[0].shape[0], self.bands.groups
+        rows = [_cut(features[group.block], group).to(dtype) for group in groups]
+        x = torch.cat([layer(row) for layer, row in zip(self.embed, rows, strict=True)])
+        x = x.unflatten(1, (batch, -1)).to(dtype)  # band batch step width
+        if self.training and self.band_dropout:
+            x = x * torch.empty_like(x[..., :1, :1]).bernoulli_(1 - self.band_dropout)
+        for layer in self.layers:
+            x = self._passed_by(x, layer(x))
+        parts = self.norm(x).flatten(1, 2).split([group.n_bands for group in groups])
+        masks: list[list[Tensor]] = [[] for _ in blocks]
+        for group, part, head_in, head_out in zip(
+            groups, parts, self.heads_in, self.heads_out, strict=True
+        ):
+            # n band, r row (batch, step), j source, h feature of the head
+            y = torch.tanh(head_in(part)).unflatten(-1, (self.n_sources, -1))
+            y = head_out(y.permute(0, 2, 1, 3).flatten(0, 1))  # (n j) r (c f k t)
+            masks[group.block].append(self._mask(y, group, batch))
+        sizes = self.bands.bins_per_block
+        return [torch.cat(p, 3)[..., :n, :, :] for p, n in zip(masks, sizes, strict=True)]
+
+    def compressed(self, block: Tensor) -> Tensor:
+        """Magnitudes as the network sees them before they are shifted and scaled.
+
+        Shape:
+            - block: ``(…, 2)``; output: ``(…, 1)``
+        """
+        return (block.square().sum(-1, keepdim=True) + _EPS).pow(_EXPONENT / 2)
+
+    @torch.no_grad()
+    def set_input_statistics(self, mean: Tensor, std: Tensor) -> None:
+        """Set the mean and the standard deviation of each bin's :meth:`compressed` magnitudes.
+
+        Shape:
+            - mean, std: ``(n_bins,)``
+
+        Raises:
+            ValueError: for the wrong number of bins.
+        """
+        if mean.shape != self.mean.shape or std.shape != self.std.shape:
+            raise ValueError(
+                f"mean and std must have shape {tuple(self.mean.shape)}, got "
+                f"{tuple(mean.shape)} and {tuple(std.shape)}"
+            )
+        self.mean.copy_(mean)
+        self.std.copy_(std.clamp(min=0.01))
+
+    def _features(self, blocks: Sequence[Tensor]) -> list[Tensor]:
+        """Features of each coefficient, ``(batch, channel, freq, time, feature)`` each."""
+        sizes, features = self.bands.bins_per_block, []
+        # E|c|^0.6 is the square of the mean plus that of the deviation, in two parts.
+        std_part = ((self.mean.square() + self.std.square()) / 2).sqrt()
+        statistics = (s[:, None, None].split(sizes) for s in (self.mean, self.std, std_part))
+        for block, mean, std, part in zip(blocks, *statistics, strict=True):
+            magnitudes = self.compressed(block)
+            scaled = (magnitudes - mean) / std
+            if self.complex_input:
+                turned = block * magnitudes.pow((_EXPONENT - 1) / _EXPONENT)
+                scaled = torch.cat([scaled, turned / part], dim=-1)
+            features.append(scaled)
+        return features
+
+    def _mask(self, y: Tensor, group: BandGroup, batch: int) -> Tensor:
+        """Output of the heads of a group as masks ``(batch, source, channel, freq, time, part)``.
+
+        Shape:
+            - y: ``(band · source, batch · step, channel · bin · rate · part)``
+        """
+        y = y.view(
+            *(group.n_bands, self.n_sources, batch, -1),
+            *(self.n_channels, group.n_bins, group.rate, 3 if self.complex_masks else 1),
+        )
+        y = y.float() if y.dtype in (torch.float16, torch.bfloat16) else y
+        y = y[..., :2] * torch.sigmoid(y[..., 2:]) if self.complex_masks else torch.sigmoid(y)
+        # n j b t c f r k -> b j c (n f) (t r) k
+        return y.permute(2, 1, 4, 0, 5, 3, 6, 7).flatten(5, 6).flatten(3, 4)
+
+    def _passed_by(self, x: Tensor, y: Tensor) -> Tensor:
+        """What a layer made of x, but for the examples of a training that pass it by."""
+        if not (self.training and self.layer_dropout):
+            return y
+        keep = torch.empty_like(x[:1, :, :1, :1]).bernoulli_(1 - self.layer_dropout)
+        return x + (y - x) * keep / (1 - self.layer_dropout)
+
+
+def _cut(x: Tensor, group: BandGroup) -> Tensor:
+    """Features of a group of bands.
+
+    Shape:
+        - x: ``(batch, channel, freq, time, feature)``
+        - output: ``(band, batch · step, channel · bin · rate · feature)``
+    """
+    missing = group.stop - x.shape[2]
+    x = x[:, :, group.start : group.stop]
+    if missing > 0:
+        x = F.pad(x, (0, 0, 0, 0, 0, missing))
+    x = x.unflatten(3, (-1, group.rate)).unflatten(2, (group.n_bands, group.n_bins))
+    # b c n f t r k -> n (b t) (c f r k)
+    return x.permute(2, 0, 4, 1, 3, 5, 6).flatten(3).flatten(1, 2)
