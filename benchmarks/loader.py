@@ -20,11 +20,13 @@ import numpy as np
 import report
 import soundfile
 import torch
+import yaml
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.data import Track, find_tracks
+from asteroid_slicq.data.augmentation import Augmentation
 from asteroid_slicq.data.datasets import EpochSampler, TrainingSegments
 
 RATE = 44100
@@ -36,7 +38,11 @@ CONFIGURATIONS = {
     "v2": ("v2", 2.0, 64, True, 2),
     "small": ("small", 2.0, 8, False, 8),
     "quick": ("small", 1.0, 4, False, 4),
+    "free": ("small", 2.0, 64, False, 8),
 }
+
+#: Of the configuration "free": what recipes/free_stems/local/free.yml says.
+FREE = yaml.safe_load((Path(__file__).parents[1] / "recipes/free_stems/local/free.yml").read_text())
 
 
 def write_stems(root: Path, n_tracks: int, duration_s: float) -> list[Track]:
@@ -61,12 +67,18 @@ def forget(root: Path) -> None:
 
 
 def loader_rate(
-    tracks: list[Track], segment_s: float, batch_size: int, n_workers: int, cold: Path | None
+    tracks: list[Track], name: str, n_workers: int, cold: Path | None = None
 ) -> tuple[float, float]:
     """Items a second when nothing else runs, and seconds of this process's cores for each."""
+    _, segment_s, batch_size, _, _ = CONFIGURATIONS[name]
     n_items = 3 * max(batch_size, 32)
     dataset = TrainingSegments(
-        tracks, SOURCES, round(segment_s * RATE), -(-n_items // len(tracks)), seed=1
+        tracks,
+        SOURCES,
+        round(segment_s * RATE),
+        -(-n_items // len(tracks)),
+        seed=1,
+        augmentation=Augmentation(RATE, **FREE["augmentation"]) if name == "free" else None,
     )
     sampler = EpochSampler(len(dataset), 1)
     loader = DataLoader(
@@ -103,7 +115,8 @@ def training_step(name: str, device: str, n_segments: int = 0) -> tuple[Callable
     """
     preset, segment_s, _, wiener, n_timed = CONFIGURATIONS[name]
     n_segments = n_segments or n_timed
-    model = XUMXSliCQ.from_preset(preset).to(device)
+    changes = {"hidden_channels": FREE["model"]["hidden_channels"]} if name == "free" else {}
+    model = XUMXSliCQ.from_preset(preset, **changes).to(device)
     if not wiener:
         model.wiener_iterations = 0
     optimizer = torch.optim.Adam(model.parameters())
@@ -153,13 +166,14 @@ def main() -> None:
         for name, (_, segment_s, batch_size, _, _) in CONFIGURATIONS.items():
             step = step_rate(name, args.device, args.step_segments)
             for n_workers in (1, 2):
-                warm, _ = loader_rate(tracks, segment_s, batch_size, n_workers, None)
-                cold, _ = loader_rate(tracks, segment_s, batch_size, n_workers, Path(folder))
+                warm, _ = loader_rate(tracks, name, n_workers)
+                cold, _ = loader_rate(tracks, name, n_workers, Path(folder))
                 cells = [f"{warm:.0f}", f"{cold:.0f}", f"{step:.2f}", f"{warm / step:.0f} ×",
                          f"{cold / step:.0f} ×"]  # fmt: skip
                 rows.append([name, f"{segment_s:.0f} s", str(batch_size), str(n_workers), *cells])
                 print(*rows[-1], sep="\t", flush=True)
-        _, core_s = loader_rate(tracks, 2.0, 64, 0, None)
+        _, core_s = loader_rate(tracks, "v2", 0)
+        _, augmented_s = loader_rate(tracks, "free", 0)
     header = [
         "configuration", "segment", "batch", "workers", "loaded, page cache", "loaded, disk",
         "consumed by a step", "loaded / consumed, page cache", "disk",
@@ -182,7 +196,9 @@ memory.
 {table}
 
 An item of 2 s takes {1e3 * core_s:.1f} ms of one core, a batch of 64 of them
-{64 * core_s:.2f} s: the rate of one worker on a faster device.
+{64 * core_s:.2f} s: the rate of one worker on a faster device. Augmented as in
+recipes/free_stems (`free`), an item takes {1e3 * augmented_s:.0f} ms. A GPU trains faster than
+workers augment: there `resident: true` keeps the songs in its memory and makes batches on it.
 """,
     )
     print(f"written to {report.PAGE}", file=sys.stderr)
