@@ -23,6 +23,7 @@ from asteroid.models import BaseModel
 
 from asteroid_slicq.evaluation.records import Evaluation, Scores
 from asteroid_slicq.evaluation.references import Audio, ReferenceTrack
+from asteroid_slicq.evaluation.resources import memory_bytes, n_processors
 from asteroid_slicq.evaluation.scoring import estimate, museval_frames
 
 # Of museval, measured: 1.1 GB and 25 MB a second of four sources in stereo.
@@ -51,8 +52,8 @@ class Scored(NamedTuple):
 def default_workers(tracks: Sequence[ReferenceTrack]) -> int:
     """As many processes as there are tracks, processors, and memory for museval; 0 for one."""
     longest_s = max((track.duration_s for track in tracks), default=0.0)
-    fitting = int(_memory_bytes() / (_BYTES + _BYTES_PER_S * longest_s))
-    n_workers = min(len(tracks), _n_processors(), fitting)
+    fitting = int(memory_bytes() / (_BYTES + _BYTES_PER_S * longest_s))
+    n_workers = min(len(tracks), n_processors(), fitting)
     return n_workers if n_workers > 1 else 0
 
 
@@ -262,17 +263,3 @@ def _one_thread_for_children() -> Iterator[None]:
 
 def _why(track: ReferenceTrack, error: BaseException) -> str:
     return f"{track.name}: {' '.join(str(error).split()) or type(error).__name__}"
-
-
-def _n_processors() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
-
-
-def _memory_bytes() -> float:
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):  # Windows
-        return 16e9

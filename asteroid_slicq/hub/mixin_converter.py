@@ -25,8 +25,8 @@ KerasWeights = Mapping[str, Any]
 """Arrays by Keras's names, such as ``conv2d_8/kernel:0`` and ``conv2d_8/bias:0``."""
 
 _KEY = re.compile(r"(?:.*/)?(?P<layer>[^/]+)/(?P<name>kernel|bias)(?::0)?")
-_WORDS = {"harmonic": "harmonic", "percussive": "percussive", "vocals": "vocal"}
-"""Word in the name of the original file of a source."""
+_WORDS = {"harmonic": "harm", "percussive": "perc", "vocals": "vocal"}
+"""What tells a source in the name of its file, or of a folder around it."""
 
 
 def build_mixin(paths: Sequence[KerasFile], **arguments: Any) -> MiXiN:
@@ -34,13 +34,14 @@ def build_mixin(paths: Sequence[KerasFile], **arguments: Any) -> MiXiN:
 
     Args:
         paths: the Keras files (``.h5``) of harmonic, percussive and vocals, in this order; in any
-            order if each name holds ``harmonic``, ``percussive`` or ``vocal``.
+            order if the name of each, or of a folder around it, tells which it is.
         **arguments: of :class:`MiXiN`, such as ``single_model``.
 
     Raises:
         ImportError: without h5py.
         OSError: when a file cannot be opened.
-        ValueError: when the files are not three, or not MiXiN's.
+        ValueError: when the files are not three, their names contradict their order, or they are
+            not MiXiN's.
     """
     if len(paths) != len(SOURCES):
         raise ValueError(
@@ -128,16 +129,33 @@ def read_keras_weights(path: KerasFile) -> dict[str, Array]:
 
 
 def in_order(paths: Sequence[KerasFile]) -> list[KerasFile]:
-    """Sort the files in the order of the sources, where their names tell it."""
-    by_source = {
-        source: [path for path in paths if word in Path(path).name.lower()]
-        for source, word in _WORDS.items()
-    }
-    if all(len(files) == 1 for files in by_source.values()):
-        ordered = [by_source[source][0] for source in SOURCES]
-        if len({str(path) for path in ordered}) == len(paths):
-            return ordered
+    """Sort the files in the order of the sources, where their names tell it.
+
+    Raises:
+        ValueError: when one stands twice, or the names of some contradict the order given.
+    """
+    if len({Path(path).resolve() for path in paths}) < len(paths):
+        raise ValueError(f"paths must be different files, got {', '.join(map(str, paths))}")
+    told = [_sources_told(path) for path in paths]
+    if all(len(sources) == 1 for sources in told) and len(set().union(*told)) == len(paths):
+        named = {sources.pop(): path for sources, path in zip(told, paths, strict=True)}
+        return [named[source] for source in SOURCES]
+    for source, sources, path in zip(SOURCES, told, paths, strict=True):
+        if sources and source not in sources:
+            raise ValueError(
+                f"paths must be the files of {', '.join(SOURCES)}, in this order or with names "
+                f"that all tell it; {path} stands for {source}, and its name tells "
+                f"{' and '.join(sorted(sources))}"
+            )
     return list(paths)
+
+
+def _sources_told(path: KerasFile) -> set[str]:
+    """Sources that the name of a file tells, or else the nearest folder that tells any."""
+    for part in reversed(Path(path).parts):
+        if sources := {source for source, word in _WORDS.items() if word in part.lower()}:
+            return sources
+    return set()
 
 
 def _convolutions(weights: KerasWeights, told: str) -> list[tuple[str, dict[str, Array]]]:

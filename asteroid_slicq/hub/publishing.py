@@ -96,14 +96,15 @@ def write_repository(
         The names of the files.
 
     Raises:
-        PublishError: the folder is not empty, weights of the model are not finite, the scores are
-            of another model, or the model does not come back from its files.
+        PublishError: such files are there already, weights of the model are not finite, the scores
+            are of another model, or the model does not come back from its files.
         OSError: it cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise PublishError(f"{folder}: is a file")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise PublishError(f"{folder}: is not empty; --overwrite replaces the files in it")
+    there = [name for name in FILES if (folder / name).exists()]
+    if there and not overwrite:
+        raise PublishError(f"{folder}: holds {', '.join(there)}; --overwrite replaces them")
     if name := not_finite(model):
         raise PublishError(
             f"the weights {name} of the model hold NaN or infinity: its training failed"
@@ -114,7 +115,9 @@ def write_repository(
         raise PublishError("the scores are of other weights, or of another mode of the model")
     card = make_card(config, facts, evaluation)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+    # On the same disk; a folder that is there may be the only one that can be written to.
+    beside = folder if folder.is_dir() else folder.parent
+    with TemporaryDirectory(prefix=".publish-", dir=beside) as temporary:
         partial = Path(temporary)
         _write_weights(model, partial)
         _write_json(partial / CONFIG_FILE, config)

@@ -117,12 +117,29 @@ def test_arguments_reach_the_model(tmp_path):
     [
         (["v/Vocal.h5", "harmonic.h5", "x_percussive.h5"], [1, 2, 0]),
         (["a.h5", "b.h5", "c.h5"], [0, 1, 2]),
-        (["vocal.h5", "harmonic.h5", "drums.h5"], [0, 1, 2]),
-        (["harmonic_percussive.h5", "vocal.h5", "x.h5"], [0, 1, 2]),
+        (["vocal/w.h5", "perc/w.h5", "harmonic/w.h5"], [2, 1, 0]),
+        (["harmonic.h5", "b.h5", "c.h5"], [0, 1, 2]),
+        (["a.h5", "harmonic_percussive.h5", "x.h5"], [0, 1, 2]),
     ],
 )
 def test_names_tell_the_order_where_they_can(names, expected):
     assert in_order(names) == [names[index] for index in expected]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["vocals.h5", "harmonic.h5", "a.h5"], "vocals.h5 stands for harmonic.* tells vocals"),
+        (["a.h5", "b.h5", "percussion.h5"], "percussion.h5 stands for vocals.* tells percussive"),
+        (["harm.h5", "harm-2.h5", "vocal.h5"], "harm-2.h5 stands for percussive"),
+        (["vocal.h5", "harmonic.h5", "drums.h5"], "vocal.h5 stands for harmonic"),
+        (["harmonic_percussive.h5", "vocal.h5", "x.h5"], "vocal.h5 stands for percussive"),
+        (["a.h5", "b.h5", "./a.h5"], "must be different files"),
+    ],
+)
+def test_names_that_contradict_the_order_are_refused(names, message):
+    with pytest.raises(ValueError, match=message):
+        in_order(names)
 
 
 def test_wrong_weights_are_named(tmp_path):

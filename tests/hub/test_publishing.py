@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.cli import main
 from asteroid_slicq.evaluation import fingerprint
-from asteroid_slicq.hub import CardFacts, ModelFileError, load_model
+from asteroid_slicq.hub import CardFacts, ModelFileError, load_model, publishing
 from asteroid_slicq.hub.publishing import PublishError, check_repo_id, write_repository
 from tests.helpers import ROOT
 from tests.hub_server import HubServer, Repository
@@ -186,8 +186,8 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, kind):
         model.get_model_args = lambda: {"transform": object()}
     elif kind == "full":
         folder.mkdir()
-        (folder / "mine").touch()
-        before = [folder, folder / "mine"]
+        (folder / "README.md").touch()
+        before = [folder, folder / "README.md"]
     else:
         folder.touch()
         before = [folder]
@@ -233,8 +233,27 @@ def test_a_dry_run_writes_the_folder_and_asks_nobody(checkpoint, tmp_path, capsy
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
     assert "lr: 0.25" in (tmp_path / "out" / "README.md").read_text()
     assert main(command) == 2
-    assert "is not empty" in capsys.readouterr().err
+    assert "holds pytorch_model.bin, model.safetensors, config.json" in capsys.readouterr().err
     assert main([*command, "--overwrite"]) == 0
+
+
+def test_a_dry_run_writes_into_the_current_folder(checkpoint, tmp_path, monkeypatch):
+    """Beside what lies there, and where the folder around it is not ours."""
+    outer, inner = tmp_path, tmp_path / "inner"
+    inner.mkdir()
+    (inner / "notes.txt").write_text("mine")
+    monkeypatch.chdir(inner)
+    made = []
+    make = publishing.TemporaryDirectory
+    monkeypatch.setattr(
+        publishing, "TemporaryDirectory", lambda **options: made.append(options) or make(**options)
+    )
+    command = ["publish", str(checkpoint), "--repo", "user/tiny", "--dry-run", "-o", "."]
+    assert main([*command, "--trained-on", "mine"]) == 0
+    assert {path.name for path in inner.iterdir()} == {*FILES, "notes.txt"} - {"evaluation.json"}
+    assert [path.name for path in outer.iterdir()] == ["inner"]
+    assert [options["dir"].resolve() for options in made] == [inner]
+    assert main([*command, "--trained-on", "mine"]) == 2
 
 
 @pytest.mark.parametrize("dataset", ["musdb18-hq", None])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
 import re
-import shutil
 import stat
+import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from asteroid_slicq.data.musdb.download import Progress, need_space, size_of
@@ -70,8 +72,27 @@ def unpack(archive: Path, target: Path, *, progress: Progress | None = None) -> 
 
 def _unpack_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial, opened.open(member) as source, partial.open("wb") as file:
-        shutil.copyfileobj(source, file, _CHUNK)  # checks the checksum at the end
+    with whole_file(path) as partial, partial.open("wb") as file:
+        for chunk in _content(opened, member):
+            file.write(chunk)
+
+
+def _content(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Pieces of a file; the last read checks the checksum.
+
+    Raises:
+        BadZipFile: whatever the decompressors say of damaged data.
+    """
+    try:
+        with opened.open(member) as source:
+            while chunk := source.read(_CHUNK):
+                yield chunk
+    except (lzma.LZMAError, struct.error) as error:
+        raise zipfile.BadZipFile(f"{member.filename}: {error}") from error
+    except OSError as error:
+        if error.errno is not None:  # of the disk
+            raise
+        raise zipfile.BadZipFile(f"{member.filename}: {error}") from error  # of bzip2
 
 
 def _is_litter(member: zipfile.ZipInfo) -> bool:

@@ -13,8 +13,10 @@ dates, so that the same sounds give the same bytes. ``manifest.json`` lies besid
 import hashlib
 import io
 import json
+import lzma
 import os
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +33,7 @@ from asteroid_slicq.files import given_path, whole_file
 
 FORMAT = 1
 BANK_FILE, MANIFEST_FILE, INDEX_FILE = "bank.zip", "manifest.json", "index.json"
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
 _LEAST_RATE = 40000
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -185,7 +188,7 @@ class Bank:
 
     Raises:
         FileNotFoundError: If there is no bank.
-        ValueError: If it is of another format.
+        ValueError: If it is of another format, or damaged.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -195,8 +198,11 @@ class Bank:
             raise FileNotFoundError(
                 f"no bank of sounds in {self.folder}; build one with `asteroid-slicq sounds build`"
             )
-        self._archive = zipfile.ZipFile(path)
-        index = json.loads(self._archive.read(INDEX_FILE))
+        try:
+            self._archive = zipfile.ZipFile(path)
+            index = json.loads(self._archive.read(INDEX_FILE))
+        except (*_DAMAGE, KeyError, ValueError) as error:
+            raise _damaged(path, error) from error
         if index.get("format") != FORMAT:
             raise ValueError(
                 f"{path} has format {index.get('format')!r}, not {FORMAT}; "
@@ -231,8 +237,15 @@ class Bank:
         return self._zones[preset]
 
     def read(self, file: str) -> bytes:
-        """Read a file of the bank."""
-        return self._archive.read(file)
+        """Read a file of the bank.
+
+        Raises:
+            ValueError: If it is damaged.
+        """
+        try:
+            return self._archive.read(file)
+        except _DAMAGE as error:
+            raise _damaged(self.folder / BANK_FILE, error) from error
 
     def pcm(self, index: int) -> NDArray[np.int16]:
         """Decode a sample, mono and 16 bits wide, at the rate that its recording says.
@@ -296,6 +309,12 @@ def _zone(keys: list[int] | None = None, velocities: list[int] | None = None, **
     return Zone(
         **{name: (low_high[0], low_high[1]) for name, low_high in ranges.items() if low_high},
         **rest,
+    )
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path} is damaged ({error}); build it again with `asteroid-slicq sounds build`"
     )
 
 

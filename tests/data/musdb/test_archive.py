@@ -92,11 +92,15 @@ def test_encrypted_files_are_refused(tmp_path):
         unpack(archive, tmp_path / "out")
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_damage_is_found_and_leaves_no_file(tmp_path, compression):
+@pytest.mark.parametrize("place", [40, 60, 80])
+@pytest.mark.parametrize(
+    "compression",
+    [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA],
+)
+def test_damage_is_found_and_leaves_no_file(tmp_path, compression, place):
     archive = pack(tmp_path / "x.zip", {"train/a": bytes(range(256)) * 9}, compression)
     data = bytearray(archive.read_bytes())
-    data[60] ^= 255
+    data[place] ^= 255
     archive.write_bytes(data)
     with pytest.raises(ArchiveError, match=r"x\.zip is damaged or no zip archive"):
         unpack(archive, tmp_path / "out")

@@ -6,7 +6,13 @@ import zipfile
 import numpy as np
 import pytest
 
-from asteroid_slicq.data.sampled.bank import Bank, BankWriter, default_folder, read_manifest
+from asteroid_slicq.data.sampled.bank import (
+    BANK_FILE,
+    Bank,
+    BankWriter,
+    default_folder,
+    read_manifest,
+)
 from asteroid_slicq.data.sampled.building import build_bank, find_sources, installation
 from asteroid_slicq.data.sampled.catalogue import SOURCES, Credit, LicenceError
 from asteroid_slicq.data.sampled.extraction import thin, trim
@@ -144,3 +150,11 @@ def test_a_trimmed_sound_begins_and_ends_with_sound():
     assert np.abs(y).max() == pytest.approx(0.95)
     assert y[-1] == 0.0
     assert len(trim(np.zeros(100), 44100)) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", "cut"])
+def test_a_damaged_bank_is_told(bank, tmp_path, content):
+    whole = (bank.folder / BANK_FILE).read_bytes()
+    (tmp_path / BANK_FILE).write_bytes(whole[: len(whole) // 2] if content == "cut" else content)
+    with pytest.raises(ValueError, match=r"is damaged .* build it again with"):
+        Bank(tmp_path)
