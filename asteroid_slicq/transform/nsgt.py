@@ -69,6 +69,7 @@ class NSGT(nn.Module):
             nearest that works is named.
 
     Example:
+        >>> import torch
         >>> nsgt = NSGT(n_bins=48, length=44101)
         >>> waveform = torch.randn(2, 44101, generator=torch.Generator().manual_seed(0))
         >>> blocks = nsgt(waveform)
