@@ -26,7 +26,7 @@ RASTERIZATIONS = ("none", "piecewise", "full")
 XUMX_SLICQ_PRESETS = ("v2", "v2-realtime", "v2-lstm", "v1", "v1-lstm", "small")
 """Presets of ``XUMXSliCQ``."""
 
-BANDSPLIT_PRESETS = ("bandsplit", "bandsplit-small", "bandsplit-large")
+BANDSPLIT_PRESETS = ("bandsplit", "bandsplit-small", "bandsplit-large", "bandsplit-realtime")
 """Presets of ``BandSplit``."""
 
 ORACLES = ("mix-phase", "irm1", "irm2", "ibm1", "ibm2", "mwf")

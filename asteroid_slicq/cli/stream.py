@@ -14,6 +14,7 @@ from torch import Tensor
 from asteroid_slicq.cli.messages import CommandError, complain
 from asteroid_slicq.cli.models import resolve
 from asteroid_slicq.cli.parsers.separate import SAMPLE_FORMATS
+from asteroid_slicq.models.bandsplit import BandSplit, BandSplitStream
 from asteroid_slicq.models.xumx_slicq import SeparatorStream
 from asteroid_slicq.separation import SegmentModel, from_model_channels, to_model_channels
 
@@ -41,7 +42,8 @@ def run_stream(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     model, device = resolve(args)
     try:
-        separator = SeparatorStream(model.to(device), args.stems)  # pyright: ignore
+        kind = BandSplitStream if isinstance(model, BandSplit) else SeparatorStream
+        separator = kind(model.to(device), args.stems)  # pyright: ignore
     except (TypeError, ValueError) as error:
         raise CommandError(f"model {args.model}: cannot run on a stream: {error}") from error
     sample_format = args.sample_format or "f32le"
@@ -95,7 +97,9 @@ class PCMSeparator:
             finite.
     """
 
-    def __init__(self, separator: SeparatorStream, n_channels: int, dtype: str) -> None:
+    def __init__(
+        self, separator: SeparatorStream | BandSplitStream, n_channels: int, dtype: str
+    ) -> None:
         if error := SegmentModel(separator.model).channel_error(n_channels):
             raise CommandError(f"standard input {error}")
         self._separator, self._n_channels, self._dtype = separator, n_channels, np.dtype(dtype)
@@ -122,7 +126,8 @@ class PCMSeparator:
         if not finite.all():
             self.n_not_finite += int(finite.size - np.count_nonzero(finite))
             samples = np.where(finite, samples, np.float32(0))
-        mix = torch.from_numpy(samples[None]).to(model.transform.index.device)
+        device = next(model.buffers()).device
+        mix = torch.from_numpy(samples[None]).to(device)
         return self._to_bytes(self._separator.push(to_model_channels(mix, model.n_channels)))
 
     def _to_bytes(self, stems: Tensor) -> bytes:

@@ -16,6 +16,7 @@ from asteroid_slicq.cli.messages import CommandError
 from asteroid_slicq.cli.stream import PCMSeparator
 from asteroid_slicq.models.xumx_slicq import SeparatorStream
 from tests.helpers import noise
+from tests.models.bandsplit import helpers as bandsplit_helpers
 
 TINY = {
     "sample_rate": 8000,
@@ -173,6 +174,17 @@ def test_a_frame_that_is_cut_off_is_told(standard_streams, path, capsys):
     assert (code, len(out)) == (0, 4 * len(data))
     words = "asteroid-slicq: warning: the last 1 bytes are no whole frame, left out\n"
     assert capsys.readouterr().err == words
+
+
+def test_band_split_models_run_on_a_stream(standard_streams, tmp_path):
+    model = bandsplit_helpers.tiny(causal=True, time_mixer="lstm")
+    torch.save(model.serialize(), tmp_path / "model.pth")
+    mix = 0.1 * noise(2, 3000)
+    command = ["--stream", "-m", str(tmp_path / "model.pth"), "--stems", "bass", "-q"]
+    code, out = standard_streams(interleaved(mix), *command)
+    assert code == 0
+    stems = torch.from_numpy(np.frombuffer(out, "<f4").reshape(-1, 2).T.copy())
+    torch.testing.assert_close(stems, offline(model, mix)[2], atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,16 @@
 
 from asteroid_slicq.models.bandsplit.bands import BandGroup, Bands
 from asteroid_slicq.models.bandsplit.model import PRESETS, BandSplit, BandSplitEstimate
-from asteroid_slicq.models.bandsplit.network import BandNetwork
+from asteroid_slicq.models.bandsplit.network import BandNetwork, StreamState
+from asteroid_slicq.models.bandsplit.stream import BandSplitStream
 
-__all__ = ["PRESETS", "BandGroup", "BandNetwork", "BandSplit", "BandSplitEstimate", "Bands"]
+__all__ = [
+    "PRESETS",
+    "BandGroup",
+    "BandNetwork",
+    "BandSplit",
+    "BandSplitEstimate",
+    "BandSplitStream",
+    "Bands",
+    "StreamState",
+]

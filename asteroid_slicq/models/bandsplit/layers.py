@@ -10,6 +10,8 @@ rows and steps that it needs.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -64,11 +66,17 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
+        return self.run(x)[0]
+
+    def run(
+        self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """The output and the state of the LSTM after it, from a state before it; None is zero."""
         # Rows are (band, batch) or (batch, step): in both cases neighbours in memory.
         first = 0 if self.along_time else 1
-        y, _ = self.lstm(self.norm(x).flatten(first, first + 1))
+        y, after = self.lstm(self.norm(x).flatten(first, first + 1), state)
         y = y.unflatten(first, x.shape[first : first + 2])
-        return x + self.out(y)
+        return x + self.out(y), cast(tuple[Tensor, Tensor], after)
 
 
 class Attention(nn.Module):

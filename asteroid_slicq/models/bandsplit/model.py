@@ -15,30 +15,21 @@ from asteroid.models import BaseModel
 from torch import Tensor
 
 from asteroid_slicq import registration
+from asteroid_slicq.models.bandsplit.arguments import check_arguments, make_transform
 from asteroid_slicq.models.bandsplit.bands import bands_of
-from asteroid_slicq.models.bandsplit.layers import MIXERS, check_width
-from asteroid_slicq.models.bandsplit.network import BandNetwork
+from asteroid_slicq.models.bandsplit.network import BandNetwork, StreamState
 from asteroid_slicq.separation import Separable, check_sources, from_batch, to_batch
-from asteroid_slicq.transform import (
-    STFT,
-    SliCQT,
-    check_choice,
-    check_flag,
-    check_integer,
-    check_range,
-)
+from asteroid_slicq.transform import STFT, SliCQT, check_choice
 from asteroid_slicq.vocabulary import STEMS
 
 PRESETS: dict[str, dict[str, Any]] = {
     "bandsplit": {},
     "bandsplit-small": {"width": 64, "n_layers": 3, "head_width": 12},
     "bandsplit-large": {"width": 224, "n_layers": 8, "head_width": 40},
+    "bandsplit-realtime": {"width": 96, "n_layers": 4, "time_mixer": "lstm", "causal": True},
 }
 """Arguments of :class:`BandSplit` that differ from its defaults, by name."""
 
-_SLICQT = {"window": "hann", "min_width": 32}  # one pass inverts this frame at 85 dB
-_LAYOUT = {"rasterize": "piecewise", "overlap_added": True}
-_STFT_S = 4096 / 44100  # length of an STFT frame
 _SILENCE = 1e-20  # mean square: −200 dB
 
 
@@ -86,6 +77,9 @@ class BandSplit(Separable, BaseModel):
             the coefficients of the sources sum to the mix.
         band_dropout: probability in training that a band of an example is not heard.
         layer_dropout: probability in training that an example passes by a layer.
+        causal: see no later network step, and measure the level of the mix from its start up to
+            each step; of LSTMs along time on the sliCQT alone.
+            :class:`asteroid_slicq.models.bandsplit.BandSplitStream` runs such a model on a stream.
 
     Attributes:
         transform: the :class:`asteroid_slicq.SliCQT` or the STFT.
@@ -129,16 +123,19 @@ class BandSplit(Separable, BaseModel):
         mixture_consistency: bool = False,
         band_dropout: float = 0.0,
         layer_dropout: float = 0.0,
+        causal: bool = False,
     ) -> None:
         args = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+        check_arguments(args)
         args["sources"] = check_sources(sources)
         args["transform_arguments"] = dict(transform_arguments or {})
-        _check(args)
         super().__init__(sample_rate=sample_rate, in_channels=n_channels)
-        self._args = args
+        self._args = registration.plain_types(args)
         self.sources, self.n_channels = list(args["sources"]), n_channels
-        self.mixture_consistency = mixture_consistency
-        self.transform = _make_transform(transform, sample_rate, steps_per_s, transform_arguments)
+        self.mixture_consistency, self.causal = mixture_consistency, causal
+        self.transform = make_transform(
+            transform, sample_rate, steps_per_s, args["transform_arguments"]
+        )
         self.bands = bands_of(self.transform, bands_per_octave, min_band_hz, steps_per_s)
         self.network = BandNetwork(
             self.bands,
@@ -153,6 +150,7 @@ class BandSplit(Separable, BaseModel):
             complex_masks,
             band_dropout,
             layer_dropout,
+            causal,
         )
 
     @classmethod
@@ -160,8 +158,8 @@ class BandSplit(Separable, BaseModel):
         """A model with random weights in a recommended configuration.
 
         Args:
-            name: ``bandsplit`` (3.5 M parameters), ``bandsplit-small`` (1.1 M) or
-                ``bandsplit-large`` (11.7 M).
+            name: ``bandsplit`` (3.5 M parameters), ``bandsplit-small`` (1.1 M),
+                ``bandsplit-large`` (11.7 M) or the causal ``bandsplit-realtime`` (2.2 M).
             **overrides: arguments of the class that replace the preset's.
 
         Raises:
@@ -195,13 +193,28 @@ class BandSplit(Separable, BaseModel):
         Shape:
             - mix: ``(batch, channel, freq, time)`` each, complex
         """
+        coefficients, masks = self.masked(mix)
         with _all_bits(mix[0]):
-            relative = self._relative(mix)
-        masks = self.network(relative)
+            return BandSplitEstimate(self.synthesise(coefficients, length), coefficients, masks)
+
+    def masked(
+        self, mix: Sequence[Tensor], state: StreamState | None = None
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Coefficients and masks of all sources.
+
+        Args:
+            mix: coefficients of the mix, one tensor a block.
+            state: of a stream of a causal model, to go on from and to be updated.
+
+        Shape:
+            - mix: ``(batch, channel, freq, time)`` each, complex
+        """
+        with _all_bits(mix[0]):
+            relative = self._relative(mix, state)
+        masks = self.network(relative, state)
         with _all_bits(mix[0]):
             masks = tuple(map(self._finished, masks, mix))
-            coefficients = tuple(m * c.unsqueeze(1) for m, c in zip(masks, mix, strict=True))
-            return BandSplitEstimate(self.synthesise(coefficients, length), coefficients, masks)
+            return tuple(m * c.unsqueeze(1) for m, c in zip(masks, mix, strict=True)), masks
 
     def synthesise(self, coefficients: Sequence[Tensor], length: int) -> Tensor:
         """Waveforms of coefficients by one pass, linear in the coefficients.
@@ -240,8 +253,29 @@ class BandSplit(Separable, BaseModel):
 
     @property
     def latency_s(self) -> float:
-        """Algorithmic latency in seconds: infinite, since every output depends on all of a mix."""
-        return math.inf
+        """Algorithmic latency in seconds, the reach of an output into the future.
+
+        A sample of the mix changes no output earlier than this before it, 5/4 of a slice and half a
+        transition: coefficients at the end of a slice wait for the next slice, whose window ends at
+        3/4 and half a transition, and the output begins with the slice. For the default frame that
+        is 563 ms; infinite for a model that is not causal. Time to compute comes on top.
+        """
+        if not self.causal:
+            return math.inf
+        frame = self.slicqt.frame
+        reach = 5 * frame.slice_length // 4 + frame.transition_length // 2 - 1
+        return reach / float(self._args["sample_rate"])
+
+    @property
+    def slicqt(self) -> SliCQT:
+        """The transform, where it is a sliCQT.
+
+        Raises:
+            TypeError: when it is an STFT.
+        """
+        if not isinstance(self.transform, SliCQT):
+            raise TypeError("model must have transform='slicqt', got 'stft'")
+        return self.transform
 
     @property
     def segment_step_samples(self) -> int:
@@ -258,18 +292,36 @@ class BandSplit(Separable, BaseModel):
         """The model as a dictionary of plain types and tensors, for ``torch.save``."""
         return registration.plain_serialization(super().serialize())
 
-    def _relative(self, mix: Sequence[Tensor]) -> list[Tensor]:
+    def _relative(self, mix: Sequence[Tensor], state: StreamState | None = None) -> list[Tensor]:
         """Coefficients as amplitudes relative to the level of the mix, in parts.
+
+        The level is the root of the mean over channels and time of the power of all bins; of a
+        causal model, over the time up to each network step.
 
         Shape:
             - mix: ``(batch, channel, freq, time)`` each, complex
             - output: ``(batch, channel, freq, time, 2)`` each
         """
         blocks = [torch.view_as_real(c) * g for c, g in zip(mix, self.bands.gains, strict=True)]
-        # Mean over channels and time of the power of all bins
-        powers = [block.square().sum((2, 4)).mean((1, 2)) for block in blocks]
-        level = (sum(powers[1:], powers[0]) + _SILENCE).sqrt()
-        return [block / level[:, None, None, None, None] for block in blocks]
+        steps = [
+            block.square().sum((2, 4)).mean(1).unflatten(1, (-1, rate)).mean(2)
+            for block, rate in zip(blocks, self.bands.rates, strict=True)
+        ]
+        power = sum(steps[1:], steps[0])  # batch, step
+        if self.causal:
+            state = state or StreamState()
+            total = power.cumsum(1) + state.power
+            n_before, n_steps = state.n_steps, power.shape[1]
+            state.power, state.n_steps = total[:, -1:], n_before + n_steps
+            count = torch.arange(n_before + 1, n_before + n_steps + 1, device=total.device)
+            mean = total / count
+        else:
+            mean = power.mean(1, keepdim=True).expand_as(power)
+        levels = (mean + _SILENCE).sqrt()[..., None]
+        return [
+            block / levels.expand(-1, -1, rate).flatten(1)[:, None, None, :, None]
+            for block, rate in zip(blocks, self.bands.rates, strict=True)
+        ]
 
     def _finished(self, mask: Tensor, mix: Tensor) -> Tensor:
         """Masks of a block from the network's output, complex ones as complex numbers."""
@@ -286,40 +338,6 @@ class BandSplit(Separable, BaseModel):
                 f"mix must be (batch, {self.n_channels} channels, time), got {tuple(mix.shape)}"
             )
         return batch
-
-
-def _make_transform(
-    kind: str, sample_rate: float, steps_per_s: float, arguments: dict[str, Any] | None
-) -> SliCQT | STFT:
-    arguments = {**(arguments or {}), "sample_rate": sample_rate}
-    if kind == "slicqt":
-        return SliCQT(**{**_SLICQT, **arguments, **_LAYOUT})
-    sizes = {
-        "n_fft": 2 ** max(2, round(math.log2(_STFT_S * sample_rate))),
-        "hop": max(1, round(sample_rate / steps_per_s)),
-    }
-    return STFT(**{**sizes, **arguments})
-
-
-def _check(args: dict[str, Any]) -> None:
-    """Refuse arguments out of their ranges."""
-    for name in ("n_channels", "width", "n_layers", "head_width"):
-        check_integer(name, args[name], 1)
-    for name in ("complex_input", "complex_masks", "mixture_consistency"):
-        check_flag(name, args[name])
-    check_choice("transform", args["transform"], ("slicqt", "stft"))
-    for name in ("time_mixer", "band_mixer"):
-        check_choice(name, args[name], MIXERS)
-    check_range("steps_per_s", args["steps_per_s"], 1e-3, 1e6, "")
-    check_range("bands_per_octave", args["bands_per_octave"], 0.1, 1000.0, "")
-    check_range("min_band_hz", args["min_band_hz"], 0.0, 1e6, "Hz")
-    for name in ("band_dropout", "layer_dropout"):
-        check_range(name, args[name], 0.0, 0.9, "")
-    own = {"sample_rate", *(_LAYOUT if args["transform"] == "slicqt" else ())}
-    if held := sorted(own & args["transform_arguments"].keys()):
-        raise ValueError(f"transform_arguments must not hold {held[0]}, which the model sets")
-    if "attention" in (args["time_mixer"], args["band_mixer"]):
-        check_width(args["width"])
 
 
 def _all_bits(tensor: Tensor) -> torch.autocast:

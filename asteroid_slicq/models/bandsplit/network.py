@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asteroid_slicq.models.bandsplit.bands import BandGroup, Bands
-from asteroid_slicq.models.bandsplit.layers import BandLinear, make_mixer
+from asteroid_slicq.models.bandsplit.layers import BandLinear, Recurrent, make_mixer
 
 _EPS = 1e-10  # of squared amplitudes relative to the mix: −100 dB, above rounding errors
 _EXPONENT = 0.3  # of the magnitudes
+
+
+@dataclass
+class StreamState:
+    """What a causal model keeps of a stream.
+
+    Attributes:
+        power: sum over the network steps so far of the power of the mix.
+        n_steps: their number.
+        layers: states of the LSTMs along time, by the number of the layer.
+    """
+
+    power: Tensor | float = 0.0
+    n_steps: int = 0
+    layers: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
 
 class BandNetwork(nn.Module):
@@ -88,8 +104,13 @@ class BandNetwork(nn.Module):
         self.register_buffer("mean", torch.zeros(n_bins))
         self.register_buffer("std", torch.ones(n_bins))
 
-    def forward(self, blocks: Sequence[Tensor]) -> list[Tensor]:
-        """Masks, see the class."""
+    def forward(self, blocks: Sequence[Tensor], state: StreamState | None = None) -> list[Tensor]:
+        """Masks, see the class.
+
+        Args:
+            blocks: coefficients of the mix, relative to its level.
+            state: of a stream of a causal network, to go on from and to be updated.
+        """
         features = self._features(blocks)
         dtype, batch, groups = self.mean.dtype, blocks[0].shape[0], self.bands.groups
         rows = [_cut(features[group.block], group).to(dtype) for group in groups]
@@ -97,8 +118,11 @@ class BandNetwork(nn.Module):
         x = x.unflatten(1, (batch, -1)).to(dtype)  # band batch step width
         if self.training and self.band_dropout:
             x = x * torch.empty_like(x[..., :1, :1]).bernoulli_(1 - self.band_dropout)
-        for layer in self.layers:
-            x = self._passed_by(x, layer(x))
+        for index, layer in enumerate(self.layers):
+            if state is not None and isinstance(layer, Recurrent) and layer.along_time:
+                x, state.layers[index] = layer.run(x, state.layers.get(index))
+            else:
+                x = self._passed_by(x, layer(x))
         parts = self.norm(x).flatten(1, 2).split([group.n_bands for group in groups])
         masks: list[list[Tensor]] = [[] for _ in blocks]
         for group, part, head_in, head_out in zip(

@@ -33,7 +33,12 @@ def model(request):
 
 @pytest.mark.parametrize(
     ("preset", "millions"),
-    [("bandsplit", 3.5), ("bandsplit-small", 1.1), ("bandsplit-large", 11.7)],
+    [
+        ("bandsplit", 3.5),
+        ("bandsplit-small", 1.1),
+        ("bandsplit-large", 11.7),
+        ("bandsplit-realtime", 2.2),
+    ],
 )
 def test_presets_have_the_sizes_that_are_told(preset, millions):
     n_parameters = sum(p.numel() for p in BandSplit.from_preset(preset).parameters())
@@ -298,6 +303,7 @@ def test_nothing_waits_for_values():
         ({"steps_per_s": 0.0}, "steps_per_s must lie in"),
         ({"transform_arguments": {"sample_rate": 8000}}, "must not hold sample_rate"),
         ({"transform_arguments": {"rasterize": "none"}}, "must not hold rasterize"),
+        ({"causal": True, "transform": "stft"}, "causal must go with"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):
