@@ -41,6 +41,9 @@ def _is_command_line() -> bool:
     if program == "-m":  # Python is on its way to __main__
         words = sys.orig_argv
         return words[words.index("-m") + 1 :][:1] == ["asteroid_slicq"]
+    name = os.path.join(os.path.basename(os.path.dirname(program)), os.path.basename(program))
+    if name == os.path.join("asteroid_slicq", "__main__.py"):  # in a process that this one starts
+        return True
     return os.path.basename(program) in ("asteroid-slicq", "asteroid-slicq.exe")
 
 

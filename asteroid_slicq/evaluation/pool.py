@@ -12,15 +12,15 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import connection, get_context, parent_process
 from typing import Any, NamedTuple
 
 import torch
 from asteroid.models import BaseModel
 
+from asteroid_slicq.data import worker_pool
 from asteroid_slicq.evaluation.records import Evaluation, Scores
 from asteroid_slicq.evaluation.references import Audio, ReferenceTrack
 from asteroid_slicq.evaluation.resources import memory_bytes, n_processors
@@ -165,22 +165,16 @@ def _pool(n_workers: int, evaluation: Evaluation, model: Any | None) -> Iterator
     Raises:
         EvaluationError: when a process dies.
     """
-    pool = ProcessPoolExecutor(
-        n_workers,
-        mp_context=get_context("spawn"),  # threads and accelerators do not survive a fork
-        initializer=_start,
-        initargs=(evaluation, None if model is None else _pack(model)),
-    )
+    workers = worker_pool(n_workers, _start, (evaluation, None if model is None else _pack(model)))
     with _one_thread_for_children():
         try:
-            yield pool
+            with workers as pool:
+                yield pool
         except BrokenProcessPool as error:
             raise EvaluationError(
                 "a process died, most likely of too little memory: the same again with fewer "
                 f"n_workers than {n_workers} goes on with the tracks that are left"
             ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 Separated = tuple[Scores, Audio, float]  # fast scores, estimates for museval, seconds spent
@@ -209,7 +203,6 @@ _state: dict[str, Any] = {}
 
 
 def _start(evaluation: Evaluation, packed: bytes | None) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     _state["evaluation"] = evaluation
     if packed is not None:
@@ -219,14 +212,6 @@ def _start(evaluation: Evaluation, packed: bytes | None) -> None:
 
 def _score_there(track: ReferenceTrack, separated: Separated | None) -> Scored:
     return _score(_state["evaluation"], _state.get("model"), track, separated)
-
-
-def _end_with_parent() -> None:
-    """Processes of a pool wait for ever where their parent was killed."""
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
 
 
 def _pack(model: BaseModel) -> bytes:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -190,3 +191,26 @@ def test_an_interruption_while_it_starts_is_silent(song):
         shutil.rmtree("out", ignore_errors=True)
     assert found <= {(130, ""), (0, "")}
     assert (130, "") in found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for children in /proc")
+@pytest.mark.parametrize("name", ["INT", "TERM"])
+def test_processes_that_share_the_work_end_with_it(folder, name):
+    """They give up the songs that they are at, in silence, and leave nothing of them."""
+    words = ["synth", "data", "--tracks", "2", "--seconds", "600", "--jobs", "2"]
+    process = start("-m", "asteroid_slicq", *words, start_new_session=True)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while len(children.read_text().split()) < 3:  # of which one tracks resources
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(2)
+    number = getattr(signal, f"SIG{name}")
+    if name == "INT":
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
+    err = process.communicate(timeout=120)[1].decode()
+    end = "interrupted" if name == "INT" else f"ended by SIG{name}"
+    assert (process.returncode, err) == (128 + number, f"asteroid-slicq: {end}\n")
+    assert [path for path in folder.rglob("*") if path.suffix in (".part", ".wav")] == []

@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from asteroid_slicq.data.procedural.mixing import quantise
 from asteroid_slicq.data.procedural.seeds import Seed, derive, generator
 from asteroid_slicq.data.procedural.track import length_of, synthesize_track
+from asteroid_slicq.data.workers import worker_pool
 from asteroid_slicq.files import given_path, library_path, whole_folder
 from asteroid_slicq.vocabulary import STEMS
 
@@ -175,15 +175,9 @@ def write_dataset(
         for job in missing:
             done(_write_track(job))
     else:
-        context = get_context("spawn")
-        with ProcessPoolExecutor(min(jobs, len(missing)), mp_context=context) as pool:
-            futures = [pool.submit(_write_track, job) for job in missing]
-            try:
-                for future in as_completed(futures):
-                    done(future.result())
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        with worker_pool(min(jobs, len(missing))) as pool:
+            for future in as_completed([pool.submit(_write_track, job) for job in missing]):
+                done(future.result())
     return [job.folder for job in todo]
 
 
