@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from asteroid_slicq.data.augmentation import Augmentation, play_at
+from asteroid_slicq.data.augmentation import Augmentation, play_at, shift_pitch
 from asteroid_slicq.data.tracks import Track
 
 
@@ -32,6 +32,7 @@ class Take(NamedTuple):
         track: its number.
         start: first sample.
         speed: samples of the track that make one of the item.
+        pitch: factor of its frequencies, once it has its speed.
         gain: factor of the samples.
         swapped: channels in reverse order.
         double: a second take of the same source that is added.
@@ -40,6 +41,7 @@ class Take(NamedTuple):
     track: int
     start: int
     speed: float
+    pitch: float
     gain: float
     swapped: bool
     double: Take | None = None
@@ -120,10 +122,11 @@ class TrainingSegments(Dataset[Tensor]):
         for _ in self.sources:
             if remix:
                 place = self._draw_place(rng, int(rng.integers(len(self.tracks))))
-            take = Take(*place, rng.uniform(*self.gain), rng.random() < self.swap_channels)
+            gain, swapped = rng.uniform(*self.gain), rng.random() < self.swap_channels
+            take = Take(*place, gain, swapped)
             if self.augmentation and rng.random() < self.augmentation.double:
                 other = self._draw_place(rng, int(rng.integers(len(self.tracks))))
-                double = Take(*other, rng.uniform(0.3, 1.0) * take.gain, take.swapped)
+                double = Take(*other, rng.uniform(0.3, 1.0) * gain, swapped)
                 take = take._replace(double=double)
             takes.append(take)
         return takes, rng
@@ -138,11 +141,11 @@ class TrainingSegments(Dataset[Tensor]):
                 parts.append(f"{file} from sample {each.start}")
         return parts
 
-    def _draw_place(self, rng: np.random.Generator, track: int) -> tuple[int, int, float]:
-        """A track, the first sample and the speed."""
-        speed = self.augmentation.draw_speed(rng) if self.augmentation else 1.0
+    def _draw_place(self, rng: np.random.Generator, track: int) -> tuple[int, int, float, float]:
+        """A track, the first sample, the speed and the pitch."""
+        speed, pitch = self.augmentation.draw_playing(rng) if self.augmentation else (1.0, 1.0)
         room = self.tracks[track].length_samples - round(self.length_samples * speed)
-        return track, int(rng.integers(max(room, 0) + 1)), speed
+        return track, int(rng.integers(max(room, 0) + 1)), speed, pitch
 
     def _read(self, source: str, take: Take) -> NDArray[np.float32]:
         """A stem of an item as it is taken, ``(channel, time)``."""
@@ -150,6 +153,8 @@ class TrainingSegments(Dataset[Tensor]):
         stem = track.read_frames(source, take.start, round(length * take.speed)).T
         if take.speed != 1:
             stem = play_at(stem, take.speed, length)
+        if take.pitch != 1:
+            stem = shift_pitch(torch.from_numpy(stem.copy())[None], [take.pitch])[0].numpy()
         stem = np.float32(take.gain) * stem[:: -1 if take.swapped else 1]
         return stem if take.double is None else stem + self._read(source, take.double)
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from asteroid_slicq.data.augmentation import shift_pitch
 from asteroid_slicq.data.datasets import Take, TrainingSegments
 from asteroid_slicq.data.tracks import Track
 
@@ -142,6 +143,12 @@ class ResidentSegments(Dataset[Tensor]):
                 for i in (-1, 0, 1, 2)
             ]
             stems[:, rows] = _cubic(taps, part[rows])
+        shifted = [i for i, take in enumerate(takes) if take.pitch != 1]
+        if shifted:
+            rows = torch.as_tensor(shifted, device=self.device)
+            stems *= whole <= last  # what lies behind the end of a track is not its own
+            factors = [takes[i].pitch for i in shifted]
+            stems[:, rows] = shift_pitch(stems[:, rows].movedim(0, 1), factors).movedim(0, 1)
         gains = self.songs.scales[tracks, sources] * np.array([take.gain for take in takes])
         stems = stems.movedim(0, 1) * (column(gains, torch.float32) * (whole <= last))[:, None]
         swapped = column([take.swapped for take in takes], torch.bool)[..., None]

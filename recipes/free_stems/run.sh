@@ -16,6 +16,16 @@ quick=false
 options=()
 while [[ $# -gt 0 ]]; do
   case $1 in
+    -h | --help)
+      sed -n '/^#!/d; /^#/!{s/.*//p; q}; s/^# \{0,1\}//p' "$0"
+      exec "$here/../musdb18hq/xumx_slicq/run.sh" --help
+      ;;
+  esac
+  if [[ $1 != --* || $# -lt 2 ]]; then
+    echo "$0: options come in pairs, --name value, got '$1' (--help lists them)" >&2
+    exit 2
+  fi
+  case $1 in
     --bank) bank=$2 ;;
     --python) python=$2; options+=("$1" "$2") ;;
     --quick) quick=$2 ;;

@@ -61,7 +61,7 @@ def difference_db(batch, items) -> float:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("kinds", [{}, {"double": 0.5}, {"speed": 1.0}])
+@pytest.mark.parametrize("kinds", [{}, {"double": 0.5}, {"speed": 1.0}, {"pitch": 0.5}])
 def test_a_batch_has_the_items_of_the_loader(tracks, device, kinds):
     loader = segments(tracks, **kinds)
     resident = resident_of(loader, device)
@@ -73,7 +73,8 @@ def test_a_batch_has_the_items_of_the_loader(tracks, device, kinds):
     assert batch.shape == items.shape == (5, 2, 2, 8000)
     if "speed" in kinds:  # interpolated here and resampled there, whose edges are faded
         batch, items = batch[..., 200:-200], items[..., 200:-200]
-    assert difference_db(batch, items) < (-38 if "speed" in kinds else -70)
+    most = {"speed": -38, "pitch": -40}  # found and cut among samples of 16 bits
+    assert difference_db(batch, items) < most.get(*kinds or [""], -70)
 
 
 @pytest.mark.parametrize("device", DEVICES)

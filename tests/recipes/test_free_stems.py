@@ -80,6 +80,21 @@ def test_the_study_makes_a_row_of_each_network(tmp_path):
     assert done.stdout.count("| 2M |") == 5
 
 
+def test_help_and_wrong_options_build_nothing(tmp_path):
+    def run(*options: str) -> subprocess.CompletedProcess:
+        command = [str(RECIPE / "run.sh"), "--bank", str(tmp_path / "bank"), *options]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    done = run("--help")
+    assert done.returncode == 0
+    assert "--bank DIR" in done.stdout
+    assert "--n_tracks N" in done.stdout
+    done = run("--quick")
+    assert done.returncode == 2
+    assert "options come in pairs, --name value, got '--quick'" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 def test_the_stages_make_a_model_of_songs_of_both_kinds(tmp_path):
     bank = build_bank(tmp_path / "bank", packages(tmp_path / "root")).folder

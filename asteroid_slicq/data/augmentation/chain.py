@@ -31,6 +31,9 @@ class Augmentation:
     Attributes:
         sample_rate: of the stems in Hz; all others are probabilities.
         speed: played faster or slower by up to a fifth: pitch, tempo and formants together.
+        tempo: played faster or slower by up to a fifth at the same pitch.
+        pitch: higher or lower by up to three semitones at the same tempo. This and ``tempo`` cost
+            more than the others.
         formants: spectral envelope stretched by up to a quarter, at the same pitch.
         equaliser: a random equaliser with a tilt.
         low_pass: a low-pass between 3 and 18 kHz, from a cliff to a slope.
@@ -53,6 +56,8 @@ class Augmentation:
 
     sample_rate: int
     speed: float = 0.0
+    tempo: float = 0.0
+    pitch: float = 0.0
     formants: float = 0.0
     equaliser: float = 0.0
     low_pass: float = 0.0
@@ -74,12 +79,22 @@ class Augmentation:
             if not 0 <= value <= 1:
                 raise ValueError(f"{field.name} must be a probability, got {value}")
 
-    def draw_speed(self, rng: np.random.Generator) -> float:
-        """How many samples of the file make one of the item; 1 for an unchanged stem."""
-        return spectra.log_uniform(rng, 1 / 1.2, 1.2) if rng.random() < self.speed else 1.0
+    def draw_playing(self, rng: np.random.Generator) -> tuple[float, float]:
+        """How many samples of the file make one of the item, and by what its pitch is shifted then.
+
+        Both are 1 for an unchanged stem.
+        """
+        speed = spectra.log_uniform(rng, 1 / 1.2, 1.2) if rng.random() < self.speed else 1.0
+        pitch = 1.0
+        if self.tempo and rng.random() < self.tempo:
+            tempo = spectra.log_uniform(rng, 1 / 1.2, 1.2)
+            speed, pitch = speed * tempo, pitch / tempo
+        if self.pitch and rng.random() < self.pitch:
+            pitch *= 2 ** (rng.uniform(-3.0, 3.0) / 12)
+        return float(speed), float(pitch)
 
     def __call__(self, items: Tensor, rng: np.random.Generator) -> Tensor:
-        """Items after all changes but ``speed`` and ``double``, which are up to who reads stems.
+        """Items after all changes but those of how stems are read: speed, tempo, pitch, double.
 
         Shape:
             - items, output: ``(batch, source, channel, time)``, float32

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from asteroid_slicq.data import find_tracks
-from asteroid_slicq.data.augmentation import Augmentation, levels, play_at, spectra
+from asteroid_slicq.data.augmentation import Augmentation, levels, play_at, shift_pitch, spectra
 from asteroid_slicq.data.datasets import TrainingSegments
 
 RATE = 44100
@@ -41,7 +41,9 @@ def power_above(stems: Tensor, f_hz: float) -> Tensor:
     return power[..., above].sum((1, 2)) / power.sum((1, 2))
 
 
-@pytest.mark.parametrize("kind", [k for k in KINDS if k not in ("speed", "double")])
+@pytest.mark.parametrize(
+    "kind", [k for k in KINDS if k not in ("speed", "tempo", "pitch", "double")]
+)
 def test_every_kind_changes_items_and_leaves_its_input(kind):
     items = noises(6).unflatten(0, (3, 2))
     before = items.clone()
@@ -55,7 +57,9 @@ def test_every_kind_changes_items_and_leaves_its_input(kind):
         assert not torch.allclose(item, old, atol=1e-6) or kind == "drop"
 
 
-@pytest.mark.parametrize("kind", [k for k in KINDS if k not in ("speed", "double")])
+@pytest.mark.parametrize(
+    "kind", [k for k in KINDS if k not in ("speed", "tempo", "pitch", "double")]
+)
 def test_a_probability_is_the_share_of_what_changes(kind):
     items = noises(4, 3000).repeat(100, 1, 1).unflatten(0, (100, 4))
     changed = Augmentation(RATE, **{kind: 0.25})(items, rng(0))
@@ -68,8 +72,41 @@ def test_a_probability_is_the_share_of_what_changes(kind):
 
 def test_nothing_changes_with_no_probability():
     augmentation, items = Augmentation(RATE), noises(2)[None]
-    assert augmentation.draw_speed(rng()) == 1
+    assert augmentation.draw_playing(rng()) == (1, 1)
     assert augmentation(items, rng()).equal(items)
+
+
+def test_tempo_and_pitch_are_drawn_each_for_itself():
+    for kind, moved in (
+        ("speed", (True, False)),
+        ("tempo", (True, True)),
+        ("pitch", (False, True)),
+    ):
+        drawn = [Augmentation(RATE, **{kind: 1.0}).draw_playing(rng(i)) for i in range(50)]
+        assert all((speed != 1, pitch != 1) == moved for speed, pitch in drawn)
+        if kind == "tempo":  # the pitch that the speed takes along goes back
+            assert all(speed * pitch == pytest.approx(1) for speed, pitch in drawn)
+        if kind == "pitch":
+            semitones = 12 * np.log2([pitch for _, pitch in drawn])
+            assert -3 <= semitones.min() < -2
+            assert 2 < semitones.max() <= 3
+
+
+@pytest.mark.parametrize("factor", [0.84, 0.9, 1.12, 1.2])
+def test_a_shifted_pitch_keeps_time_and_loudness(factor):
+    beats = tone(440.0)
+    beats[:, RATE // 4 : RATE // 2] = 0  # a pause, which stays where it is
+    stems = torch.stack([tone(440.0), beats])
+    shifted = shift_pitch(stems, [factor, factor])
+    assert shifted.shape == stems.shape
+    spectrum = torch.fft.rfft(shifted[0, 0] * torch.hann_window(RATE)).abs()
+    assert int(spectrum.argmax()) == pytest.approx(440 * factor, abs=1.5)
+    power, before = (x.square().mean((1, 2)) for x in (shifted, stems))
+    torch.testing.assert_close(power, before, rtol=0.05, atol=0)
+    pause, rest = slice(RATE // 4 + 3000, RATE // 2 - 3000), slice(RATE // 2 + 3000, None)
+    assert shifted[1, :, pause].square().mean() < 1e-3 * before[1]
+    heard, there = (float(x[1, :, rest].square().mean()) for x in (shifted, stems))
+    assert heard == pytest.approx(there, rel=0.3)
 
 
 @pytest.mark.parametrize("length", [1, 50, 4096])
