@@ -14,18 +14,26 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import BinaryIO
 
+from asteroid_slicq.audio import ogg
+
 _MAGIC = (b"ID3", b"TAG", b"APETAGEX")
 _Data = bytes | mmap.mmap
 _Parts = Sequence[tuple[int, int]]
 
 
 def links(file: BinaryIO) -> tuple[list[Content], bool]:
-    """What to read one after the other, and whether it is bare frames, without a container."""
+    """What to read one after the other, and whether it is bare frames, without a container.
+
+    Raises:
+        BrokenOggError: of Ogg, see `ogg.links`.
+    """
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         start = _start(data)
         if _is_frame(data, start):
             return [Content(file, _sound(data, start))], True
-        return [Content(file, [part]) for part in _ogg_links(data)], False
+        if data[start : start + 4] == b"OggS":
+            return [Content(file, [part]) for part in ogg.links(data, start)], False
+        return [Content(file, [(0, len(data))])], False
 
 
 def first_bytes(file: BinaryIO) -> bytes:
@@ -54,8 +62,11 @@ class Content:
         """Read up to that many bytes."""
         index = bisect_right(self._firsts, self._position) - 1
         (start, stop), offset = self._parts[index], self._position - self._firsts[index]
+        n_bytes = min(n_bytes, stop - start - offset)
+        if n_bytes <= 0:
+            return b""
         self._file.seek(start + offset)
-        data = self._file.read(max(0, min(n_bytes, stop - start - offset)))
+        data = self._file.read(n_bytes)
         self._position += len(data)
         return data
 
@@ -99,19 +110,6 @@ def _sound(data: _Data, start: int) -> list[tuple[int, int]]:
     if start < len(data) or not parts:
         parts.append((start, len(data)))
     return parts
-
-
-def _ogg_links(data: _Data) -> list[tuple[int, int]]:
-    """Extents of the links of chained Ogg; of anything else, that of all of it."""
-    starts, position, is_last = [0], 0, False
-    while data[position : position + 5] == b"OggS\0" and position + 27 <= len(data):
-        n_segments = data[position + 26]
-        is_first, was_last = bool(data[position + 5] & 2), is_last
-        is_last = bool(data[position + 5] & 4)
-        if is_first and was_last:
-            starts.append(position)
-        position += 27 + n_segments + sum(data[position + 27 : position + 27 + n_segments])
-    return list(zip(starts, [*starts[1:], len(data)], strict=True))
 
 
 def _tag(data: _Data, start: int, magic: bytes) -> tuple[int, int] | None:

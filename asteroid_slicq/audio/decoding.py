@@ -14,19 +14,20 @@ import numpy as np
 
 from asteroid_slicq.audio.content import Content, links
 from asteroid_slicq.audio.errors import AudioError
+from asteroid_slicq.audio.ogg import BrokenOggError
 from asteroid_slicq.audio.truncation import missing_end
 
 # Of FFmpeg's formats, those of music; among the others are lists that name other files.
 _BARE = "mp3,aac,ac3,eac3,dts"
-_SOUND = "wav,aiff,w64,au,wv,tta,ape"  # with one stream, of a length that they announce
-_TIMED = ("ogg", "matroska", "asf")  # where FFmpeg passes over damage, and the clock tells
-_FORMATS = f"{_BARE},{_SOUND},ogg,flac,mov,matroska,asf,avi"
+_SOUND = "wav,aiff,w64,au,wv,tta,ape,avi"  # with one stream, of a length that they announce
+_TIMED = ("matroska", "asf")  # where FFmpeg passes over damage, and the clock tells
+_FORMATS = f"{_BARE},{_SOUND},ogg,flac,mov,matroska,asf"
 _LOSSLESS = re.compile(r"pcm_|alac|flac|wavpack|ape|tta")
-_MAX_REST_BYTES = 2**16  # at the end of bare frames: the start of one more, or a tag
+_MAX_REST_BYTES = 4096  # at the ends of bare frames: a part of one more, or some tag
 _MAX_REST_SAMPLES = 4096  # at the end of an MP4: what fills the last frames
 _SLACK_FRAMES = 4  # of an MP3: editors do not always count again
 _SLACK_S = 0.1
-_SLACK_ALL_S = 1.0  # of the longest stream
+_SLACK_ALL_S = 0.3  # of the longest stream
 
 
 class DecodedSource:
@@ -58,7 +59,10 @@ class DecodedSource:
         self.sample_rate = self._n_read = 0
         self.n_expected: int | None = None
         try:
-            self._links, self._is_bare = links(self._file)
+            try:
+                self._links, self._is_bare = links(self._file)
+            except BrokenOggError as error:
+                raise AudioError(f"{path}: {error}; {_advice(path)}") from error
             self._open(self._links[0])
             if missing := missing_end(self._file):
                 raise AudioError(f"{path}: is truncated: {missing}")
@@ -79,6 +83,8 @@ class DecodedSource:
             if missing := missing_end(self._file):
                 raise AudioError(f"{self._path}: is truncated: {missing}") from error
             raise LookupError(str(error)) from error
+        except OSError as error:
+            raise AudioError(f"{self._path}: cannot be read ({error.strerror})") from error
         streams = self._container.streams.audio
         if not streams:
             raise LookupError("no stream of audio")
@@ -143,13 +149,14 @@ class DecodedSource:
         n_packets = n_lost_bytes = 0
         self._end: int | None = None  # of the last packet, in units of the stream
         self._next_s: float | None = None  # when the next frame begins
+        self._next_byte: int | None = None  # where the next packet begins, in bare AAC
         for packet in self._packets():
             if packet.pts is not None and packet.duration:
                 self._end = packet.pts + packet.duration
             try:
                 blocks = self._decode_packet(packet)
             except av.error.FFmpegError:
-                n_lost_bytes += packet.size
+                n_lost_bytes += len(bytes(packet).strip(b"\0")) + 1
                 if not self._is_bare or n_lost_bytes > _MAX_REST_BYTES:
                     raise
                 continue
@@ -182,9 +189,13 @@ class DecodedSource:
                 raise self._damaged()
 
     def _decode_packet(self, packet: av.Packet) -> list[np.ndarray]:
-        is_mp3 = self._container.format.name == "mp3"
-        if is_mp3 and self._n_read and packet.size and memoryview(packet)[0] != 0xFF:
+        kind = self._container.format.name
+        if kind == "mp3" and self._n_read and packet.size and memoryview(packet)[0] != 0xFF:
             raise av.error.InvalidDataError(0, "something before the frame")
+        if kind == "aac" and packet.size and packet.pos is not None:
+            if self._next_byte not in (None, packet.pos):
+                raise self._damaged()
+            self._next_byte = packet.pos + packet.size
         blocks = []
         for frame in packet.decode():
             self._refuse_gap(frame)

@@ -12,19 +12,16 @@ _EBML, _SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
 _BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 _STREAMED = 0x7FFF0000  # a RIFF chunk announced this long was written to a pipe
 _RIFF_SLACK = 16  # some writers count the header of the chunk
-_MAX_OGG_PAGE = 65307
 
 
 def missing_end(file: BinaryIO) -> str | None:
     """What is missing at the end of a file, to follow "is truncated: "; ``None`` where nothing is.
 
-    It knows Ogg, MP4, Matroska, RIFF and ASF.
+    It knows MP4, Matroska, RIFF and ASF.
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     head = file.read(2**16)
-    if head.startswith(b"OggS"):
-        return _missing_in_ogg(file, size)
     announced = None
     if head[4:8] in _BOXES:
         announced = _end_of_boxes(file, size)
@@ -37,15 +34,6 @@ def missing_end(file: BinaryIO) -> str | None:
     if announced is None or announced <= size:
         return None
     return f"its header announces {announced} bytes, {size} are there"
-
-
-def _missing_in_ogg(file: BinaryIO, size: int) -> str | None:
-    file.seek(max(0, size - 2 * _MAX_OGG_PAGE))
-    tail = file.read()
-    page = tail[tail.rfind(b"OggS\0") :]
-    if len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]]):
-        return "its last page is not whole"
-    return None if page[5] & 4 else "its last page is not marked as the last"
 
 
 def _end_of_boxes(file: BinaryIO, size: int) -> int:

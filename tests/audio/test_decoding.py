@@ -277,7 +277,7 @@ def test_ogg_cut_between_pages_is_refused(tmp_path):
     sf.write(path, sweep(200_000, 2, RATE).T, RATE, subtype="VORBIS")
     content = path.read_bytes()
     path.write_bytes(content[: content.rfind(b"OggS")])
-    with pytest.raises(AudioError, match="last page is not marked as the last"):
+    with pytest.raises(AudioError, match="its last page is missing"):
         read(path)
 
 
@@ -299,6 +299,13 @@ def test_of_what_announces_nothing_all_that_is_there_is_read(tmp_path, name, cod
     np.testing.assert_array_equal(out[:, :-1536], whole[:, : out.shape[1] - 1536])
 
 
+def test_frames_that_are_missing_in_bare_aac_are_refused(tmp_path):
+    content = encode(tmp_path / "a.aac", sweep(N_SAMPLES, 1, RATE), RATE, "aac", container="adts")
+    (tmp_path / "a.aac").write_bytes(content[:3000] + content[5003:])
+    with pytest.raises(AudioError, match=r"after 0\.\d\d s: the file is damaged"):
+        read(tmp_path / "a.aac")
+
+
 @pytest.mark.parametrize("filling", [b"", bytes(3000)])
 def test_a_hole_is_refused(tmp_path, monkeypatch, mp3, filling):
     monkeypatch.chdir(tmp_path)
@@ -317,6 +324,7 @@ def test_a_hole_is_refused(tmp_path, monkeypatch, mp3, filling):
         ("a.webm", "libopus", {"video": "libvpx"}),
         ("a.mka", "flac", {}),
         ("a.wma", "wmav2", {"container": "asf", "b": "128000"}),
+        ("a.avi", "libmp3lame", {"video": "mpeg4"}),
         ("a.m4a", "aac", {}),
         ("a.aac", "aac", {"container": "adts"}),
     ],
@@ -327,7 +335,9 @@ def test_damage_that_ffmpeg_passes_over_is_refused(tmp_path, name, codec, settin
     half, n_bytes = len(content) // 2, max(4000, len(content) // 20)
     content[half : half + n_bytes] = bytes(n_bytes)
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(AudioError, match=r"after \d\.\d\d s: the file is damaged"):
+    with pytest.raises(
+        AudioError, match=r"after \d\.\d\d s: the file is damaged|damaged: |truncated: "
+    ):
         read(tmp_path / name)
 
 
