@@ -135,10 +135,21 @@ def whole_folder(target: Path, hidden_in: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written.
     """
-    partial = Partial(hidden_in / target.name, is_folder=True)
+    with hidden_folder(hidden_in / target.name) as path:
+        yield path
+        os.rename(path, target)
+
+
+@contextmanager
+def hidden_folder(target: Path) -> Iterator[Path]:
+    """Give an empty folder beside a target; what is in it at the end is removed.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    partial = Partial(target, is_folder=True)
     try:
         yield partial.path
-        os.rename(partial.path, target)
     finally:
         partial.discard()
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from asteroid_slicq import registration
 from asteroid_slicq.evaluation import fingerprint
+from asteroid_slicq.files import hidden_folder, replace_all
 from asteroid_slicq.hub.card import make_card
 from asteroid_slicq.hub.card_facts import CardFacts
 from asteroid_slicq.hub.loading import (
@@ -117,8 +117,7 @@ def write_repository(
     folder.parent.mkdir(parents=True, exist_ok=True)
     # On the same disk; a folder that is there may be the only one that can be written to.
     beside = folder if folder.is_dir() else folder.parent
-    with TemporaryDirectory(prefix=".publish-", dir=beside) as temporary:
-        partial = Path(temporary)
+    with hidden_folder(beside / "publish") as partial:
         _write_weights(model, partial)
         _write_json(partial / CONFIG_FILE, config)
         (partial / CARD_FILE).write_text(str(card), encoding="utf-8")
@@ -127,8 +126,7 @@ def write_repository(
         _check_weights(model, partial)
         folder.mkdir(exist_ok=True)
         names = [name for name in FILES if (partial / name).is_file()]
-        for name in names:
-            (partial / name).replace(folder / name)
+        replace_all({partial / name: folder / name for name in names})
     return names
 
 

@@ -205,6 +205,22 @@ def test_overwriting_keeps_what_is_not_ours(tmp_path):
     assert_same(tiny_model(), load_model(tmp_path))
 
 
+def test_files_that_cannot_all_be_replaced_are_as_they_were(tmp_path, monkeypatch):
+    (tmp_path / "README.md").write_text("old")
+    replace = os.replace
+
+    def fail_for_the_card(source, target):
+        if source.name == "README.md":
+            raise OSError(5, "Input/output error")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_for_the_card)
+    with pytest.raises(OSError, match="Input/output error"):
+        write_repository(tiny_model(), tmp_path, FACTS, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    assert (tmp_path / "README.md").read_text() == "old"
+
+
 @pytest.mark.parametrize("name", ["xumx", "a/b/c", "user/", "us er/x", "user/a--b", "user/x.", ""])
 def test_names_that_no_repository_can_have(name):
     with pytest.raises(PublishError, match="must be user/name") as caught:
@@ -244,15 +260,15 @@ def test_a_dry_run_writes_into_the_current_folder(checkpoint, tmp_path, monkeypa
     (inner / "notes.txt").write_text("mine")
     monkeypatch.chdir(inner)
     made = []
-    make = publishing.TemporaryDirectory
+    make = publishing.hidden_folder
     monkeypatch.setattr(
-        publishing, "TemporaryDirectory", lambda **options: made.append(options) or make(**options)
+        publishing, "hidden_folder", lambda target: made.append(target) or make(target)
     )
     command = ["publish", str(checkpoint), "--repo", "user/tiny", "--dry-run", "-o", "."]
     assert main([*command, "--trained-on", "mine"]) == 0
     assert {path.name for path in inner.iterdir()} == {*FILES, "notes.txt"} - {"evaluation.json"}
     assert [path.name for path in outer.iterdir()] == ["inner"]
-    assert [options["dir"].resolve() for options in made] == [inner]
+    assert [target.parent.resolve() for target in made] == [inner]
     assert main([*command, "--trained-on", "mine"]) == 2
 
 
