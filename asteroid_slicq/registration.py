@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import asteroid_filterbanks
 import numpy as np
@@ -12,6 +13,9 @@ from asteroid import models
 from torch.torch_version import TorchVersion
 
 from asteroid_slicq import __version__
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 def allow_asteroid_checkpoints() -> None:
@@ -43,6 +47,122 @@ def register_filterbank(filterbank: type, alias: str) -> None:
     if getattr(asteroid_filterbanks, filterbank.__name__, None) is not filterbank:
         asteroid_filterbanks.register_filterbank(filterbank)
     setattr(asteroid_filterbanks, alias, filterbank)
+
+
+class Hub(Protocol):
+    """The room ``hub`` as models call it: it stands above them, so it makes itself known here."""
+
+    def read(self, spec: Any, revision: Any, cache_dir: Any, token: Any) -> dict[str, Any]:
+        """Serialised model from a file, a folder or the Hub."""
+        ...
+
+    def save(self, model: models.BaseModel, folder: Any) -> None:
+        """Write a model's files into a folder."""
+        ...
+
+    def push(
+        self, model: models.BaseModel, repo_id: str, private: Any, token: Any, about: dict[str, Any]
+    ) -> str:
+        """Write a model into a repository of the Hub; its address."""
+        ...
+
+
+_hub: list[Hub] = []
+
+
+def register_hub(hub: Hub) -> None:
+    """Let models load and share themselves by the room ``hub``."""
+    _hub[:] = [hub]
+
+
+class Shareable(models.BaseModel):
+    """A model with the Hub's usual methods: ``from_pretrained``, ``save_pretrained``, and so on."""
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_conf_or_path: Any,
+        *args: Any,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        token: str | bool | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """A model of this class from the Hub, a folder or a file, ready to separate.
+
+        Weights come from ``model.safetensors`` where it is there, else from ``pytorch_model.bin``;
+        nothing that is read runs as code. ``BaseModel.from_pretrained`` stays Asteroid's.
+
+        Args:
+            pretrained_model_conf_or_path: an id of the Hub (``user/name`` or
+                ``user/name@revision``), a folder, a file, or what ``serialize`` returned.
+            *args: of the class.
+            revision: branch, tag or commit on the Hub.
+            cache_dir: of files of the Hub; ``None`` for the usual one, under ``HF_HOME``.
+            token: of the Hub; ``None`` for the one that is logged in.
+            **kwargs: arguments of the class that replace the model's.
+
+        Raises:
+            ValueError: what was found holds no model of this class, or more than a model.
+            OSError: it cannot be read or downloaded; of the Hub, an error of ``huggingface_hub``.
+        """
+        if isinstance(pretrained_model_conf_or_path, Mapping):
+            return super().from_pretrained(pretrained_model_conf_or_path, *args, **kwargs)
+        conf = _hub[0].read(pretrained_model_conf_or_path, revision, cache_dir, token)
+        name = conf["model_name"]
+        if name not in {each.__name__ for each in (cls, *_subclasses(cls))}:
+            raise ValueError(
+                f"{pretrained_model_conf_or_path} holds a {name}, not a {cls.__name__}; "
+                "asteroid_slicq.load_model takes any model"
+            )
+        return super().from_pretrained(conf, *args, **kwargs).eval()
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write ``model.safetensors``, ``config.json`` and ``pytorch_model.bin`` into a folder.
+
+        Files of these names are replaced; the folder is made if it is not there.
+
+        Raises:
+            ValueError: weights are not finite, or the model does not come back from its files.
+            OSError: it cannot be written.
+        """
+        _hub[0].save(self, folder)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = False,
+        token: str | None = None,
+        trained_on: str | None = None,
+        license: str | None = None,
+    ) -> str:
+        """Write the model into a repository of the Hub, which is made if it is not there.
+
+        It gets a card where it has none. ``asteroid-slicq publish`` writes scores and settings of
+        the training into the card, too.
+
+        Args:
+            repo_id: ``user/name``.
+            private: refuse to publish where everybody could read it.
+            token: of the Hub; ``None`` for the one that is logged in.
+            trained_on: what it was trained on, for the card: ``musdb18-hq``, or a title.
+            license: of the weights, an identifier of the Hub.
+
+        Returns:
+            The address of the repository.
+
+        Raises:
+            ValueError: no rights, no network, or what else keeps it from being published.
+        """
+        about = {"trained_on": trained_on, "license": license}
+        return _hub[0].push(self, repo_id, private, token, about)
+
+
+def _subclasses(cls: type) -> Iterator[type]:
+    for each in cls.__subclasses__():
+        yield each
+        yield from _subclasses(each)
 
 
 def plain_types(value: Any) -> Any:

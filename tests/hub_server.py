@@ -24,6 +24,7 @@ class Repository:
     private: bool = False
     commits: list[dict[str, bytes]] = field(default_factory=lambda: [{}])
     etags: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, int] = field(default_factory=dict)
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -31,8 +32,18 @@ class Repository:
 
     @property
     def sha(self) -> str:
-        listing = [(name, hashlib.sha1(data).hexdigest()) for name, data in self.files.items()]
-        return hashlib.sha1(repr((len(self.commits), sorted(listing))).encode()).hexdigest()
+        return self.sha_of(len(self.commits) - 1)
+
+    def sha_of(self, commit: int) -> str:
+        files = self.commits[commit]
+        listing = [(name, hashlib.sha1(data).hexdigest()) for name, data in files.items()]
+        return hashlib.sha1(repr((commit + 1, sorted(listing))).encode()).hexdigest()
+
+    def commit(self, revision: str) -> int | None:
+        """Number of a commit by its tag, its digits or ``main``."""
+        last = len(self.commits) - 1
+        names = {self.sha_of(i): i for i in range(last + 1)} | self.tags | {"main": last}
+        return names.get(revision)
 
 
 class HubServer:
@@ -210,13 +221,17 @@ class _Handler(BaseHTTPRequestHandler):
         repository = self._readable(name)
         if repository is None:
             return None
-        commit = {"X-Repo-Commit": repository.sha}
-        if revision not in ("main", repository.sha):
+        number = repository.commit(revision)
+        if number is None:
             return self._json(404, {}, {"X-Error-Code": "RevisionNotFound"})
-        if file not in repository.files:
+        commit, files = {"X-Repo-Commit": repository.sha_of(number)}, repository.commits[number]
+        if file not in files:
             return self._json(404, {}, {"X-Error-Code": "EntryNotFound", **commit})
-        data = repository.files[file]
-        etag = repository.etags.get(file) or hashlib.sha1(data).hexdigest()
+        data = files[file]
+        etag = repository.etags.get(file) if files is repository.files else None
+        if etag is None:
+            digest = hashlib.sha256 if file.endswith(LFS_SUFFIXES) else hashlib.sha1
+            etag = digest(data).hexdigest()
         return self._send(200, data, {"ETag": f'"{etag}"', **commit})
 
     def _user(self) -> tuple[str | None, str]:

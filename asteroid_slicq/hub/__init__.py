@@ -1,5 +1,7 @@
 """Weights of models: loading, converting those of others, and publishing on the Hub."""
 
+from asteroid_slicq import registration
+from asteroid_slicq.hub import sharing
 from asteroid_slicq.hub.card_facts import CardFacts, read_evaluation, read_training_settings
 from asteroid_slicq.hub.loading import HUB_ID, ModelFileError, load_model, not_finite
 from asteroid_slicq.hub.mixin_converter import build_mixin
@@ -22,3 +24,5 @@ __all__ = [
     "read_evaluation",
     "read_training_settings",
 ]
+
+registration.register_hub(sharing)

@@ -111,7 +111,13 @@ def _use(config: Mapping[str, Any], facts: CardFacts) -> str:
     return f"""\
 ## Use
 
-With the Python package `asteroid-slicq` (made with {version}):
+Install the Python package (the model was made with version {version}):
+
+```bash
+pip install asteroid-slicq
+```
+
+Then, in Python:
 
 ```python
 import asteroid_slicq  # registers the model with Asteroid

@@ -11,6 +11,8 @@ import json
 import os
 import pickle
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,25 +70,57 @@ def load_model(spec: str | os.PathLike[str]) -> BaseModel:
         >>> load_model(folder).sources
         ['bass', 'vocals', 'other', 'drums']
     """
+    path, config = find_model(spec, cache_dir=hub_utils.get_cache_dir())
+    return _build(path, read_model_file(path, config))
+
+
+def find_model(
+    spec: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    token: str | bool | None = None,
+) -> tuple[Path, Path | None]:
+    """The file of a model, and the ``config.json`` that a ``.safetensors`` needs.
+
+    Args:
+        spec: see :func:`load_model`.
+        revision: of the Hub: a branch, tag or commit; ``None`` is what ``@`` in ``spec`` says, or
+            ``main``.
+        cache_dir: of files of the Hub; ``None`` for the Hub's own, under ``HF_HOME``.
+        token: of the Hub; ``None`` for the one that is logged in.
+
+    Raises:
+        ModelFileError: nothing that may be a model is there.
+        OSError: it cannot be downloaded; of the Hub, an error of ``huggingface_hub``.
+    """
     name = os.fspath(given_path(spec, "spec"))
     if reason := unreadable(name):
         raise ModelFileError(name, reason)
     if os.path.isdir(name):
-        path, config = _find_in_folder(Path(name))
-    elif os.path.isfile(name):
-        path, config = Path(name), Path(name).with_name(CONFIG_FILE)
-    elif Path(name).suffix.lower() in (".pth", ".bin", SAFETENSORS_SUFFIX) and "://" not in name:
+        return _find_in_folder(Path(name))
+    if os.path.isfile(name):
+        return Path(name), Path(name).with_name(CONFIG_FILE)
+    if Path(name).suffix.lower() in (".pth", ".bin", SAFETENSORS_SUFFIX) and "://" not in name:
         raise ModelFileError(name, "no such file")
-    elif HUB_ID.fullmatch(name) and name not in hub_utils.MODELS_URLS_HASHTABLE:
-        path, config = _find_on_hub(name)
-    elif "://" in name or name in hub_utils.MODELS_URLS_HASHTABLE:
-        path, config = Path(hub_utils.cached_download(name)), None
-    else:
-        raise ModelFileError(
-            name, "no such file or folder, and neither an id of the Hub (user/name) nor an address"
-        )
-    conf = _read_safetensors(path, config) if _is_safetensors(path) else _read_pickle(path)
-    return _build(path, conf)
+    if HUB_ID.fullmatch(name) and name not in hub_utils.MODELS_URLS_HASHTABLE:
+        repo_id, _, tag = name.partition("@")
+        options = {"revision": revision or tag or None, "cache_dir": cache_dir, "token": token}
+        return _find_on_hub(partial(_download, repo_id, **options))
+    if "://" in name or name in hub_utils.MODELS_URLS_HASHTABLE:
+        return Path(hub_utils.cached_download(name)), None
+    raise ModelFileError(
+        name, "no such file or folder, and neither an id of the Hub (user/name) nor an address"
+    )
+
+
+def read_model_file(path: Path, config: Path | None = None) -> dict[str, Any]:
+    """What a file of :func:`find_model` holds: name, arguments and weights of a model.
+
+    Raises:
+        ModelFileError: it holds no model, or more than a model.
+    """
+    return _read_safetensors(path, config) if _is_safetensors(path) else _read_pickle(path)
 
 
 def not_finite(model: BaseModel) -> str | None:
@@ -131,29 +165,25 @@ def _find_in_folder(folder: Path) -> tuple[Path, Path | None]:
     )
 
 
-def _find_on_hub(name: str) -> tuple[Path, Path | None]:
-    """Download what is not in Asteroid's cache; the ``.bin`` only where it is the only choice."""
+def _find_on_hub(download: Callable[[str], Path]) -> tuple[Path, Path | None]:
+    """Download what is not in the cache; the ``.bin`` only where it is the only choice."""
     from huggingface_hub.errors import EntryNotFoundError
 
     try:
-        config = _download(name, CONFIG_FILE)
+        config = download(CONFIG_FILE)
         read_config(config)  # some other library's does not count
-        return _download(name, SAFETENSORS_FILE), config
+        return download(SAFETENSORS_FILE), config
     except (EntryNotFoundError, ModelFileError) as missing:
         try:
-            return _download(name, PICKLE_FILE), None
+            return download(PICKLE_FILE), None
         except EntryNotFoundError as error:
             raise error from missing
 
 
-def _download(name: str, file: str) -> Path:
+def _download(repo_id: str, file: str, **options: Any) -> Path:
     import huggingface_hub
 
-    repo_id, _, revision = name.partition("@")
-    path = huggingface_hub.hf_hub_download(
-        repo_id, file, cache_dir=hub_utils.get_cache_dir(), revision=revision or None
-    )
-    return Path(path)
+    return Path(huggingface_hub.hf_hub_download(repo_id, file, **options))
 
 
 def _read_pickle(path: Path) -> dict[str, Any]:

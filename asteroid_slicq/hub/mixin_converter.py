@@ -48,6 +48,8 @@ def build_mixin(paths: Sequence[KerasFile], **arguments: Any) -> MiXiN:
             f"paths must be three files, of {', '.join(SOURCES)}, got {len(paths)}: "
             f"{', '.join(map(str, paths)) or 'none'}"
         )
+    for path in paths:  # what is absent or no such file says so before its name is looked at
+        read_keras_weights(path)
     model = MiXiN(**arguments)
     model.load_state_dict(convert_mixin_state(in_order(paths)))
     return model.eval()

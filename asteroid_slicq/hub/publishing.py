@@ -79,7 +79,7 @@ def check_repo_id(repo_id: str) -> None:
 def write_repository(
     model: BaseModel,
     folder: Path,
-    facts: CardFacts,
+    facts: CardFacts | None,
     evaluation: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> list[str]:
@@ -88,7 +88,7 @@ def write_repository(
     Args:
         model: any model that Asteroid knows by name.
         folder: where to; made if it is not there.
-        facts: for the card.
+        facts: for the card; ``None`` writes no card.
         evaluation: see :func:`asteroid_slicq.hub.card_facts.read_evaluation`.
         overwrite: whether files in the folder may be replaced.
 
@@ -113,14 +113,15 @@ def write_repository(
     scored = evaluation.get("model") if evaluation else None
     if scored is not None and scored != fingerprint(model):
         raise PublishError("the scores are of other weights, or of another mode of the model")
-    card = make_card(config, facts, evaluation)
+    card = None if facts is None else make_card(config, facts, evaluation)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # On the same disk; a folder that is there may be the only one that can be written to.
     beside = folder if folder.is_dir() else folder.parent
     with hidden_folder(beside / "publish") as partial:
         _write_weights(model, partial)
         _write_json(partial / CONFIG_FILE, config)
-        (partial / CARD_FILE).write_text(str(card), encoding="utf-8")
+        if card is not None:
+            (partial / CARD_FILE).write_text(str(card), encoding="utf-8")
         if evaluation is not None:
             _write_json(partial / EVALUATION_FILE, evaluation)
         _check_weights(model, partial)
@@ -130,8 +131,8 @@ def write_repository(
     return names
 
 
-def check_access(repo_id: str) -> str:
-    """Ask the Hub who the user is, before any work.
+def check_access(repo_id: str, token: str | None = None) -> str:
+    """Ask the Hub who the user is, before any work; by the token given or the one logged in.
 
     Returns:
         The name of the user.
@@ -141,20 +142,29 @@ def check_access(repo_id: str) -> str:
     """
     check_repo_id(repo_id)
     with _explained(repo_id):
-        if get_token() is None:
+        if token is None and get_token() is None:
             raise PublishError(
                 "no token of the Hugging Face Hub: log in with `hf auth login`, or set HF_TOKEN"
             )
-        return HfApi().whoami()["name"]
+        return HfApi(token=token).whoami()["name"]
 
 
-def upload(folder: Path, repo_id: str, private: bool = False) -> str:
+def upload(
+    folder: Path,
+    repo_id: str,
+    private: bool = False,
+    *,
+    token: str | None = None,
+    keep_card: bool = False,
+) -> str:
     """Create the repository where it is not there, and fill it in one commit.
 
     Args:
         folder: what :func:`write_repository` wrote.
         repo_id: ``user/name``.
         private: refuse to publish where everybody could read it.
+        token: of the Hub; ``None`` for the one that is logged in.
+        keep_card: leave a card that is there as it is.
 
     Returns:
         The address of the repository.
@@ -163,13 +173,15 @@ def upload(folder: Path, repo_id: str, private: bool = False) -> str:
         PublishError: no rights, no network, or whatever else the Hub answers.
     """
     check_repo_id(repo_id)
-    api = HfApi()
+    api = HfApi(token=token)
     names = [name for name in FILES if (folder / name).is_file()]
     with _explained(repo_id):
         _validate(ModelCard((folder / CARD_FILE).read_text(encoding="utf-8")), repo_id)
         url = api.create_repo(repo_id, private=private, exist_ok=True)
         if private and not api.model_info(repo_id).private:
             raise PublishError(f"repository {repo_id}: is there already, and public")
+        if keep_card and api.file_exists(repo_id, CARD_FILE):
+            names.remove(CARD_FILE)
         api.create_commit(
             repo_id,
             [CommitOperationAdd(name, folder / name) for name in names],

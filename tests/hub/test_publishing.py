@@ -352,10 +352,13 @@ SUCCESSES = [
 ]
 
 
+NO_XET = {"HF_HUB_DISABLE_XET": "1"}  # to write by, which asks a server of its own
+
+
 def run_python(script, server, home, stdin="", **environment):
     """Runs a script in a process of its own, of which the Hub is the server."""
     variables = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    variables |= {"HF_ENDPOINT": server.endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"}
+    variables |= {"HF_ENDPOINT": server.endpoint, "HF_HOME": str(home)}
     variables |= {"HF_HUB_DISABLE_TELEMETRY": "1", "ASTEROID_CACHE": str(home / "cache")}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script],
@@ -380,7 +383,7 @@ def published(checkpoint, tmp_path_factory):
             for token, repo, more, *_ in [*FAILURES.values(), *SUCCESSES]
         ]
         home = tmp_path_factory.mktemp("home")
-        stdout = run_python(PUBLISHER, server, home, json.dumps(attempts))
+        stdout = run_python(PUBLISHER, server, home, json.dumps(attempts), **NO_XET)
         yield server, json.loads(stdout)
 
 

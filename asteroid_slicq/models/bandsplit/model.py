@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from asteroid.models import BaseModel
 from torch import Tensor
 
 from asteroid_slicq import registration
@@ -47,7 +46,7 @@ class BandSplitEstimate(NamedTuple):
     masks: tuple[Tensor, ...]
 
 
-class BandSplit(Separable, BaseModel):
+class BandSplit(Separable, registration.Shareable):
     """A separator of bands that hear each other, on an overlap-added sliCQT or an STFT.
 
     The coefficients of the mix, relative to its level, are split into bands; each band becomes a

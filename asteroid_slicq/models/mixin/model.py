@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
-from asteroid.models import BaseModel
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -47,7 +46,7 @@ class MiXiNEstimate(NamedTuple):
     masks: Tensor | None
 
 
-class MiXiN(Separable, BaseModel):
+class MiXiN(Separable, registration.Shareable):
     """MiXiN: small autoencoders that estimate the magnitudes of each source from those of the mix.
 
     The magnitudes ``v_i`` of all sources make soft masks, ``v_i² / Σ_j v_j²``, for the coefficients

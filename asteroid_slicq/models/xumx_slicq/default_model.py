@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from importlib import resources
+from typing import cast
+
+from asteroid.models import BaseModel
 
 from asteroid_slicq.models.xumx_slicq.model import XUMXSliCQ
 
@@ -18,4 +21,4 @@ def load_default_model() -> XUMXSliCQ:
     """
     file = resources.files("asteroid_slicq") / "models/xumx_slicq/weights/small.pth"
     with resources.as_file(file) as path:
-        return XUMXSliCQ.from_pretrained(str(path)).eval()
+        return cast(XUMXSliCQ, BaseModel.from_pretrained(str(path))).eval()

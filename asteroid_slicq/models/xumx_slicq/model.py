@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, cast
 
 import torch
-from asteroid.models import BaseModel
 from torch import Tensor
 
 from asteroid_slicq import registration
@@ -54,7 +53,7 @@ class Estimate(NamedTuple):
     masks: tuple[Tensor, ...]
 
 
-class XUMXSliCQ(Separable, BaseModel):
+class XUMXSliCQ(Separable, registration.Shareable):
     """xumx-sliCQ, version 1 or 2, offline or realtime.
 
     The magnitudes of the mix in each block of the sliCQT go through a small network of their own,
