@@ -3,6 +3,7 @@
 from asteroid_slicq.models.bandsplit.bands import BandGroup, Bands
 from asteroid_slicq.models.bandsplit.model import PRESETS, BandSplit, BandSplitEstimate
 from asteroid_slicq.models.bandsplit.network import BandNetwork, StreamState
+from asteroid_slicq.models.bandsplit.onnx_export import export_onnx
 from asteroid_slicq.models.bandsplit.stream import BandSplitStream
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "BandSplitStream",
     "Bands",
     "StreamState",
+    "export_onnx",
 ]

@@ -115,7 +115,7 @@ class BandNetwork(nn.Module):
         dtype, batch, groups = self.mean.dtype, blocks[0].shape[0], self.bands.groups
         rows = [_cut(features[group.block], group).to(dtype) for group in groups]
         x = torch.cat([layer(row) for layer, row in zip(self.embed, rows, strict=True)])
-        x = x.unflatten(1, (batch, -1)).to(dtype)  # band batch step width
+        x = x.view(x.shape[0], batch, -1, x.shape[2]).to(dtype)  # band batch step width
         if self.training and self.band_dropout:
             x = x * torch.empty_like(x[..., :1, :1]).bernoulli_(1 - self.band_dropout)
         for index, layer in enumerate(self.layers):
@@ -210,6 +210,7 @@ def _cut(x: Tensor, group: BandGroup) -> Tensor:
     x = x[:, :, group.start : group.stop]
     if missing > 0:
         x = F.pad(x, (0, 0, 0, 0, 0, missing))
-    x = x.unflatten(3, (-1, group.rate)).unflatten(2, (group.n_bands, group.n_bins))
+    batch, n_channels, _, _, n_features = x.shape
     # b c n f t r k -> n (b t) (c f r k)
+    x = x.reshape(batch, n_channels, group.n_bands, group.n_bins, -1, group.rate, n_features)
     return x.permute(2, 0, 4, 1, 3, 5, 6).flatten(3).flatten(1, 2)
