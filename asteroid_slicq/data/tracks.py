@@ -153,7 +153,7 @@ def inspect_file(file: Path) -> FileFacts | str:
             facts = FileFacts(n_samples, reader.n_channels, reader.sample_rate)
     except AudioError as error:
         return str(error).removeprefix(f"{file}: ")
-    return facts if n_samples else "does not say how long it is"
+    return facts if n_samples else "is compressed, or does not say how long it is"
 
 
 def _inspect(file: Path, sample_rate: float, n_channels: int | None) -> tuple[str, int]:

@@ -341,6 +341,11 @@ def test_damage_that_ffmpeg_passes_over_is_refused(tmp_path, name, codec, settin
         read(tmp_path / name)
 
 
+def test_zeros_at_the_end_are_no_damage(tmp_path, mp3):
+    (tmp_path / "a.mp3").write_bytes(mp3["0"] + bytes(50_000))
+    assert read(tmp_path / "a.mp3")[0].shape[1] == 36 * 1152
+
+
 @pytest.mark.parametrize(("rate", "n_channels"), [(48000, 1), (RATE, 2)])
 def test_a_change_of_format_is_refused(tmp_path, mp3, rate, n_channels):
     buffer = io.BytesIO()
