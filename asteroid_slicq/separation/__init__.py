@@ -3,7 +3,7 @@
 from asteroid_slicq.separation.axes import (
     from_batch,
     from_model_channels,
-    to_batch,
+    mix_to_batch,
     to_model_channels,
 )
 from asteroid_slicq.separation.names import check_sources, choose_sources
@@ -20,7 +20,7 @@ __all__ = [
     "crossfade",
     "from_batch",
     "from_model_channels",
+    "mix_to_batch",
     "separate",
-    "to_batch",
     "to_model_channels",
 ]

@@ -15,6 +15,19 @@ def to_batch(waveform: Waveform) -> Waveform:
     return waveform[(None,) * (3 - waveform.ndim)]
 
 
+def mix_to_batch(mix: Tensor, n_channels: int | None = None) -> Tensor:
+    """A mix as ``(batch, channel, time)``, for a model of so many channels, or of any.
+
+    Raises:
+        ValueError: for other axes or channels.
+    """
+    batch = to_batch(mix)
+    if not 1 <= mix.ndim <= 3 or batch.shape[1] != (n_channels or batch.shape[1]):
+        channels = f"{n_channels} channels" if n_channels else "channel"
+        raise ValueError(f"mix must be (batch, {channels}, time), got {tuple(mix.shape)}")
+    return batch
+
+
 def from_batch(sources: Waveform, n_axes: int) -> Waveform:
     """``(batch, source, channel, time)`` without the axes that a mix of ``n_axes`` had not."""
     if n_axes == 1:

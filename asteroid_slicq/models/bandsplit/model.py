@@ -17,7 +17,7 @@ from asteroid_slicq import registration
 from asteroid_slicq.models.bandsplit.arguments import check_arguments, make_transform
 from asteroid_slicq.models.bandsplit.bands import bands_of
 from asteroid_slicq.models.bandsplit.network import BandNetwork, StreamState
-from asteroid_slicq.separation import Separable, check_sources, from_batch, to_batch
+from asteroid_slicq.separation import Separable, check_sources, from_batch, mix_to_batch
 from asteroid_slicq.transform import STFT, SliCQT, check_choice
 from asteroid_slicq.vocabulary import STEMS
 
@@ -177,7 +177,7 @@ class BandSplit(Separable, registration.Shareable):
         Shape:
             - mix: as for ``forward``; missing dimensions are added
         """
-        mix = self._to_batch(mix)
+        mix = mix_to_batch(mix, self.n_channels)
         with _all_bits(mix):
             blocks = self.transform(mix)
         return self.estimate_from_coefficients(blocks, mix.shape[-1])
@@ -240,7 +240,7 @@ class BandSplit(Separable, registration.Shareable):
         """
         totals, n_mixes = torch.zeros(2, len(self.network.mean), dtype=torch.float64), 0
         for mix in mixes:
-            relative = self._relative(self.transform(self._to_batch(mix)))
+            relative = self._relative(self.transform(mix_to_batch(mix, self.n_channels)))
             seen = [self.network.compressed(block).transpose(0, 2).flatten(1) for block in relative]
             moments = torch.cat([torch.stack([x.mean(1), x.square().mean(1)], 0) for x in seen], 1)
             totals += len(mix) * moments.cpu().double()
@@ -329,14 +329,6 @@ class BandSplit(Separable, registration.Shareable):
         if self.mixture_consistency:
             mask = mask + (1 - mask.sum(1, keepdim=True)) / len(self.sources)
         return mask
-
-    def _to_batch(self, mix: Tensor) -> Tensor:
-        batch = to_batch(mix)
-        if batch.ndim != 3 or batch.shape[1] != self.n_channels:
-            raise ValueError(
-                f"mix must be (batch, {self.n_channels} channels, time), got {tuple(mix.shape)}"
-            )
-        return batch
 
 
 def _all_bits(tensor: Tensor) -> torch.autocast:

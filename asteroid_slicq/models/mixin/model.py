@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from asteroid_slicq import registration
 from asteroid_slicq.models.mixin.network import DenoisingAutoencoder, refine, run_together
-from asteroid_slicq.separation import Separable, check_sources, crossfade, from_batch, to_batch
+from asteroid_slicq.separation import Separable, check_sources, crossfade, from_batch, mix_to_batch
 from asteroid_slicq.transform import NSGT, check_flag, check_integer, check_number
 
 SOURCES = ("harmonic", "percussive", "vocals")
@@ -147,7 +147,7 @@ class MiXiN(Separable, registration.Shareable):
 
     def forward(self, mix: Tensor) -> Tensor:
         """Separate a mix, see the class for the shapes."""
-        batch = _to_batch(mix)
+        batch = mix_to_batch(mix)
         chunks = self._cut(batch)
         b, c = chunks.shape[:2]
         # Chunk by chunk where that keeps all that lies between in the cache; all at once elsewhere.
@@ -164,7 +164,7 @@ class MiXiN(Separable, registration.Shareable):
         Shape:
             - mix: as for ``forward``; missing dimensions are added
         """
-        return self.estimate_from_coefficients(self.analyse(_to_batch(mix)))
+        return self.estimate_from_coefficients(self.analyse(mix_to_batch(mix)))
 
     def estimate_from_coefficients(self, mix: Tensor) -> MiXiNEstimate:
         """The same, when the coefficients of the mix are at hand.
@@ -267,12 +267,6 @@ def soft_masks(magnitudes: Tensor, sources_dim: int = 1) -> Tensor:
     """
     power = magnitudes.square() + _EPS / magnitudes.shape[sources_dim]
     return power / power.sum(sources_dim, keepdim=True)
-
-
-def _to_batch(mix: Tensor) -> Tensor:
-    if not 1 <= mix.ndim <= 3:
-        raise ValueError(f"mix must be (batch, channel, time), got {tuple(mix.shape)}")
-    return to_batch(mix)
 
 
 registration.register_model(MiXiN)

@@ -18,7 +18,7 @@ from asteroid_slicq import registration
 from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend, make_networks
 from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES, fixed_weights
-from asteroid_slicq.separation import Separable, check_sources, from_batch, to_batch
+from asteroid_slicq.separation import Separable, check_sources, from_batch, mix_to_batch
 from asteroid_slicq.transform import (
     SliCQT,
     check_choice,
@@ -172,10 +172,12 @@ class XUMXSliCQ(Separable, registration.Shareable):
 
     def forward(self, mix: Tensor) -> Tensor:
         """Separate a mix, see the class for the shapes."""
-        blocks = self._estimate_blocks(self.transform(self._to_batch(mix)))
+        blocks = self._estimate_blocks(self.transform(mix_to_batch(mix, self.n_channels)))
         waveforms = self.transform.inverse([c for c, _ in blocks], length=mix.shape[-1])
         if self.wiener == "stft":
-            waveforms = wiener_on_stft(waveforms, self._to_batch(mix), self.wiener_iterations)
+            waveforms = wiener_on_stft(
+                waveforms, mix_to_batch(mix, self.n_channels), self.wiener_iterations
+            )
         return from_batch(waveforms, mix.ndim)
 
     def estimate(self, mix: Tensor) -> Estimate:
@@ -184,7 +186,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
         Shape:
             - mix: as for ``forward``; missing dimensions are added
         """
-        return self.estimate_from_coefficients(self.transform(self._to_batch(mix)))
+        return self.estimate_from_coefficients(self.transform(mix_to_batch(mix, self.n_channels)))
 
     def estimate_from_coefficients(self, mix: Sequence[Tensor]) -> Estimate:
         """The same, when the coefficients of the mix are at hand.
@@ -314,14 +316,6 @@ class XUMXSliCQ(Separable, registration.Shareable):
         """
         _ = self.networks  # an export has no weights to save
         return registration.plain_serialization(super().serialize())
-
-    def _to_batch(self, mix: Tensor) -> Tensor:
-        batch = to_batch(mix)
-        if batch.ndim != 3 or batch.shape[1] != self.n_channels:
-            raise ValueError(
-                f"mix must be (batch, {self.n_channels} channels, time), got {tuple(mix.shape)}"
-            )
-        return batch
 
 
 def _two_numbers(hidden_channels: Iterable[int]) -> list[int]:
