@@ -207,39 +207,75 @@ def render_other(rng: np.random.Generator, song: Song) -> Array:
     Shape:
         - Output: ``(2, time)``
     """
-    sr, n = song.sample_rate, song.n_samples
-    table = BASE | FAVOURED.get(song.style, {})
-    out, send = np.zeros((2, n)), np.zeros((2, n))
+
+    def channel(x: Array, kind: str) -> Array:
+        x = channel_strip(rng, x, kind, song.sample_rate, 9)
+        return balance(x, float(rng.normal(0, 0.2)))
+
+    odds = BASE | FAVOURED.get(song.style, {})
     n_parts = int(rng.choice([1, 2, 3, 4], p=[0.25, 0.35, 0.27, 0.13]))
+    out, send = mix_parts(
+        rng, song, odds, n_parts, lambda kind, plays: play_part(kind, rng, song, plays), channel
+    )
+    if not out.any():
+        return out
+    response = room_response(rng, log_uniform(rng, 0.2, 3.0), song.sample_rate)
+    return out + db(rng.uniform(-20, -5)) * reverberate(send, response)
+
+
+def channel_strip(
+    rng: np.random.Generator, x: Array, kind: str, sample_rate: int, most_air_db: float
+) -> Array:
+    """Bring a part to a common level, and through a channel of the desk."""
+    loud = x[:, np.abs(x).max(axis=0) > 0.1 * np.abs(x).max()]
+    x = x / (np.sqrt(np.mean(loud**2)) + 1e-9) * 0.1
+    if kind != "riser":
+        x = highpass(x, rng.uniform(40, 150), sample_rate)
+    air = biquad("high", rng.uniform(2500, 7000), rng.uniform(-1, most_air_db), 0.7, sample_rate)
+    x = equalise(x, [air, *random_equaliser(rng, sample_rate, 4.0)])
+    if rng.random() < 0.4:
+        x = compress(x, sample_rate, rng.uniform(-20, -8), rng.uniform(1.5, 4))
+    return x
+
+
+def mix_parts(
+    rng: np.random.Generator,
+    song: Song,
+    odds: dict[str, float],
+    n_parts: int,
+    play: Callable[[str, Array], Array],
+    channel: Callable[[Array, str], Array],
+) -> tuple[Array, Array]:
+    """Draw parts, and mix them with levels and echoes of their own.
+
+    Args:
+        rng: Random stream.
+        song: The song.
+        odds: How likely each kind of part is.
+        n_parts: Parts to draw.
+        play: Renders a part, dry, of a kind, where it plays.
+        channel: Brings a part of a kind to a common level.
+
+    Shape:
+        - Output: the mix and what is sent to a room, ``(2, time)``
+    """
+    out, send = np.zeros((2, song.n_samples)), np.zeros((2, song.n_samples))
     first = True
     for _ in range(n_parts):
-        kind = pick(rng, table)
-        table = {k: w * (0.25 if k == kind else 1.0) for k, w in table.items()}
-        plays = song.presence(
-            rng, float(rng.uniform(0.0, 0.35) if first else rng.uniform(0.2, 0.8))
-        )
-        x = play_part(kind, rng, song, plays)
-        level = np.sqrt(np.mean(x**2))
-        if level < 1e-7:
+        kind = pick(rng, odds)
+        odds = {k: w * (0.25 if k == kind else 1.0) for k, w in odds.items()}
+        threshold = rng.uniform(0.0, 0.35) if first else rng.uniform(0.2, 0.8)
+        x = play(kind, song.presence(rng, float(threshold)))
+        if np.sqrt(np.mean(x**2)) < 1e-7:
             continue
-        loud = x[:, np.abs(x).max(axis=0) > 0.1 * np.abs(x).max()]
-        x = x / (np.sqrt(np.mean(loud**2)) + 1e-9) * 0.1
-        if kind != "riser":
-            x = highpass(x, rng.uniform(40, 150), sr)
-        air = biquad("high", rng.uniform(2500, 7000), rng.uniform(-1, 9), 0.7, sr)
-        x = equalise(x, [air, *random_equaliser(rng, sr, 4.0)])
-        if rng.random() < 0.4:
-            x = compress(x, sr, rng.uniform(-20, -8), rng.uniform(1.5, 4))
-        x = balance(x, float(rng.normal(0, 0.2)))
+        x = channel(x, kind)
         x *= db(rng.normal(0, 3.0) - (0.0 if first else 3.0) - (8.0 if kind == "riser" else 0.0))
         if rng.random() < 0.25:
             delay_s = float(rng.choice([1, 2, 3, 4])) * song.step_s
-            wet = echo(x, sr, delay_s, rng.uniform(0.2, 0.6), bool(rng.random() < 0.6))
+            feedback, ping_pong = rng.uniform(0.2, 0.6), bool(rng.random() < 0.6)
+            wet = echo(x, song.sample_rate, delay_s, feedback, ping_pong)
             x = x + db(rng.uniform(-16, -6)) * wet
         out += x
         send += x * db(rng.uniform(-10, 0))
         first = False
-    if not out.any():
-        return out
-    response = room_response(rng, log_uniform(rng, 0.2, 3.0), sr)
-    return out + db(rng.uniform(-20, -5)) * reverberate(send, response)
+    return out, send

@@ -5,16 +5,12 @@ from collections.abc import Callable
 import numpy as np
 
 from asteroid_slicq.data.procedural.comping import Event, arpeggio, block_chords, riff
-from asteroid_slicq.data.procedural.other import BASE, FAVOURED, play_part
+from asteroid_slicq.data.procedural.other import BASE, FAVOURED, channel_strip, mix_parts, play_part
 from asteroid_slicq.data.procedural.seeds import log_uniform, pick
 from asteroid_slicq.data.procedural.signal import (
     Array,
-    biquad,
     compress,
     db,
-    equalise,
-    highpass,
-    random_equaliser,
     saturate,
     smooth_noise,
 )
@@ -22,7 +18,6 @@ from asteroid_slicq.data.procedural.song import Song
 from asteroid_slicq.data.procedural.space import (
     balance,
     chorus,
-    echo,
     pan,
     reverberate,
     room_response,
@@ -132,14 +127,7 @@ def _part(rng: np.random.Generator, song: Song, sampler: Sampler, kind: str, pla
 def _channel(rng: np.random.Generator, x: Array, kind: str, song: Song) -> Array:
     """Bring a part to a common level, and through a channel of the desk."""
     rate = song.sample_rate
-    loud = x[:, np.abs(x).max(axis=0) > 0.1 * np.abs(x).max()]
-    x = x / (np.sqrt(np.mean(loud**2)) + 1e-9) * 0.1
-    if kind != "riser":
-        x = highpass(x, rng.uniform(40, 150), rate)
-    air = biquad("high", rng.uniform(2500, 7000), rng.uniform(-1, 6), 0.7, rate)
-    x = equalise(x, [air, *random_equaliser(rng, rate, 4.0)])
-    if rng.random() < 0.4:
-        x = compress(x, rate, rng.uniform(-20, -8), rng.uniform(1.5, 4))
+    x = channel_strip(rng, x, kind, rate, 6)
     if rng.random() < 0.3:
         x = saturate(x, log_uniform(rng, 0.5, 3.0), rng.uniform(0.0, 0.2))
     if rng.random() < 0.4:
@@ -155,26 +143,17 @@ def sampled_other(rng: np.random.Generator, song: Song, sampler: Sampler) -> Arr
     Shape:
         - Output: ``(2, time)``
     """
-    rate, n = song.sample_rate, song.n_samples
-    table = BASE | FAVOURED.get(song.style, {}) | _MORE
-    out, send = np.zeros((2, n)), np.zeros((2, n))
-    first = True
-    for _ in range(int(rng.choice([1, 2, 3, 4, 5], p=[0.2, 0.3, 0.27, 0.15, 0.08]))):
-        kind = pick(rng, table)
-        table = {k: w * (0.25 if k == kind else 1.0) for k, w in table.items()}
-        threshold = rng.uniform(0.0, 0.35) if first else rng.uniform(0.2, 0.8)
-        x = _part(rng, song, sampler, kind, song.presence(rng, float(threshold)))
-        if np.sqrt(np.mean(x**2)) < 1e-7:
-            continue
-        x = _channel(rng, x, kind, song)
-        x *= db(rng.normal(0, 3.0) - (0.0 if first else 3.0) - (8.0 if kind == "riser" else 0.0))
-        if rng.random() < 0.25:
-            delay_s = float(rng.choice([1, 2, 3, 4])) * song.step_s
-            wet = echo(x, rate, delay_s, rng.uniform(0.2, 0.6), bool(rng.random() < 0.6))
-            x = x + db(rng.uniform(-16, -6)) * wet
-        out += x
-        send += x * db(rng.uniform(-10, 0))
-        first = False
+    rate = song.sample_rate
+    odds = BASE | FAVOURED.get(song.style, {}) | _MORE
+    n_parts = int(rng.choice([1, 2, 3, 4, 5], p=[0.2, 0.3, 0.27, 0.15, 0.08]))
+    out, send = mix_parts(
+        rng,
+        song,
+        odds,
+        n_parts,
+        lambda kind, plays: _part(rng, song, sampler, kind, plays),
+        lambda x, kind: _channel(rng, x, kind, song),
+    )
     if not out.any():
         return out
     out += db(rng.uniform(-20, -5)) * reverberate(
