@@ -145,13 +145,19 @@ def in_evaluation_mode(model: nn.Module, device: torch.device | None = None) -> 
     kept = chain(tensors, *(vars(module).values() for module in model.modules()))
     shared = {id(x): _on_device(x, device) for x in kept if isinstance(x, Tensor)}
     try:
-        return copy.deepcopy(model, shared).eval()
+        copied = copy.deepcopy(model, shared).eval()
     except Exception as error:  # each kind of object that cannot be copied has its own
         where = "" if device is None else f" and on the device {device}"
         raise TypeError(
             f"model must be in evaluation mode{where}, since a copy cannot be made that is "
             f"(model.eval(), model.to(…)): {error}"
         ) from error
+    originals = set(map(id, tensors))
+    for module in copied.modules():
+        moved = not any(id(parameter) in originals for parameter in module.parameters())
+        if isinstance(module, nn.RNNBase) and moved:
+            module.flatten_parameters()  # as `Module.to` does: on a GPU they are one piece
+    return copied
 
 
 def _on_device(tensor: Tensor, device: torch.device | None) -> Tensor:

@@ -116,19 +116,22 @@ class Listed(Split):
         return super().forward(drop(mix) + 0 * lstm(mix.mT)[0].mT)
 
 
-def test_layers_in_a_list_are_in_evaluation_mode_too():
+def test_layers_in_a_list_are_in_evaluation_mode_too(monkeypatch):
     model, mix = Listed(), MIXES[0]
+    monkeypatch.setattr(nn.LSTM, "flatten_parameters", None)  # it would move the model's own
     out, gains = Separator(model).separate_waveform(mix), list(GAINS.values())
     np.testing.assert_allclose(out, np.outer(gains, mix).reshape(out.shape), atol=1e-6)
     assert model.drop.training
 
 
-def test_a_device_is_where_a_copy_runs_and_the_model_stays():
-    model = Listed().eval()
+def test_a_device_is_where_a_copy_runs_and_the_model_stays(monkeypatch):
+    model, flattened = Listed().eval(), []
+    monkeypatch.setattr(nn.LSTM, "flatten_parameters", lambda lstm: flattened.append(lstm))
     before = trace(model)
     copied = in_evaluation_mode(model, torch.device("meta"))
     tensors = [*copied.parameters(), *copied.lstm._flat_weights, copied.cached]
     assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert flattened == [copied.lstm]
     assert_untouched(model, before)
     assert {p.device.type for p in model.parameters()} == {"cpu"}
     assert in_evaluation_mode(model, torch.device("cpu")) is model
