@@ -70,7 +70,7 @@ def load_model(spec: str | os.PathLike[str]) -> BaseModel:
         >>> load_model(folder).sources
         ['bass', 'vocals', 'other', 'drums']
     """
-    path, config = find_model(spec, cache_dir=hub_utils.get_cache_dir())
+    path, config = find_model(spec, cache_dir=hub_utils.CACHE_DIR)
     return _build(path, read_model_file(path, config))
 
 
