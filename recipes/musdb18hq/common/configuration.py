@@ -23,9 +23,9 @@ _BOUNDS: dict[str, tuple[float, ...]] = {
     **dict.fromkeys(("validation_segments", "statistics_segments", "seed", "warmup_steps"), (0,)),
     **dict.fromkeys(("plateau_patience", "gradient_clipping", "max_time_s", "weight_decay"), (0,)),
     **dict.fromkeys(("num_workers", "n_threads", "checkpoint_steps", "preview_epochs"), (0,)),
-    **dict.fromkeys(("log_every_s", "gain_min", "gain_max"), (0,)),
+    **dict.fromkeys(("log_every_s", "gain_min", "gain_max", "lr"), (0,)),
     **dict.fromkeys(("random_mix", "swap_channels"), (0, 1)),
-    **dict.fromkeys(("lr", "segment_s"), (_TINY,)),
+    "segment_s": (_TINY,),
     **dict.fromkeys(("validation_fraction", "plateau_factor"), (_TINY, 1 - _TINY)),
     "ema_decay": (0, 1 - _TINY),
 }
