@@ -236,6 +236,42 @@ def test_input_statistics_are_those_of_the_features():
         model.set_input_statistics([])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["slicqt", "lstm", "magnitudes"])
+def test_it_learns_to_tell_tones_from_noise(kind):
+    """By the losses of waveforms and coefficients together, in mixed precision."""
+    arguments = {"sources": ["tone", "noise"], "width": 32, "head_width": 8, "band_dropout": 0.1}
+    model = tiny(**arguments, **KINDS[kind])
+
+    def stems(seed):
+        time = torch.arange(RATE // 2) / RATE
+        generator = torch.Generator().manual_seed(seed)
+        f_hz = 150 + 800 * torch.rand(8, 2, 1, generator=generator)
+        tones = 0.1 * torch.sin(2 * math.pi * f_hz * time)
+        return torch.stack([tones, noise(8, 2, len(time), seed=seed, scale=0.05)], 1)
+
+    def sdr(stems):
+        with torch.inference_mode():
+            error = model.eval()(stems.sum(1)) - stems
+        return 10 * torch.log10(stems.square().sum() / error.square().sum())
+
+    model.set_input_statistics([stems(0).sum(1)])
+    before = sdr(stems(99))
+    optimizer = torch.optim.AdamW(model.train().parameters(), 3e-3)
+    for step in range(40):
+        batch = stems(step)
+        with torch.autocast("cpu", torch.bfloat16):
+            estimate = model.train().estimate(batch.sum(1))
+        targets = model.transform(batch)
+        loss = (estimate.waveforms - batch).abs().mean()
+        for ours, theirs in zip(estimate.coefficients, targets, strict=True):
+            loss = loss + 0.01 * torch.view_as_real(ours - theirs).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert sdr(stems(99)) > before + 3
+
+
 def test_input_and_repetition():
     model, mix = tiny(), noise(1, 2, 2000)
     before = mix.clone()
