@@ -41,7 +41,7 @@ class BandSplitStream:
         >>> out = [separator.push(buffer) for buffer in mix.split(1024, dim=-1)]
         >>> out.append(separator.flush())
         >>> with torch.no_grad():
-        ...     bool((torch.cat(out, dim=-1) - model(mix)).abs().max() < 1e-4)
+        ...     bool((torch.cat(out, dim=-1) - model(mix)).abs().max() < 1e-3)
         True
         >>> round(separator.latency_s, 3)
         0.563
