@@ -339,8 +339,8 @@ def _sliced_arguments(transform: Mapping[str, Any] | None) -> dict[str, Any]:
         )
     if arguments.get("overlap_added") is True:
         raise ValueError(
-            "transform must keep slices apart, got overlap_added=True; the networks add them where "
-            "they are to"
+            "transform must keep slices apart, got overlap_added=True; networks that want "
+            "halves added add them themselves"
         )
     return dict(arguments)
 
