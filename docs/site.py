@@ -17,6 +17,7 @@ SOURCES = {
     "recipes/common.md": "recipes/musdb18hq/common/README.md",
     "recipes/xumx_slicq.md": "recipes/musdb18hq/xumx_slicq/README.md",
     "recipes/mixin.md": "recipes/musdb18hq/mixin/README.md",
+    "recipes/free_stems.md": "recipes/free_stems/README.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
 }

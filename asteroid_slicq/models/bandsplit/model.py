@@ -63,13 +63,14 @@ class BandSplit(Separable, registration.Shareable):
             with Hann windows of at least 32 DFT bins; or ``n_fft`` and ``hop`` of the STFT, where
             they differ from 93 ms and a network step.
         steps_per_s: network steps per second, as near as the transform allows.
-        bands_per_octave, min_band_hz: bands have this bandwidth, but at least that one; a number of
-            bins that is a power of two times the smallest.
+        bands_per_octave: how narrow bands are; a band has a number of bins that is a power of two
+            times the smallest.
+        min_band_hz: the least bandwidth of a band.
         width: features of the vector of a band; a multiple of 32 for attention.
         n_layers: pairs of layers, along time and along bands.
         head_width: features of the head of a source and band.
-        time_mixer, band_mixer: layers along time and along bands: ``attention`` (rotary) or
-            ``lstm``.
+        time_mixer: layers along time: ``attention`` (rotary) or ``lstm``.
+        band_mixer: layers along bands, likewise.
         complex_input: whether the network sees phases, or magnitudes alone.
         complex_masks: whether masks are complex and unbounded, or real in 0 … 1.
         mixture_consistency: share what the masks of all sources lack to one out among them, so that

@@ -48,7 +48,8 @@ class BandNetwork(nn.Module):
         width: features of a vector.
         n_layers: pairs of layers, along time and along bands.
         head_width: features of a head.
-        time_mixer, band_mixer: ``attention`` or ``lstm``.
+        time_mixer: layers along time, ``attention`` or ``lstm``.
+        band_mixer: the same along bands.
         complex_input: whether the network sees phases, or magnitudes alone.
         complex_masks: whether masks are complex, or real in 0 … 1.
         band_dropout: probability in training that a band of an example is not heard.
