@@ -26,7 +26,7 @@ KerasWeights = Mapping[str, Any]
 
 _KEY = re.compile(r"(?:.*/)?(?P<layer>[^/]+)/(?P<name>kernel|bias)(?::0)?")
 _WORDS = {"harmonic": "harm", "percussive": "perc", "vocals": "vocal"}
-"""What tells a source in the name of its file, or of a folder around it."""
+"""Parts of the name of a file, or of a folder around it, that tell its source."""
 
 
 def build_mixin(paths: Sequence[KerasFile], **arguments: Any) -> MiXiN:

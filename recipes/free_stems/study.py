@@ -1,4 +1,4 @@
-"""What carries over: networks trained on each kind of songs, tested on every kind, as a table.
+"""Table of networks trained on one kind of songs and tested on every kind.
 
 ``python study.py --songs procedural=DIR --songs sampled=DIR --real NAME=DIR``: each DIR is a tree
 of songs with ``train`` and ``test``; the real ones have ``test`` alone, are looked at last, and

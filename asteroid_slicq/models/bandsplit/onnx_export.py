@@ -10,6 +10,7 @@ import io
 import json
 import os
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,7 @@ from torch.onnx import (
     unregister_custom_op_symbolic,  # pyright: ignore[reportPrivateImportUsage]
 )
 
+from asteroid_slicq.files import whole_file
 from asteroid_slicq.models.bandsplit.model import BandSplit
 from asteroid_slicq.models.xumx_slicq import require
 
@@ -99,8 +101,8 @@ def export_onnx(model: BandSplit, path: str | os.PathLike[str]) -> None:
         OSError: when the file cannot be written.
     """
     data = to_onnx(model).SerializeToString()
-    with open(path, "wb") as file:
-        file.write(data)
+    with whole_file(Path(os.fsdecode(path))) as partial:
+        partial.write_bytes(data)
 
 
 class _Network(nn.Module):

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import os
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from einops import rearrange
 from torch import Tensor
 
+from asteroid_slicq.files import whole_file
 from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.matrices import TIME_KERNEL, with_norm
 from asteroid_slicq.models.xumx_slicq.model import XUMXSliCQ
@@ -72,8 +74,8 @@ def export_onnx(model: XUMXSliCQ, path: str | os.PathLike[str]) -> None:
         OSError: when the file cannot be written.
     """
     data = to_onnx(model).SerializeToString()
-    with open(path, "wb") as file:
-        file.write(data)
+    with whole_file(Path(os.fsdecode(path))) as partial:
+        partial.write_bytes(data)
 
 
 def require(name: str) -> Any:
