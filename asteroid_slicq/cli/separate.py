@@ -17,7 +17,7 @@ from asteroid_slicq.cli.inputs import collect_jobs
 from asteroid_slicq.cli.messages import CommandError, complain, say
 from asteroid_slicq.cli.models import resolve
 from asteroid_slicq.cli.stream import run_stream
-from asteroid_slicq.separation import Separator
+from asteroid_slicq.separation import FileOutput, Separator
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     model, device = resolve(args)
     separator = Separator(model, args.segment_seconds, args.overlap_seconds, device)
-    stems = separator.check_stems(args.stems)
+    output = FileOutput(
+        separator.check_stems(args.stems), args.format, args.bit_depth, args.downmix
+    )
     failed = bool(problems)
     for job in jobs:
         try:
@@ -49,12 +51,9 @@ def run(args: argparse.Namespace) -> int:
                     job.path,
                     args.output,
                     track=job.track,
-                    stems=stems,
-                    audio_format=args.format,
-                    bit_depth=args.bit_depth,
-                    downmix=args.downmix,
                     overwrite=args.overwrite,
                     progress=progress,
+                    **vars(output),
                 )
         except (AudioError, OSError) as error:
             complain(str(error))

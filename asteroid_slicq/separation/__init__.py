@@ -6,12 +6,15 @@ from asteroid_slicq.separation.axes import (
     mix_to_batch,
     to_model_channels,
 )
+from asteroid_slicq.separation.file_output import FileOutput
+from asteroid_slicq.separation.methods import Separable, separate
 from asteroid_slicq.separation.names import check_sources, choose_sources
 from asteroid_slicq.separation.segment_model import SegmentModel
 from asteroid_slicq.separation.segments import crossfade
-from asteroid_slicq.separation.separator import Separable, Separator, separate
+from asteroid_slicq.separation.separator import Separator
 
 __all__ = [
+    "FileOutput",
     "SegmentModel",
     "Separable",
     "Separator",

@@ -7,24 +7,23 @@ of mix and sources, whatever the song's length. Outputs are never rescaled.
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from asteroid_slicq.audio import AudioError, AudioReader, StemWriter, check_format, track_name
+from asteroid_slicq.audio import AudioError, AudioReader, StemWriter, track_name
 from asteroid_slicq.files import given_path
 from asteroid_slicq.separation.axes import Waveform, from_batch, to_batch
+from asteroid_slicq.separation.file_output import FileOutput
 from asteroid_slicq.separation.names import choose_sources
+from asteroid_slicq.separation.samples import as_array, check_rate
 from asteroid_slicq.separation.segment_model import SegmentModel
 from asteroid_slicq.separation.segments import process_in_segments, resample_stream
-from asteroid_slicq.transform import check_sample_type
 from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S, DEFAULT_SEGMENT_S
 
 Progress = Callable[[float, float], None]
@@ -98,8 +97,8 @@ class Separator:
             ValueError: no samples, NaN or infinite ones, a number of channels or axes, or a rate
                 that cannot be served.
         """
-        mix = _as_array(waveform)
-        rate = _check_rate(self.sample_rate if sample_rate is None else sample_rate)
+        mix = as_array(waveform)
+        rate = check_rate(self.sample_rate if sample_rate is None else sample_rate)
         n_axes, mix = mix.ndim, to_batch(mix)
         if error := self._model.channel_error(mix.shape[1]):
             raise ValueError(f"waveform {error}")
@@ -151,32 +150,28 @@ class Separator:
             AudioError: the mix cannot be read, or the stems cannot be written; nothing is left.
             ValueError: an argument out of range.
         """
-        check_format(audio_format, bit_depth)
-        stems = self.check_stems(stems)
-        with AudioReader(path, downmix) as reader:
+        output = FileOutput(stems, audio_format, bit_depth, downmix)
+        names = self.check_stems(output.stems)
+        with AudioReader(path, output.downmix) as reader:
             rate, n_channels = reader.sample_rate, reader.n_channels
             if error := self._model.channel_error(n_channels):
                 raise AudioError(f"{path}: {error} (--downmix, downmix=True: by ITU-R BS.775)")
-            if bit_depth is None:
-                bit_depth = reader.bit_depth
-                if audio_format == "flac" and bit_depth == "32f":
-                    bit_depth = "24"
             folder = reader.path.parent
             if output_dir is not None:
                 folder = given_path(output_dir, "output_dir")
             writer = StemWriter(
                 folder / (track or track_name(path)),
-                stems,
+                names,
                 rate,
                 n_channels,
-                audio_format,
-                bit_depth,
+                output.audio_format,
+                output.bit_depth_for(reader.bit_depth),
                 n_samples=reader.n_expected,
                 overwrite=overwrite,
             )
             if any(target.exists() and target.samefile(path) for target in writer.paths.values()):
                 raise AudioError(f"{path}: would be replaced by one of its own stems")
-            wanted = [(name, self.sources.index(name)) for name in stems]
+            wanted = [(name, self.sources.index(name)) for name in names]
             total_s = (reader.n_expected or 0) / rate
             n_done = 0
             with writer:
@@ -218,77 +213,6 @@ class Separator:
                 yield estimate
 
 
-def separate(
-    model: nn.Module,
-    wav: Any,
-    output_dir: str | os.PathLike[str] | None = None,
-    force_overwrite: bool = False,
-    resample: bool = True,
-    *,
-    sample_rate: float | None = None,
-    segment_s: float = DEFAULT_SEGMENT_S,
-    overlap_s: float | None = None,
-    device: str | torch.device | None = None,
-    **kwargs: Any,
-) -> Any:
-    """Separate what Asteroid's ``separate`` accepts: an array, a tensor or the path of a file.
-
-    Differences from Asteroid's: stereo stays stereo, outputs are not rescaled, long inputs run in
-    segments, and a file ``song.wav`` becomes ``song/vocals.wav``, ``song/drums.wav`` … beside it.
-    A second run on the same file raises ``AudioError``, so that no stem that somebody edited is
-    lost; ``force_overwrite=True`` replaces the stems.
-
-    Args:
-        model: see `Separator`.
-        wav: floating-point samples, time last, or a path.
-        output_dir: for a path: where the folder of the stems goes; ``None`` for beside the file.
-        force_overwrite: for a path: replace stems that exist.
-        resample: serve other sample rates than the model's, by resampling there and back.
-        sample_rate: of an array or tensor in Hz; ``None`` for the model's.
-        segment_s: see `Separator`.
-        overlap_s: see `Separator`.
-        device: see `Separator`.
-        **kwargs: for a path: ``stems``, ``audio_format``, ``bit_depth``, ``downmix``, ``track``,
-            ``progress`` of `Separator.separate_file`.
-
-    Returns:
-        Sources, of the type and device of ``wav`` (shapes: `Separator.separate_waveform`); for a
-        path, the path of each stem by name.
-
-    Raises:
-        TypeError: ``wav`` is of another type, or an argument is not known or is for the other kind
-            of ``wav``.
-        ValueError: an argument out of range, or another rate with ``resample=False``.
-        AudioError: a file cannot be read or written, or a stem exists; a `ValueError`.
-    """
-    separator = Separator(model, segment_s, overlap_s, device)
-    is_path = isinstance(wav, (str, os.PathLike))
-    _check_options(is_path, output_dir, force_overwrite, sample_rate, kwargs)
-    if is_path and not resample:
-        with AudioReader(wav) as reader:
-            sample_rate = reader.sample_rate
-    if not resample and sample_rate is not None and sample_rate != separator.sample_rate:
-        raise ValueError(
-            f"sample_rate is {sample_rate} Hz, the model's is {separator.sample_rate:g} Hz; pass "
-            "resample=True to resample"
-        )
-    if is_path:
-        return separator.separate_file(wav, output_dir, overwrite=force_overwrite, **kwargs)
-    return separator.separate_waveform(wav, sample_rate)
-
-
-class Separable(nn.Module):
-    """A model with the methods of Asteroid's that separate, for songs in stereo of any length."""
-
-    def separate(self, wav: Any, *args: Any, **kwargs: Any) -> Any:
-        """Separate an array, a tensor or a file; see :func:`asteroid_slicq.separation.separate`."""
-        return separate(self, wav, *args, **kwargs)
-
-    def file_separate(self, filename: str, *args: Any, **kwargs: Any) -> Any:
-        """Separate a file; Asteroid's own takes no song in stereo."""
-        return self.separate(filename, *args, **kwargs)
-
-
 def check_segment(segment_s: float, overlap_s: float | None) -> None:
     """Refuse lengths that do not make segments.
 
@@ -301,65 +225,3 @@ def check_segment(segment_s: float, overlap_s: float | None) -> None:
         raise ValueError(
             f"overlap_s must be from 0 to half of segment_s ({segment_s / 2:g}), got {overlap_s}"
         )
-
-
-_FILE_OPTIONS = tuple(
-    name
-    for name, parameter in inspect.signature(Separator.separate_file).parameters.items()
-    if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name != "overwrite"
-)
-"""Those that `separate` passes on."""
-
-
-def _check_options(
-    is_path: bool,
-    output_dir: str | os.PathLike[str] | None,
-    force_overwrite: bool,
-    sample_rate: float | None,
-    options: dict[str, Any],
-) -> None:
-    """Refuse arguments that nobody knows, and those that would be ignored, by a ``TypeError``."""
-    unknown = [name for name in options if name not in _FILE_OPTIONS]
-    if unknown:
-        raise TypeError(
-            f"separate() got an unexpected argument, {unknown[0]!r}; for the path of a file it "
-            f"also takes {', '.join(_FILE_OPTIONS)}"
-        )
-    if is_path:
-        given, kind = ["sample_rate"] * (sample_rate is not None), "an array or a tensor"
-    else:
-        given, kind = list(options), "the path of a file"
-        given += ["output_dir"] * (output_dir is not None)
-        given += ["force_overwrite"] * bool(force_overwrite)
-    if given:
-        raise TypeError(f"{given[0]} applies only when wav is {kind}")
-
-
-def _check_rate(sample_rate: float) -> float:
-    if not (sample_rate > 0 and math.isfinite(sample_rate)):
-        raise ValueError(f"sample_rate must be positive and finite, got {sample_rate}")
-    return float(sample_rate)
-
-
-def _as_array(waveform: np.ndarray | torch.Tensor) -> np.ndarray:
-    """The samples of a waveform in float32, once they are known to be usable."""
-    if isinstance(waveform, torch.Tensor):
-        check_sample_type(waveform.dtype, waveform.is_floating_point())
-        array = waveform.detach().to("cpu", torch.float32).resolve_neg().numpy()
-    elif isinstance(waveform, np.ndarray):
-        check_sample_type(waveform.dtype, np.issubdtype(waveform.dtype, np.floating))
-        array = waveform.astype(np.float32, copy=False)
-    else:
-        raise TypeError(
-            f"wav must be a path, a NumPy array or a tensor, got a {type(waveform).__name__}"
-        )
-    if not 1 <= array.ndim <= 3:
-        raise ValueError(
-            f"waveform must be (time,), (channel, time) or (batch, channel, time), "
-            f"got shape {array.shape}"
-        )
-    if array.size == 0:
-        raise ValueError(f"waveform holds no samples: shape {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError("waveform must be finite, it holds NaN or infinite samples")
-    return array
