@@ -19,12 +19,13 @@ ROOMS = {name for name, path in FILES.items() if path.name == "__init__.py"}
 LAYERS = """
     asteroid_slicq __main__ conversion oracles plot
     cli
+    jobs
     hub
     plotting evaluation
     models
     filterbank losses wiener separation data
     transform audio
-    registration vocabulary files
+    registration vocabulary files processes
 """
 LAYER = {name: i for i, line in enumerate(LAYERS.split("\n")) for name in line.split()}
 # A documented path, the entry point, and what only one command needs, and not for its help.

@@ -13,10 +13,10 @@ import torch
 from tqdm import tqdm
 
 from asteroid_slicq.audio import AudioError, AudioWarning
-from asteroid_slicq.cli.inputs import collect_jobs
 from asteroid_slicq.cli.messages import CommandError, complain, say
 from asteroid_slicq.cli.models import resolve
 from asteroid_slicq.cli.stream import run_stream
+from asteroid_slicq.jobs import collect_jobs
 from asteroid_slicq.separation import FileOutput, Separator
 
 

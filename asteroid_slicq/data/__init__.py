@@ -5,6 +5,5 @@ generators of songs do without.
 """
 
 from asteroid_slicq.data.tracks import FileFacts, Track, find_tracks, inspect_file, split_validation
-from asteroid_slicq.data.workers import worker_pool
 
-__all__ = ["FileFacts", "Track", "find_tracks", "inspect_file", "split_validation", "worker_pool"]
+__all__ = ["FileFacts", "Track", "find_tracks", "inspect_file", "split_validation"]

@@ -8,8 +8,6 @@ Every process has one thread: museval and small models gain nothing from more.
 from __future__ import annotations
 
 import io
-import os
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -20,15 +18,13 @@ from typing import Any, NamedTuple
 import torch
 from asteroid.models import BaseModel
 
-from asteroid_slicq.data import worker_pool
 from asteroid_slicq.evaluation.records import Evaluation, Scores
 from asteroid_slicq.evaluation.references import Audio, ReferenceTrack
-from asteroid_slicq.evaluation.resources import memory_bytes, n_processors
 from asteroid_slicq.evaluation.scoring import estimate, museval_frames
+from asteroid_slicq.processes import memory_bytes, n_processors, threads_of_children, worker_pool
 
 # Of museval, measured: 1.1 GB and 25 MB a second of four sources in stereo.
 _BYTES, _BYTES_PER_S = 1.5e9, 25e6
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class EvaluationError(RuntimeError):
@@ -166,7 +162,7 @@ def _pool(n_workers: int, evaluation: Evaluation, model: Any | None) -> Iterator
         EvaluationError: when a process dies.
     """
     workers = worker_pool(n_workers, _start, (evaluation, None if model is None else _pack(model)))
-    with _one_thread_for_children():
+    with threads_of_children(1):
         try:
             with workers as pool:
                 yield pool
@@ -218,32 +214,6 @@ def _pack(model: BaseModel) -> bytes:
     file = io.BytesIO()
     torch.save(model.serialize(), file)
     return file.getvalue()
-
-
-_environment = threading.Lock()
-_before: list[dict[str, str | None]] = []  # what the first of the open pools found there
-
-
-@contextmanager
-def _one_thread_for_children() -> Iterator[None]:
-    """Libraries read these once, when they are loaded: those of this process stay as they are.
-
-    The environment belongs to all threads: the last pool to end puts back what the first one found.
-    """
-    with _environment:
-        found = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-        _before.append(_before[0] if _before else found)
-        os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        with _environment:
-            before = _before.pop()
-            if not _before:
-                for name, value in before.items():
-                    os.environ.pop(name, None)
-                    if value is not None:
-                        os.environ[name] = value
 
 
 def _why(track: ReferenceTrack, error: BaseException) -> str:

@@ -12,10 +12,10 @@ import soundfile as sf
 
 from asteroid_slicq.audio import AudioError, AudioReader
 from asteroid_slicq.cli import main, models
-from asteroid_slicq.cli.inputs import collect_jobs
 from asteroid_slicq.data import find_tracks, inspect_file
 from asteroid_slicq.data.musdb import inspect_tree
 from asteroid_slicq.hub import load_model
+from asteroid_slicq.jobs.inputs import collect_jobs
 from tests.helpers import Split
 
 DENIED = "cannot be read (Permission denied)"

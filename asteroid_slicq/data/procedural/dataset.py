@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from asteroid_slicq.data.procedural.mixing import quantise
 from asteroid_slicq.data.procedural.seeds import Seed, derive, generator
 from asteroid_slicq.data.procedural.track import length_of, synthesize_track
-from asteroid_slicq.data.workers import worker_pool
 from asteroid_slicq.files import given_path, library_path, whole_folder
+from asteroid_slicq.processes import worker_pool
 from asteroid_slicq.vocabulary import STEMS
 
 Render = Callable[[Seed, float, int], dict[str, NDArray[np.float32]]]

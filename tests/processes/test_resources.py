@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asteroid_slicq.evaluation.resources import memory_bytes, n_processors
+from asteroid_slicq.processes.resources import memory_bytes, n_processors
 
 PHYSICAL = memory_bytes(root=Path("/nowhere"))
 GIB = 2**30

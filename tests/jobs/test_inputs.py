@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asteroid_slicq.audio import AudioWarning
-from asteroid_slicq.cli.inputs import collect_jobs
+from asteroid_slicq.jobs.inputs import collect_jobs
 
 
 @pytest.fixture

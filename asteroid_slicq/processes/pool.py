@@ -46,10 +46,15 @@ def worker_pool(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _start(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+def become_worker() -> None:
+    """Make this process, which another one started, end with that one and by its orders alone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to the parent, too
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def _start(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+    become_worker()
     if start is not None:
         start(*arguments)
 
