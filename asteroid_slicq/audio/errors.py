@@ -1,8 +1,30 @@
 """Errors and warnings about audio files."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
 
 class AudioError(ValueError):
     """A file that cannot be read or written; the message is one sentence for people."""
+
+
+class ExistsError(AudioError):
+    """Files that exist and may not be replaced; those that would have been beside them.
+
+    Args:
+        folder: that holds them.
+        present: the files that exist.
+        missing: the files that do not, of those that were to be written.
+    """
+
+    def __init__(self, folder: Path, present: Iterable[Path], missing: Iterable[Path]) -> None:
+        self.present, self.missing = sorted(present), sorted(missing)
+        super().__init__(
+            f"{folder}: already holds {', '.join(path.name for path in self.present)}; replacing "
+            "must be asked for (--overwrite, force_overwrite=True)"
+        )
 
 
 class AudioWarning(UserWarning):

@@ -18,7 +18,7 @@ from types import TracebackType
 import numpy as np
 import soundfile as sf
 
-from asteroid_slicq.audio.errors import AudioError, AudioWarning
+from asteroid_slicq.audio.errors import AudioError, AudioWarning, ExistsError
 from asteroid_slicq.audio.stem_mark import mark_as_stem
 from asteroid_slicq.files import Partial, given_path, library_path, replace_all
 from asteroid_slicq.vocabulary import AUDIO_FORMATS, BIT_DEPTHS
@@ -248,10 +248,8 @@ class StemWriter:
         self._created: list[Path] = []
         self._present = {path for path in self.paths.values() if os.path.lexists(path)}
         if self._present and not overwrite:
-            raise AudioError(
-                f"{self.folder}: already holds {', '.join(sorted(p.name for p in self._present))}; "
-                "replacing must be asked for (--overwrite, force_overwrite=True)"
-            )
+            missing = set(self.paths.values()) - self._present
+            raise ExistsError(self.folder, self._present, missing)
 
     def write(self, name: str, buffer: np.ndarray) -> None:
         """Append a buffer of shape ``(channel, time)`` to the stem of that name."""
