@@ -2,22 +2,30 @@
 
 ``python benchmarks/real_song.py`` (needs an ffmpeg binary) prints how much better the stems are
 than the mix and how closely they sum to it, and writes that to docs/benchmarks.md. With
-``--plot PNG`` (needs the extra ``plot``) it draws the stems' spectrograms, estimated and true.
+``--plot PNG`` (needs the extra ``plot``) it draws the stems' spectrograms, estimated and true;
+``--beside MODEL`` adds a row for another model, a file or an id of the Hugging Face Hub.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import report
 import stempeg
 
-from asteroid_slicq import load_default_model
+from asteroid_slicq import load_default_model, load_model
 from asteroid_slicq.evaluation import utterance_sdr
 
 STEMS = ("drums", "bass", "other", "vocals")  # after the mixture, in this order
+
+
+def separated(model: Any, mix: np.ndarray) -> np.ndarray:
+    """The stems of a model, in the order of `STEMS`."""
+    estimates = model.separate(mix)
+    return np.stack([estimates[model.sources.index(name)] for name in STEMS])
 
 
 def level_db(numerator: np.ndarray, denominator: np.ndarray) -> float:
@@ -44,18 +52,22 @@ def plot(file: Path, rows: dict[str, tuple[np.ndarray, np.ndarray]], rate: float
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plot", type=Path, metavar="PNG")
+    parser.add_argument("--beside", metavar="MODEL")
     args = parser.parse_args()
     audio, rate = stempeg.read_stems(stempeg.example_stem_path(), dtype=np.float32)
     mix, *true = np.ascontiguousarray(audio.transpose(0, 2, 1))
-    model = load_default_model()
-    estimates = model.separate(mix)
-    estimates = np.stack([estimates[model.sources.index(name)] for name in STEMS])
     stems = np.stack(true)
-    scores = utterance_sdr(stems, estimates)
-    mixture = utterance_sdr(stems, np.broadcast_to(mix, stems.shape))
+    estimates = separated(load_default_model(), mix)
     residual = level_db(mix, mix - estimates.sum(0))
-    rows = [["the mix itself", *(f"{s:.2f}" for s in mixture)]]
-    rows.append(["the default model", *(f"{s:.2f}" for s in scores)])
+    compared = {
+        "the mix itself": np.broadcast_to(mix, stems.shape),
+        "the default model": estimates,
+    }
+    if args.beside:
+        compared[Path(args.beside).stem] = separated(load_model(args.beside), mix)
+    rows = [
+        [name, *(f"{s:.2f}" for s in utterance_sdr(stems, each))] for name, each in compared.items()
+    ]
     text = report.table(["SDR, dB", *STEMS], rows)
     print(text, f"\nThe estimates sum to the mix with an error {residual:.1f} dB below it.")
     if args.plot:
