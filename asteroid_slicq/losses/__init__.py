@@ -7,7 +7,9 @@ combinations tie the sources together: what one estimate leaves out, another one
 
 :mod:`~asteroid_slicq.losses.combinations` compares tensors of any kind,
 :mod:`~asteroid_slicq.losses.waveforms` holds the signal-to-distortion ratios, and
-:mod:`~asteroid_slicq.losses.multi_domain` adds them up to what a model is trained with.
+:mod:`~asteroid_slicq.losses.multi_domain` adds them up to what an
+xumx-sliCQ is trained with. :mod:`~asteroid_slicq.losses.multi_resolution` is what a band-split
+model is: waveforms, their STFTs and coefficients.
 """
 
 from asteroid_slicq.losses.combinations import (
@@ -23,6 +25,7 @@ from asteroid_slicq.losses.multi_domain import (
     XUMXLossParts,
     mask_sum_mse,
 )
+from asteroid_slicq.losses.multi_resolution import MultiResolutionLoss, MultiResolutionLossParts
 from asteroid_slicq.losses.waveforms import (
     combination_sd_sdr,
     combination_sdr,
@@ -32,6 +35,8 @@ from asteroid_slicq.losses.waveforms import (
 
 __all__ = [
     "XUMX_LOSS_PRESETS",
+    "MultiResolutionLoss",
+    "MultiResolutionLossParts",
     "XUMXLoss",
     "XUMXLossParts",
     "combination_l1",

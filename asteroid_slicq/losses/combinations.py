@@ -7,19 +7,33 @@ is always the mean over them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from asteroid_slicq.losses.absolute import MeanAbsoluteSums, membership
-from asteroid_slicq.transform import check_integer
+from asteroid_slicq.transform import check_integer, check_number
 
 Blocks = Tensor | Sequence[Tensor]
 Subsets = Literal["all", "single"] | str | Iterable[Sequence[int]]
+
+
+def check_weight(name: str, value: Any) -> float:
+    """The weight of a term of a loss.
+
+    Raises:
+        TypeError: if it is no number.
+        ValueError: if it is negative or not finite.
+    """
+    weight = check_number(name, value)
+    if not 0 <= weight < math.inf:
+        raise ValueError(f"{name} must not be negative, infinite or NaN, got {weight}")
+    return weight
 
 
 def source_combinations(n_sources: int) -> Iterator[tuple[int, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +12,7 @@ from asteroid_slicq.losses.combinations import (
     Blocks,
     Subsets,
     as_blocks,
+    check_weight,
     combination_l1,
     combination_magnitude_mse,
     combination_mse,
@@ -25,7 +25,7 @@ from asteroid_slicq.losses.waveforms import (
     combination_si_sdr,
     combination_weighted_sdr,
 )
-from asteroid_slicq.transform import check_choice, check_number
+from asteroid_slicq.transform import check_choice
 
 _DOMAINS: dict[str, Callable[..., Tensor]] = {
     "complex": combination_mse,
@@ -75,13 +75,6 @@ def mask_sum_mse(masks: Blocks, sources_dim: int = 1) -> Tensor:
     """
     blocks = as_blocks(masks, "masks")
     return torch.stack([(m.sum(sources_dim) - 1).square().mean() for m in blocks]).mean()
-
-
-def _weight(name: str, value: Any) -> float:
-    weight = check_number(name, value)
-    if not 0 <= weight < math.inf:
-        raise ValueError(f"{name} must not be negative, infinite or NaN, got {weight}")
-    return weight
 
 
 class XUMXLossParts(NamedTuple):
@@ -139,7 +132,7 @@ class XUMXLoss(nn.Module):
     ) -> None:
         super().__init__()
         if block_weights is not None:
-            block_weights = [_weight("block_weights", weight) for weight in block_weights]
+            block_weights = [check_weight("block_weights", weight) for weight in block_weights]
         check_choice("domain", domain, list(_DOMAINS))
         check_choice("time_loss", time_loss, ["none", *_TIME_LOSSES])
         # Of how many sources is only known later, but a name or an empty list is wrong at once.
@@ -147,10 +140,10 @@ class XUMXLoss(nn.Module):
         if isinstance(subsets, str) or not self.subsets:
             resolve_subsets(self.subsets, 2)
         self.block_weights = block_weights
-        self.mask_sum_weight = _weight("mask_sum_weight", mask_sum_weight)
+        self.mask_sum_weight = check_weight("mask_sum_weight", mask_sum_weight)
         self.domain = domain
         self.time_loss = time_loss
-        self.time_weight = _weight("time_weight", time_weight)
+        self.time_weight = check_weight("time_weight", time_weight)
 
     @classmethod
     def from_preset(cls, name: str, **overrides: Any) -> XUMXLoss:

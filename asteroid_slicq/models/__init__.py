@@ -1,7 +1,15 @@
 """Separators as Asteroid models, each in a room of its own."""
 
 from asteroid_slicq.models.bandsplit import BandSplit
+from asteroid_slicq.models.input_statistics import InputStatistics, input_statistics
 from asteroid_slicq.models.mixin import MiXiN
 from asteroid_slicq.models.xumx_slicq import XUMXSliCQ, load_default_model
 
-__all__ = ["BandSplit", "MiXiN", "XUMXSliCQ", "load_default_model"]
+__all__ = [
+    "BandSplit",
+    "InputStatistics",
+    "MiXiN",
+    "XUMXSliCQ",
+    "input_statistics",
+    "load_default_model",
+]

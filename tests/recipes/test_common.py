@@ -14,10 +14,11 @@ from common.configuration import Variants
 from tests.helpers import RECIPES, ROOT
 from tests.recipes.helpers import STEMS, recipe_module, run, run_all, run_sh, write_stems
 
-OPTIONS = {"xumx_slicq": "model", "mixin": "conf"}
+OPTIONS = {"xumx_slicq": "model", "mixin": "conf", "bandsplit": "model"}
 VARIANTS = {
     "xumx_slicq": ["v2", "quick", "small", "v1", "v2_realtime"],
     "mixin": ["published", "quick"],
+    "bandsplit": ["published", "large", "quick", "realtime", "small", "stft"],
 }
 
 
@@ -116,8 +117,8 @@ def test_unknown_settings_are_named(recipe, tmp_path):
         file.write_text(text)
         with pytest.raises(ValueError, match=message):
             settings.load(str(file))
-    with pytest.raises(ValueError, match=f"{settings.option} must be one of .*quick.* got 'large'"):
-        settings.load("large")
+    with pytest.raises(ValueError, match=f"{settings.option} must be one of .*quick.* got 'huge'"):
+        settings.load("huge")
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,35 @@ def test_numbers_that_yaml_reads_as_text_are_refused(recipe, tmp_path, capsys):
     with pytest.raises(SystemExit):
         settings.parse("", ["--exp_dir", "exp", f"--{settings.option}", str(file)])
     assert "got '1e-3' (YAML reads 1e-3 as text, and 1.0e-3 as a number)" in capsys.readouterr().err
+
+
+def test_a_file_may_be_over_another_one(recipe, tmp_path):
+    settings = Variants(recipe / "local", option="model")
+    file = tmp_path / "mine.yml"
+    (tmp_path / "base.yml").write_text("optim: {lr: 0.5}\ntraining: {epochs: 3, batch_size: 5}\n")
+    file.write_text("over: base.yml\ntraining: {epochs: 4}\n")
+    conf = settings.load(str(file))
+    assert (conf["optim"]["lr"], conf["training"]["epochs"]) == (0.5, 4)
+    assert conf["training"]["batch_size"] == 5
+    assert "over" not in conf
+    file.write_text("over: none.yml\n")
+    with pytest.raises(ValueError, match=r"over must name a file from here, got 'none\.yml'"):
+        settings.load(str(file))
+
+
+def test_lists_and_names_that_two_sections_have_are_options(recipe, tmp_path, capsys):
+    settings = Variants(recipe / "local", option="model")
+    file = tmp_path / "mine.yml"
+    file.write_text("model: {width: 32, hidden: [1, 2], transform: {n: 1}}\n")
+    first = ["--exp_dir", "exp", "--model", str(file), "--width", "0.25", "--hidden", "[3, 4]"]
+    conf = settings.parse("", [*first, "--model_width", "64", "--transform", "{n: 2}"])
+    assert (conf["augmentation"]["width"], conf["model"]["width"]) == (0.25, 64)
+    assert conf["model"]["hidden"] == [3, 4]
+    assert conf["model"]["transform"] == {"n": 2}
+    assert "model_width" not in conf["model"]
+    with pytest.raises(SystemExit):
+        settings.parse("", [*first, "--hidden", "3"])
+    assert "must be like '[1, 2]', got '3'" in capsys.readouterr().err
 
 
 def test_options_of_scripts_are_written_out(recipe, monkeypatch, capsys):

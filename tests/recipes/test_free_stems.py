@@ -1,17 +1,20 @@
 """The recipe of free stems: every stage but publishing, on a bank of a few made-up sounds."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import yaml
 from asteroid.models import BaseModel
 
 from asteroid_slicq.data.sampled import build_bank
 from tests.data.sampled.made_up import packages
-from tests.helpers import ROOT, environment
+from tests.helpers import RECIPES, ROOT, environment
+from tests.recipes.helpers import recipe_module
 
 RECIPE = ROOT / "recipes" / "free_stems"
 
@@ -92,7 +95,55 @@ def test_help_and_wrong_options_build_nothing(tmp_path):
     done = run("--quick")
     assert done.returncode == 2
     assert "options come in pairs, --name value, got '--quick'" in done.stderr
+    done = run("--model", "none")
+    assert done.returncode == 2
+    assert "--model must be the name of a file in local/ or a YAML file, got 'none'" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["free", "bandsplit", "bandsplit_gpu"])
+def test_all_models_hear_the_same_songs(name):
+    recipe = "xumx_slicq" if name == "free" else "bandsplit"
+    conf = recipe_module(RECIPES / recipe, "train").SETTINGS.load(str(RECIPE / f"local/{name}.yml"))
+    songs = yaml.safe_load((RECIPE / "local" / "songs.yml").read_text())
+    for section, values in songs.items():
+        assert {key: conf[section][key] for key in values} == values
+    assert conf["model"]["preset"] == ("small" if name == "free" else "bandsplit-small")
+
+
+@pytest.mark.slow
+def test_a_band_split_model_by_configuration(tmp_path):
+    """Trained, stopped, taken up and evaluated, on songs that are there."""
+    made = [sys.executable, "-m", "asteroid_slicq", "synth", tmp_path / "songs", "--tracks", "4"]
+    made += ["--test-tracks", "1", "--seconds", "3"]
+    subprocess.run([str(x) for x in made], env=environment(), check=True, capture_output=True)
+    experiment, settings = tmp_path / "experiment", tmp_path / "mine.yml"
+    settings.write_text(
+        f"over: {os.path.relpath(RECIPE / 'local' / 'quick_bandsplit.yml', tmp_path)}\n"
+        "training: {ema_decay: 0.9}\nrun: {checkpoint_steps: 1}\n"
+        "model: {width: 32, head_width: 4}\n"
+    )
+
+    def run(epochs: int, stop_stage: int) -> str:
+        options = ["--python", sys.executable, "--model", "mine.yml", "--musdb", "songs"]
+        options += ["--expdir", "experiment", "--stop_stage", str(stop_stage), "--fast", "true"]
+        options += ["--train_options", f"--epochs {epochs}"]
+        done = subprocess.run(
+            [str(RECIPE / "run.sh"), *options],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run(1, 1)
+    assert "continuing from" in run(2, 3)
+    model = BaseModel.from_pretrained(str(experiment / "best_model.pth"))
+    assert type(model).__name__ == "BandSplit"
+    assert "free-stems" in (experiment / "publish" / "README.md").read_text()
 
 
 @pytest.mark.slow

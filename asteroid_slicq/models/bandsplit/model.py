@@ -17,6 +17,7 @@ from asteroid_slicq import registration
 from asteroid_slicq.models.bandsplit.arguments import check_arguments, make_transform
 from asteroid_slicq.models.bandsplit.bands import bands_of
 from asteroid_slicq.models.bandsplit.network import BandNetwork, StreamState
+from asteroid_slicq.models.input_statistics import average
 from asteroid_slicq.separation import Separable, check_sources, from_batch, mix_to_batch
 from asteroid_slicq.transform import STFT, SliCQT, check_choice
 from asteroid_slicq.vocabulary import STEMS
@@ -239,17 +240,27 @@ class BandSplit(Separable, registration.Shareable):
         Raises:
             ValueError: when there are none.
         """
-        totals, n_mixes = torch.zeros(2, len(self.network.mean), dtype=torch.float64), 0
-        for mix in mixes:
-            relative = self._relative(self.transform(mix_to_batch(mix, self.n_channels)))
-            seen = [self.network.compressed(block).transpose(0, 2).flatten(1) for block in relative]
-            moments = torch.cat([torch.stack([x.mean(1), x.square().mean(1)], 0) for x in seen], 1)
-            totals += len(mix) * moments.cpu().double()
-            n_mixes += len(mix)
-        if not n_mixes:
-            raise ValueError("mixes must hold at least one batch, got none")
-        mean, square = totals / n_mixes
-        self.network.set_input_statistics(mean, (square - mean.square()).clamp(min=0).sqrt())
+        batches = (mix_to_batch(mix, self.n_channels) for mix in mixes)
+        statistics = average(self, batches)
+        self.network.set_input_statistics(statistics.mean, statistics.std)
+
+    def network_input(self, mix: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Magnitudes as the network sees them before it shifts and scales them.
+
+        Args:
+            mix: coefficients of the mix, one tensor a block.
+
+        Shape:
+            - mix: ``(batch, channel, freq, time)`` each, complex
+            - output: the same, real
+        """
+        return tuple(self.network.compressed(x).squeeze(-1) for x in self._relative(mix))
+
+    @property
+    def input_arguments(self) -> dict[str, Any]:
+        """Arguments that :meth:`network_input` depends on."""
+        names = ("transform", "transform_arguments", "sample_rate", "n_channels", "causal")
+        return {"bandsplit": {name: self._args[name] for name in (*names, "steps_per_s")}}
 
     @property
     def latency_s(self) -> float:

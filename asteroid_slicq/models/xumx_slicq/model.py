@@ -239,6 +239,15 @@ class XUMXSliCQ(Separable, registration.Shareable):
         pairs = zip(self.networks, mix, strict=True)
         return tuple(network.seen(block.abs()) for network, block in pairs)
 
+    @property
+    def input_arguments(self) -> dict[str, Any]:
+        """Arguments that :meth:`network_input` depends on: the transform and what is seen of it."""
+        seen = ("network", "bandwidth_hz", "n_channels")
+        return {
+            "transform": self.transform.config,
+            "network": {name: self._args[name] for name in seen},
+        }
+
     @torch.no_grad()
     def set_input_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Start the trainable shift and scale of each bin from the statistics of a data set.

@@ -3,6 +3,7 @@
 import argparse
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -56,7 +57,8 @@ class Variants:
         """Read ``conf.yml`` and, over it, the file of a variant.
 
         Args:
-            name: one of :meth:`available`, or the path of a YAML file.
+            name: one of :meth:`available`, or the path of a YAML file. The key ``over`` of a file
+                names another one, by its path from there, which is read first.
 
         Raises:
             ValueError: if there is no such variant, or its file has a section or key unknown to
@@ -71,7 +73,16 @@ class Variants:
         if not file.is_file():
             names = self.available()
             raise ValueError(f"{self.option} must be one of {names} or a YAML file, got {name!r}")
-        for section, values in _read(file).items():
+        return self._over(conf, file)
+
+    def _over(self, conf: Configuration, file: Path) -> Configuration:
+        """Put the settings of a file over others, after those of the file that it is ``over``."""
+        changes: dict[str, Any] = dict(_read(file))
+        if other := changes.pop("over", None):
+            if not (file.parent / str(other)).is_file():
+                raise ValueError(f"{file}: over must name a file from here, got {other!r}")
+            conf = self._over(conf, file.parent / str(other))
+        for section, values in changes.items():
             if section not in conf:
                 raise ValueError(f"{file}: unknown section {section!r}")
             # A model's section may add arguments of its own, which go to its constructor.
@@ -96,11 +107,20 @@ class Variants:
         parser.add_argument("--exp_dir", required=True, help="folder of this experiment")
         help_text = "look whether settings and data go together, and train nothing"
         parser.add_argument("--check", type=str2bool_arg, default=False, help=help_text)
+        for kind in (list, dict):
+            parser.register("type", kind, _yaml_type(kind))
         try:
-            parser = prepare_parser_from_dict(self.load(name), parser=parser)
+            conf = self.load(name)
         except ValueError as error:
             parser.error(str(error))
+        # A model may have arguments with the names of other settings: `--model_width`, say.
+        taken = {key for section, values in conf.items() if section != "model" for key in values}
+        model, prefix = conf.get("model", {}), "model_"
+        conf["model"] = {prefix * (key in taken) + key: value for key, value in model.items()}
+        parser = prepare_parser_from_dict(conf, parser=parser)
         groups = cast(Configuration, parse_args_as_dict(parser, args=arguments))
+        clashes = {prefix + key: key for key in model if key in taken}
+        groups["model"] = {clashes.get(k, k): v for k, v in groups.get("model", {}).items()}
         groups["main_args"].pop("help", None)
         groups.pop("positional arguments", None)
         try:
@@ -108,6 +128,19 @@ class Variants:
         except ValueError as error:
             parser.error(str(error))
         return groups
+
+
+def _yaml_type(kind: type) -> Callable[[str], Any]:
+    """What reads a list or a dictionary from the command line."""
+
+    def read(text: str) -> Any:
+        value = yaml.safe_load(text)
+        if not isinstance(value, kind):
+            example = "[1, 2]" if kind is list else "{name: 1}"
+            raise argparse.ArgumentTypeError(f"must be like '{example}', got {text!r}")
+        return value
+
+    return read
 
 
 def check_settings(conf: Configuration) -> None:

@@ -10,7 +10,10 @@ import torch
 from asteroid_slicq.hub import load_model
 
 #: Arguments of models that change no weight.
-_FREE = {"wiener_iterations", "single_model", "instrumental"}
+_FREE = {
+    *("wiener_iterations", "single_model", "instrumental"),
+    *("mixture_consistency", "band_dropout", "layer_dropout"),
+}
 
 
 def start_from(model: Any, source: str) -> None:

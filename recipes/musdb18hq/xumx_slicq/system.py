@@ -10,7 +10,7 @@ from torch import Tensor
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.data.datasets import TrainingSegments
 from asteroid_slicq.losses import XUMXLoss
-from asteroid_slicq.models.xumx_slicq import input_statistics
+from asteroid_slicq.models import input_statistics
 
 
 class XUMXSystem(StemSystem):

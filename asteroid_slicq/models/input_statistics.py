@@ -1,6 +1,6 @@
-"""Statistics of what the networks of a model see in a data set, by which it is scaled.
+"""Statistics of what the network of a model sees in a data set, by which its input is scaled.
 
-Computing it takes minutes on MUSDB18-HQ and happens once: the result is kept in a file that is
+Computing them takes minutes on MUSDB18-HQ and happens once: the result is kept in a file that is
 named after everything it depends on.
 """
 
@@ -12,7 +12,7 @@ import logging
 import pickle
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -21,11 +21,26 @@ from torch.utils.data import DataLoader
 from asteroid_slicq.data import Track
 from asteroid_slicq.data.datasets import ValidationSegments
 from asteroid_slicq.files import whole_file
-from asteroid_slicq.models.xumx_slicq.model import XUMXSliCQ
 
 log = logging.getLogger(__name__)
 
 _VERSION = 1  # of what is computed
+
+
+class Scaled(Protocol):
+    """A model whose input may be scaled: an XUMXSliCQ, a BandSplit."""
+
+    sources: list[str]
+    transform: Any
+
+    @property
+    def input_arguments(self) -> dict[str, Any]:
+        """All that :meth:`network_input` depends on, which no weight does."""
+        ...
+
+    def network_input(self, mix: Sequence[Tensor]) -> Sequence[Tensor]:
+        """What the networks see of the coefficients of a mix, ``(batch, channel, freq, …)``."""
+        ...
 
 
 class InputStatistics(NamedTuple):
@@ -46,7 +61,7 @@ class InputStatistics(NamedTuple):
 
 
 def input_statistics(
-    model: XUMXSliCQ,
+    model: Scaled,
     tracks: Sequence[Track],
     length_samples: int,
     n_segments: int | None = None,
@@ -55,7 +70,7 @@ def input_statistics(
     """Statistics of segments spread over the tracks, as they are, without augmentation.
 
     Args:
-        model: whose networks are to see them; unchanged. Its device does the work.
+        model: whose network is to see them; unchanged. Its device does the work.
         tracks: of the training set.
         length_samples: of a segment.
         n_segments: how many; ``None`` for all there are.
@@ -82,7 +97,7 @@ def input_statistics(
 
 
 @torch.no_grad()
-def average(model: XUMXSliCQ, mixes: Iterable[Tensor]) -> InputStatistics:
+def average(model: Scaled, mixes: Iterable[Tensor]) -> InputStatistics:
     """The statistics of mixes that are at hand.
 
     Args:
@@ -95,15 +110,18 @@ def average(model: XUMXSliCQ, mixes: Iterable[Tensor]) -> InputStatistics:
     Raises:
         ValueError: if there are none, or the statistics are not finite.
     """
-    device = next(model.parameters()).device
-    total, n_mixes = torch.zeros(3, model.transform.frame.n_bins, dtype=torch.float64), 0
+    device = next(model.transform.buffers()).device
+    total, n_mixes = torch.zeros(3, 1, dtype=torch.float64), 0
     for mix in mixes:
         coefficients = model.transform(mix.to(device))
         seen = model.network_input(coefficients)
+        averages = [
+            _mean_of_bins(seen),
+            _mean_of_bins([block.square() for block in seen]),
+            _mean_of_bins([block.abs().square() for block in coefficients]),
+        ]
         # All bins count the same slices, so that averages over a batch may be averaged.
-        total[0] += len(mix) * _mean_of_bins(seen)
-        total[1] += len(mix) * _mean_of_bins([block.square() for block in seen])
-        total[2] += len(mix) * _mean_of_bins([block.abs().square() for block in coefficients])
+        total = total + len(mix) * torch.stack(averages)
         n_mixes += len(mix)
     if n_mixes == 0:
         raise ValueError("mixes must hold at least one batch, got none")
@@ -128,14 +146,11 @@ def _mean_of_bins(blocks: Sequence[Tensor]) -> Tensor:
     return torch.cat(means).cpu().double()
 
 
-def _key(model: XUMXSliCQ, segments: ValidationSegments) -> str:
+def _key(model: Scaled, segments: ValidationSegments) -> str:
     """Digits that differ wherever the result may differ."""
-    arguments = model.get_model_args()
     facts = {
         "version": _VERSION,
-        "transform": model.transform.config,
-        # What a network sees of the magnitudes, and of which blocks nothing.
-        "network": {name: arguments[name] for name in ("network", "bandwidth_hz", "n_channels")},
+        **model.input_arguments,
         "length_samples": segments.length_samples,
         "segments": segments.segments,
         "tracks": [

@@ -11,8 +11,8 @@ import torch
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.data import find_tracks
-from asteroid_slicq.models.xumx_slicq import input_statistics
-from asteroid_slicq.models.xumx_slicq.input_statistics import average
+from asteroid_slicq.models.input_statistics import average, input_statistics
+from tests.models.bandsplit.helpers import tiny
 
 RATE = 8000
 SOURCES = ["bass", "vocals", "other", "drums"]
@@ -70,6 +70,32 @@ def test_overlap_added_magnitudes_have_statistics_of_their_own(root):
     )
     assert (added.mean[:5] > 1.2 * sliced.mean[:5]).all()
     torch.testing.assert_close(sliced.power, added.power)
+
+
+@pytest.mark.parametrize("transform", ["slicqt", "stft"])
+def test_those_of_a_band_split_model_are_kept_with_it(transform, root, tmp_path, n_computed):
+    """And are what ``set_input_statistics`` makes of the same mixes."""
+    model = tiny(transform=transform)
+    arguments = tracks(root), LENGTH, None, tmp_path / "kept"
+    statistics = input_statistics(model, *arguments)
+    mixes = [
+        sum(torch.from_numpy(track.read(s, start, LENGTH)) for s in SOURCES)
+        for track in tracks(root)
+        for start in (0, LENGTH, 2 * LENGTH)
+    ]
+    model.set_input_statistics([torch.stack(mixes)])
+    torch.testing.assert_close(model.network.mean, statistics.mean)
+    torch.testing.assert_close(model.network.std, statistics.std)
+    again = type(model)(**model.get_model_args())
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again.network.mean, model.network.mean)
+    # The levels of a causal model are others; more layers change nothing.
+    for changed in (tiny(transform=transform, n_layers=2), tiny(transform=transform, n_channels=1)):
+        if changed.n_channels == 2:
+            input_statistics(changed, *arguments)
+            assert n_computed() == 1
+        else:
+            assert changed.input_arguments != model.input_arguments
 
 
 def test_batches_may_be_of_any_size():
