@@ -44,8 +44,11 @@ AUDIO_FORMATS = ("wav", "flac")
 BIT_DEPTHS = ("16", "24", "32f")
 """Bit depths that stems are written in; FLAC has no ``"32f"``."""
 
+ENSEMBLE_DOMAINS = ("waveform", "mask")
+"""What the mean of several models is taken of."""
+
 DEFAULT_SEGMENT_S = 15.0
 """Length of the segments in which songs are separated, in seconds."""
 
-DEFAULT_OVERLAP_S = 1.0
-"""Overlap of neighbouring segments, in seconds; of segments under 4 s, a quarter."""
+DEFAULT_OVERLAP_S = 2.0
+"""Overlap of neighbouring segments, in seconds; of segments under 8 s, a quarter."""

@@ -18,6 +18,7 @@ from asteroid_slicq.cli.messages import CommandError
 from asteroid_slicq.files import unreadable
 from asteroid_slicq.hub import HUB_ID, ModelFileError, load_model
 from asteroid_slicq.models.xumx_slicq import OnnxSeparator, load_default_model
+from asteroid_slicq.separation import Ensemble
 from asteroid_slicq.transform import check_device
 from asteroid_slicq.vocabulary import BANDSPLIT_PRESETS, XUMX_SLICQ_PRESETS
 
@@ -29,9 +30,13 @@ _FILE_SUFFIXES = frozenset((".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".th
 def resolve(args: argparse.Namespace) -> tuple[nn.Module, str]:
     """Load the model that ``--model`` and ``--runtime`` name, and find the device.
 
+    Those of ``--ensemble`` become one model.
+
     Raises:
         CommandError: what does not go together or cannot be loaded, in one sentence.
     """
+    if args.ensemble:
+        return _resolve_ensemble(args), resolve_device(args.device)
     spec: str = args.model or ""
     is_onnx = spec.lower().endswith(".onnx")
     runtime = args.runtime or ("onnx" if is_onnx else "torch")
@@ -47,6 +52,15 @@ def resolve(args: argparse.Namespace) -> tuple[nn.Module, str]:
     if args.device not in ("auto", "cpu"):
         raise CommandError(f"device {args.device}: --runtime onnx runs on the CPU alone")
     return _load_onnx(spec), "cpu"
+
+
+def _resolve_ensemble(args: argparse.Namespace) -> nn.Module:
+    members = [resolve_model(spec) for spec in args.ensemble]
+    try:
+        return Ensemble(members, args.ensemble_weights, args.ensemble_domain).eval()
+    except ValueError as error:
+        names = ", ".join(f"{i} is {spec}" for i, spec in enumerate(args.ensemble, 1))
+        raise CommandError(f"--ensemble {','.join(args.ensemble)}: {error} ({names})") from error
 
 
 def resolve_model(spec: str | None) -> BaseModel:

@@ -39,7 +39,11 @@ def run(args: argparse.Namespace) -> int:
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     model, device = resolve(args)
-    separator = Separator(model, args.segment_seconds, args.overlap_seconds, device)
+    separator = Separator(
+        model, args.segment_seconds, args.overlap_seconds, device, shifts=args.shifts
+    )
+    if separator.edge_warning:
+        complain(f"warning: {separator.edge_warning}")
     output = FileOutput(
         separator.check_stems(args.stems), args.format, args.bit_depth, args.downmix
     )

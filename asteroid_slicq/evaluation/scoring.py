@@ -28,7 +28,6 @@ from asteroid_slicq.models.mixin import MiXiN
 from asteroid_slicq.separation import Separator
 
 _ORACLE_SEGMENT_S = 60
-_SHIFTS_S = 0.5
 
 
 def estimate(evaluation: Evaluation, model: Any, stems: Audio, mix: Audio) -> tuple[Scores, Audio]:
@@ -43,8 +42,8 @@ def estimate(evaluation: Evaluation, model: Any, stems: Audio, mix: Audio) -> tu
     Raises:
         ValueError: an estimate is not finite: its scores would look like those of silence.
     """
-    separator = Separator(model, segment_s=evaluation.segment_s)
-    estimates = mean_over_shifts(separator, mix, evaluation.sample_rate, evaluation.shifts)
+    separator = Separator(model, segment_s=evaluation.segment_s, shifts=evaluation.shifts)
+    estimates = separator.separate_waveform(mix, evaluation.sample_rate)
     for name, waveform in zip(evaluation.sources, estimates, strict=True):
         if not np.isfinite(waveform).all():
             raise ValueError(f"the model's estimate of {name} holds NaN or infinite samples")
@@ -56,26 +55,6 @@ def estimate(evaluation: Evaluation, model: Any, stems: Audio, mix: Audio) -> tu
         bound = oracle_estimates(model, mix, stems, evaluation.oracle)
         scores[oracle_title(evaluation.oracle)] = fast_scores(evaluation, stems, bound)
     return scores, estimates
-
-
-def mean_over_shifts(separator: Separator, mix: Audio, sample_rate: float, n_shifts: int) -> Audio:
-    """Mean of the estimates of a mix that begins earlier and later, each moved back to its place.
-
-    Args:
-        separator: of the model.
-        mix: the mix.
-        sample_rate: in Hz.
-        n_shifts: how many, spread evenly over half a second; 1 is the mix as it is.
-
-    Shape:
-        - mix: ``(channel, time)``; output: ``(source, channel, time)``
-    """
-    delays = [round(i / n_shifts * _SHIFTS_S * sample_rate) for i in range(n_shifts)]
-    estimates = [
-        separator.separate_waveform(np.pad(mix, ((0, 0), (delay, 0))), sample_rate)[..., delay:]
-        for delay in delays
-    ]
-    return np.mean(estimates, axis=0) if n_shifts > 1 else estimates[0]
 
 
 def fast_scores(

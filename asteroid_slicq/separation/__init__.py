@@ -6,6 +6,7 @@ from asteroid_slicq.separation.axes import (
     mix_to_batch,
     to_model_channels,
 )
+from asteroid_slicq.separation.ensemble import Ensemble
 from asteroid_slicq.separation.file_output import FileOutput
 from asteroid_slicq.separation.methods import Separable, separate
 from asteroid_slicq.separation.names import check_sources, choose_sources
@@ -14,6 +15,7 @@ from asteroid_slicq.separation.segments import crossfade
 from asteroid_slicq.separation.separator import Separator
 
 __all__ = [
+    "Ensemble",
     "FileOutput",
     "SegmentModel",
     "Separable",

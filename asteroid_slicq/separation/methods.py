@@ -25,6 +25,7 @@ def separate(
     segment_s: float = DEFAULT_SEGMENT_S,
     overlap_s: float | None = None,
     device: str | torch.device | None = None,
+    shifts: int = 1,
     **kwargs: Any,
 ) -> Any:
     """Separate what Asteroid's ``separate`` accepts: an array, a tensor or the path of a file.
@@ -44,6 +45,7 @@ def separate(
         segment_s: see `Separator`.
         overlap_s: see `Separator`.
         device: see `Separator`.
+        shifts: see `Separator`.
         **kwargs: for a path: ``stems``, ``audio_format``, ``bit_depth``, ``downmix``, ``track``,
             ``progress`` of `Separator.separate_file`.
 
@@ -57,7 +59,7 @@ def separate(
         ValueError: an argument out of range, or another rate with ``resample=False``.
         AudioError: a file cannot be read or written, or a stem exists; a `ValueError`.
     """
-    separator = Separator(model, segment_s, overlap_s, device)
+    separator = Separator(model, segment_s, overlap_s, device, shifts)
     is_path = isinstance(wav, (str, os.PathLike))
     _check_options(is_path, output_dir, force_overwrite, sample_rate, kwargs)
     if is_path and not resample:

@@ -10,11 +10,13 @@ from itertools import chain
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from asteroid_slicq.separation.axes import from_model_channels, to_model_channels
-from asteroid_slicq.transform import check_device
+from asteroid_slicq.transform import check_device, check_integer
 
 _MIN_INPUT_S = 0.1  # shorter segments reach the model padded with zeros
+_SHIFTS_S = 0.5
 
 
 class SegmentModel:
@@ -30,6 +32,8 @@ class SegmentModel:
             on a step, and the steps are those of the whole song. Asteroid's mono models, which
             return ``(batch, source, time)`` and have no names for them, are served, too.
         device: where it is to run; ``None`` for where it is. The model itself is never moved.
+        shifts: how often it runs on a segment, which begins later each time, by delays spread
+            evenly over half a second; the estimates are moved back and averaged.
 
     Attributes:
         sample_rate: of the model in Hz.
@@ -37,10 +41,10 @@ class SegmentModel:
         step: number of samples of which the start of a segment should be a multiple.
 
     Raises:
-        ValueError: the model has no sample rate, or the device is not there.
+        ValueError: the model has no sample rate, the device is not there, or no shift.
     """
 
-    def __init__(self, model: nn.Module, device: str | torch.device | None = None):
+    def __init__(self, model: nn.Module, device: str | torch.device | None = None, shifts: int = 1):
         rate = getattr(model, "sample_rate", None)
         if not rate:
             raise ValueError(f"model must have a sample_rate, {type(model).__name__} has {rate!r}")
@@ -50,6 +54,9 @@ class SegmentModel:
         channels = getattr(model, "n_channels", None) or getattr(model, "in_channels", None)
         self.n_channels = int(channels or 1)
         self.step = int(getattr(model, "segment_step_samples", 1))
+        n_shifts = check_integer("shifts", shifts, 1)
+        delays_s = [index / n_shifts * _SHIFTS_S for index in range(n_shifts)]
+        self._delays = [round(delay_s * self.sample_rate) for delay_s in delays_s]
         self._n_sources: int | None = None  # of a model without names, once it was run
 
     @property
@@ -101,7 +108,11 @@ class SegmentModel:
         n_missing = round(_MIN_INPUT_S * self.sample_rate) - n_samples
         if n_missing > 0:
             segment = np.pad(segment, [(0, 0), (0, 0), (0, n_missing)])
-        estimate = self._run(to_model_channels(torch.tensor(segment), self.n_channels))
+        mix = to_model_channels(torch.tensor(segment), self.n_channels)
+        estimate = self._run(mix)
+        for delay in self._delays[1:]:
+            estimate = estimate + self._run(F.pad(mix, (delay, 0)))[..., delay:]
+        estimate = estimate / len(self._delays)
         return from_model_channels(estimate, n_channels)[..., :n_samples].numpy()
 
     @torch.inference_mode()

@@ -28,6 +28,8 @@ from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S, DEFAULT_SEGMENT_S
 
 Progress = Callable[[float, float], None]
 
+_SAFE_OVERLAP_S = 1.0
+
 
 class Separator:
     """Separation of waveforms and files of any length with a model of short ones.
@@ -40,11 +42,13 @@ class Separator:
         segment_s: length of a segment in seconds, but for what makes segments start on a step of
             the model; longer ones need more memory.
         overlap_s: seconds shared by neighbouring segments, at most half a segment; ``None`` for
-            1 s, or a quarter of a segment where that is shorter.
+            2 s, or a quarter of a segment where that is shorter.
         device: where the model runs; ``None`` for where it is. The model itself is not moved.
+        shifts: how often each segment is separated, every time a little later, for the mean of
+            the estimates: a little better, and as much slower.
 
     Raises:
-        ValueError: lengths out of range, or a model without a sample rate.
+        ValueError: lengths or shifts out of range, or a model without a sample rate.
     """
 
     def __init__(
@@ -53,9 +57,10 @@ class Separator:
         segment_s: float = DEFAULT_SEGMENT_S,
         overlap_s: float | None = None,
         device: str | torch.device | None = None,
+        shifts: int = 1,
     ):
         check_segment(segment_s, overlap_s)
-        self._model = SegmentModel(model, device)
+        self._model = SegmentModel(model, device, shifts)
         self.sample_rate = self._model.sample_rate
         if overlap_s is None:
             overlap_s = min(DEFAULT_OVERLAP_S, segment_s / 4)
@@ -64,6 +69,23 @@ class Separator:
         hop = n_steps * self._model.step
         self._overlap = min(overlap, hop)
         self._size = hop + self._overlap
+
+    @property
+    def edge_warning(self) -> str | None:
+        """A sentence where segments share so little that their edges may be heard, else ``None``.
+
+        That is less than the model says that it looks around a sample, by ``reach_s``, or than a
+        second for one that looks further.
+        """
+        overlap_s = self._overlap / self.sample_rate
+        least_s = min(_SAFE_OVERLAP_S, getattr(self._model.model, "reach_s", 0.0))
+        if overlap_s >= least_s:
+            return None
+        return (
+            f"neighbouring segments share {overlap_s:.2g} s, and this model looks further: edges "
+            f"may be heard; let them share {least_s:.2g} s or more, in segments of at least "
+            f"{2 * least_s:.2g} s"
+        )
 
     @property
     def sources(self) -> list[str]:

@@ -80,6 +80,11 @@ def list_of(choices: Sequence[str] | None = None) -> Callable[[str], tuple[str, 
     return parse
 
 
+def numbers(text: str) -> tuple[float, ...]:
+    """Numbers of at least 0, separated by commas."""
+    return tuple(number(word.strip()) for word in text.split(","))
+
+
 def stft_sizes(text: str) -> tuple[int, int]:
     """Samples of a frame and between frames, such as 4096/1024."""
     n_fft, slash, hop = text.partition("/")

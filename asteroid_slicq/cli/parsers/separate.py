@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from asteroid_slicq.cli.parsers.arguments import count, list_of, positive_seconds, seconds
+from asteroid_slicq.cli.parsers.arguments import count, list_of, numbers, positive_seconds, seconds
 from asteroid_slicq.vocabulary import (
     AUDIO_FORMATS,
     BIT_DEPTHS,
     DEFAULT_OVERLAP_S,
     DEFAULT_SEGMENT_S,
+    ENSEMBLE_DOMAINS,
 )
 
 SAMPLE_FORMATS = {"f32le": "<f4", "s16le": "<i2"}
@@ -50,8 +51,43 @@ _FILE_OPTIONS = (
     "downmix",
     "segment_seconds",
     "overlap_seconds",
+    "shifts",
+    "ensemble",
     "overwrite",
 )
+
+
+def add_quality_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that trade time for quality."""
+    group = parser.add_argument_group("options that trade time for quality")
+    group.add_argument(
+        "--shifts",
+        metavar="N",
+        type=count,
+        default=1,
+        help="separate N times, each time a little later, and take the mean; N times as slow "
+        "(default: 1)",
+    )
+    group.add_argument(
+        "--ensemble",
+        metavar="A,B",
+        type=list_of(),
+        help="the mean of several models in place of --model, each named as there; they must have "
+        "the same sources and sample rate",
+    )
+    group.add_argument(
+        "--ensemble-domain",
+        choices=ENSEMBLE_DOMAINS,
+        default="waveform",
+        help="of their waveforms, or of their soft masks, which filter the mix, so that the stems "
+        "sum to it (default: waveform)",
+    )
+    group.add_argument(
+        "--ensemble-weights",
+        metavar="W,W",
+        type=numbers,
+        help="how much each model counts, such as 2,1 (default: all the same)",
+    )
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -124,6 +160,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="what neighbouring segments share, at most half a segment (default: "
         f"{DEFAULT_OVERLAP_S:g}, or a quarter of a shorter segment)",
     )
+    add_quality_options(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace stems that exist")
     parser.add_argument("--threads", metavar="N", type=count, help="CPU threads to compute with")
     parser.add_argument(
@@ -165,6 +202,18 @@ def _check(args: argparse.Namespace) -> None:
         parser.error(
             f"argument --overlap-seconds: must be at most half of --segment-seconds "
             f"({args.segment_seconds / 2:g}), got {args.overlap_seconds:g}"
+        )
+    if args.ensemble and (args.model or args.runtime):
+        given = "--model" if args.model else "--runtime"
+        parser.error(f"argument --ensemble: names the models itself, so no {given}")
+    for name in ("ensemble_domain", "ensemble_weights"):
+        if not args.ensemble and getattr(args, name) != parser.get_default(name):
+            parser.error(f"argument --{name.replace('_', '-')}: needs --ensemble A,B")
+    weights = args.ensemble_weights
+    if args.ensemble and weights is not None and len(weights) != len(args.ensemble):
+        parser.error(
+            f"argument --ensemble-weights: must be one for each of {len(args.ensemble)} models, "
+            f"got {len(weights)}"
         )
     if args.format == "flac" and args.bit_depth == "32f":
         parser.error("argument --bit-depth: FLAC holds 16 or 24 bits, 32f needs --format wav")

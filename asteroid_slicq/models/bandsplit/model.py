@@ -278,6 +278,11 @@ class BandSplit(Separable, registration.Shareable):
         return reach / float(self._args["sample_rate"])
 
     @property
+    def reach_s(self) -> float:
+        """How far around a sample the layers along time look, in seconds: all that they see."""
+        return math.inf
+
+    @property
     def slicqt(self) -> SliCQT:
         """The transform, where it is a sliCQT.
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from asteroid_slicq import registration
 from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend, make_networks
+from asteroid_slicq.models.xumx_slicq.v1 import time_kernel
 from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES, fixed_weights
 from asteroid_slicq.separation import Separable, check_sources, from_batch, mix_to_batch
 from asteroid_slicq.transform import (
@@ -294,6 +295,21 @@ class XUMXSliCQ(Separable, registration.Shareable):
         reach = 3 * frame.slice_length // 4 + frame.transition_length // 2
         samples = LOOKAHEAD_SLICES * frame.slice_hop + reach - 1
         return samples / float(self._args["sample_rate"])
+
+    @property
+    def reach_s(self) -> float:
+        """How far around a sample the networks look, in seconds; infinite for recurrent ones.
+
+        The covariances of Wiener-EM, sums over all that the model sees, come on top.
+        """
+        frame, network = self.transform.frame, self._args["network"]
+        if network.endswith("lstm"):
+            return math.inf
+        n_slices = float(LOOKAHEAD_SLICES)
+        if network == "v1":  # four kernels of every other step, on either side
+            n_slices = 1 + max(8 * (time_kernel(m) - 1) / m for _, m in frame.blocks)
+        reach = 3 * frame.slice_length // 4 + frame.transition_length // 2
+        return (n_slices * frame.slice_hop + reach) / float(self._args["sample_rate"])
 
     @property
     def segment_step_samples(self) -> int:
