@@ -13,6 +13,7 @@ from asteroid_slicq.separation.names import check_sources, choose_sources
 from asteroid_slicq.separation.segment_model import SegmentModel
 from asteroid_slicq.separation.segments import crossfade
 from asteroid_slicq.separation.separator import Separator
+from asteroid_slicq.separation.source_stream import SourceStream
 
 __all__ = [
     "Ensemble",
@@ -20,6 +21,7 @@ __all__ = [
     "SegmentModel",
     "Separable",
     "Separator",
+    "SourceStream",
     "check_sources",
     "choose_sources",
     "crossfade",
