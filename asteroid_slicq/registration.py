@@ -117,6 +117,10 @@ class Shareable(models.BaseModel):
             )
         return super().from_pretrained(conf, *args, **kwargs).eval()
 
+    def serialize(self) -> dict[str, Any]:
+        """The model as a dictionary of plain types and tensors, for ``torch.save``."""
+        return plain_serialization(super().serialize())
+
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write ``model.safetensors``, ``config.json`` and ``pytorch_model.bin`` into a folder.
 

@@ -304,10 +304,6 @@ class BandSplit(Separable, registration.Shareable):
         """Arguments that build this model again, in plain types."""
         return {**self._args, "mixture_consistency": self.mixture_consistency}
 
-    def serialize(self) -> dict[str, Any]:
-        """The model as a dictionary of plain types and tensors, for ``torch.save``."""
-        return registration.plain_serialization(super().serialize())
-
     def _relative(self, mix: Sequence[Tensor], state: StreamState | None = None) -> list[Tensor]:
         """Coefficients as amplitudes relative to the level of the mix, in parts.
 

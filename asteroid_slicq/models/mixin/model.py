@@ -253,10 +253,6 @@ class MiXiN(Separable, registration.Shareable):
             **self._args,
         }
 
-    def serialize(self) -> dict[str, Any]:
-        """The model as a dictionary of plain types and tensors, for ``torch.save``."""
-        return registration.plain_serialization(super().serialize())
-
 
 def soft_masks(magnitudes: Tensor, sources_dim: int = 1) -> Tensor:
     """Each source's share of the power, v_i² / Σ_j v_j²; equal shares where no source has any.

@@ -340,7 +340,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
             TypeError: for a model whose networks are not in PyTorch.
         """
         _ = self.networks  # an export has no weights to save
-        return registration.plain_serialization(super().serialize())
+        return super().serialize()
 
 
 def _two_numbers(hidden_channels: Iterable[int]) -> list[int]:
