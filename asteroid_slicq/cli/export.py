@@ -11,7 +11,8 @@ from asteroid_slicq.cli.messages import CommandError, say
 from asteroid_slicq.cli.models import resolve_model
 from asteroid_slicq.cli.outputs import check_output, output_file
 from asteroid_slicq.hub import not_finite
-from asteroid_slicq.models.xumx_slicq import OnnxSeparator, export_onnx, require
+from asteroid_slicq.models import require
+from asteroid_slicq.models.xumx_slicq import OnnxSeparator, export_onnx
 
 _TOLERANCE = 1e-4  # of masks, against PyTorch
 

@@ -3,6 +3,7 @@
 from asteroid_slicq.models.bandsplit import BandSplit
 from asteroid_slicq.models.input_statistics import InputStatistics, input_statistics
 from asteroid_slicq.models.mixin import MiXiN
+from asteroid_slicq.models.onnx_files import require
 from asteroid_slicq.models.xumx_slicq import XUMXSliCQ, load_default_model
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "XUMXSliCQ",
     "input_statistics",
     "load_default_model",
+    "require",
 ]

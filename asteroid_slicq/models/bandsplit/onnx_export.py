@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import copy
 import io
-import json
 import os
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,9 +19,8 @@ from torch.onnx import (
     unregister_custom_op_symbolic,  # pyright: ignore[reportPrivateImportUsage]
 )
 
-from asteroid_slicq.files import whole_file
 from asteroid_slicq.models.bandsplit.model import BandSplit
-from asteroid_slicq.models.xumx_slicq import require
+from asteroid_slicq.models.onnx_files import OPSET, as_metadata, require, write_onnx
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
 ARGS_KEY = "asteroid_slicq.BandSplit"
 """Key in an ONNX file's metadata, under which the arguments of the model stand as JSON."""
 
-_OPSET = 17  # of 2022: old runtimes read it
 _RMS_NORM = "aten::rms_norm"  # for which this opset has no operator
 
 
@@ -55,13 +51,7 @@ def to_onnx(model: BandSplit) -> ModelProto:
     onnx = require("onnx")
     if not isinstance(model, BandSplit):
         raise TypeError(f"model must be a BandSplit, got {type(model).__name__}")
-    try:
-        metadata = json.dumps(model.get_model_args(), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            "model must have a transform of plain arguments to be exported, such as the name of a "
-            f"scale, got {model.get_model_args()['transform_arguments']}"
-        ) from error
+    metadata = as_metadata(ARGS_KEY, model.get_model_args(), "transform_arguments")
     bands, n_steps = model.bands, 5
     blocks = [
         torch.zeros(2, model.n_channels, n_bins, rate * n_steps, 2)
@@ -72,7 +62,7 @@ def to_onnx(model: BandSplit) -> ModelProto:
     axes = {name: {0: "batch", 3: f"time_{i}"} for i, name in enumerate(inputs)}
     axes |= {name: {0: "batch", 4: f"time_{i}"} for i, name in enumerate(outputs)}
     file = io.BytesIO()
-    register_custom_op_symbolic(_RMS_NORM, _rms_norm, _OPSET)
+    register_custom_op_symbolic(_RMS_NORM, _rms_norm, OPSET)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of the tracer, for the shapes, which tests vary
@@ -83,13 +73,13 @@ def to_onnx(model: BandSplit) -> ModelProto:
                 input_names=inputs,
                 output_names=outputs,
                 dynamic_axes=axes,
-                opset_version=_OPSET,
+                opset_version=OPSET,
                 dynamo=False,  # the other exporter needs one more package
             )
     finally:
-        unregister_custom_op_symbolic(_RMS_NORM, _OPSET)
+        unregister_custom_op_symbolic(_RMS_NORM, OPSET)
     proto = onnx.load_from_string(file.getvalue())
-    onnx.helper.set_model_props(proto, {ARGS_KEY: metadata})
+    onnx.helper.set_model_props(proto, metadata)
     return proto
 
 
@@ -100,9 +90,7 @@ def export_onnx(model: BandSplit, path: str | os.PathLike[str]) -> None:
         ImportError, TypeError, ValueError: as :func:`to_onnx`.
         OSError: when the file cannot be written.
     """
-    data = to_onnx(model).SerializeToString()
-    with whole_file(Path(os.fsdecode(path))) as partial:
-        partial.write_bytes(data)
+    write_onnx(to_onnx(model), path)
 
 
 class _Network(nn.Module):

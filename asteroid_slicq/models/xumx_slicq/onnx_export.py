@@ -7,17 +7,15 @@ in their kernels, so that it needs no tracing and holds for every number of slic
 
 from __future__ import annotations
 
-import json
 import os
-from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from einops import rearrange
 from torch import Tensor
 
-from asteroid_slicq.files import whole_file
+from asteroid_slicq import __version__
+from asteroid_slicq.models.onnx_files import IR_VERSION, OPSET, as_metadata, require, write_onnx
 from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.matrices import TIME_KERNEL, with_norm
 from asteroid_slicq.models.xumx_slicq.model import XUMXSliCQ
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
 ARGS_KEY = "asteroid_slicq.XUMXSliCQ"
 """Key in an ONNX file's metadata, under which the arguments of the model stand as JSON."""
-
-_OPSET, _IR_VERSION = 17, 8  # of 2022: old runtimes read it
 
 
 def to_onnx(model: XUMXSliCQ) -> ModelProto:
@@ -56,14 +52,7 @@ def to_onnx(model: XUMXSliCQ) -> ModelProto:
     args = model.get_model_args()
     if args["network"] != "v2":
         raise ValueError(f"model must have the network v2 to be exported, got {args['network']}")
-    try:
-        metadata = json.dumps(args, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            "model must have a transform of plain arguments to be exported, such as the name of a "
-            f"scale, got {args['transform']}"
-        ) from error
-    return _Graph(model).build({ARGS_KEY: metadata})
+    return _Graph(model).build(as_metadata(ARGS_KEY, args, "transform"))
 
 
 def export_onnx(model: XUMXSliCQ, path: str | os.PathLike[str]) -> None:
@@ -73,21 +62,7 @@ def export_onnx(model: XUMXSliCQ, path: str | os.PathLike[str]) -> None:
         ImportError, TypeError, ValueError: as :func:`to_onnx`.
         OSError: when the file cannot be written.
     """
-    data = to_onnx(model).SerializeToString()
-    with whole_file(Path(os.fsdecode(path))) as partial:
-        partial.write_bytes(data)
-
-
-def require(name: str) -> Any:
-    """A package that an export needs.
-
-    Raises:
-        ImportError: without it, with what to do about it.
-    """
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ImportError(f"ONNX needs {name}: pip install 'asteroid-slicq[onnx]'") from error
+    write_onnx(to_onnx(model), path)
 
 
 class _Graph:
@@ -123,14 +98,13 @@ class _Graph:
         graph = self.helper.make_graph(
             self.nodes, "xumx-sliCQ", self.inputs, self.outputs, self.constants
         )
-        version = cast(str, import_module("asteroid_slicq").__version__)
-        opsets = [self.helper.make_opsetid("", _OPSET)]
+        opsets = [self.helper.make_opsetid("", OPSET)]
         proto = self.helper.make_model(
             graph,
             opset_imports=opsets,
-            ir_version=_IR_VERSION,
+            ir_version=IR_VERSION,
             producer_name="asteroid-slicq",
-            producer_version=version,
+            producer_version=__version__,
         )
         self.helper.set_model_props(proto, metadata)
         return proto

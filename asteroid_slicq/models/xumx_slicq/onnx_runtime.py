@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asteroid_slicq.models.onnx_files import require
 from asteroid_slicq.models.xumx_slicq.model import XUMXSliCQ
-from asteroid_slicq.models.xumx_slicq.onnx_export import ARGS_KEY, require
+from asteroid_slicq.models.xumx_slicq.onnx_export import ARGS_KEY
 from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES
 
 _PAST_SLICES = 3  # before a slice that its masks depend on
