@@ -16,6 +16,7 @@ import torch
 from auraloss.freq import STFTLoss
 from torch import Tensor, nn
 
+from asteroid_slicq.losses.absolute import membership
 from asteroid_slicq.losses.combinations import (
     Subsets,
     as_blocks,
@@ -26,6 +27,7 @@ from asteroid_slicq.losses.combinations import (
     kept_subsets,
     resolve_subsets,
 )
+from asteroid_slicq.losses.spectral_modulus import MeanSpectralModulus
 from asteroid_slicq.transform import check_choice, check_integer
 
 SPECTRA = ("complex", "magnitude", "log-magnitude")
@@ -64,8 +66,8 @@ class MultiResolutionLoss(nn.Module):
 
     Raises:
         TypeError: if a weight is no number or a length no integer.
-        ValueError: if a weight is negative or not finite, all are zero, a length is below 4, or a
-            name unknown.
+        ValueError: if a weight is negative or not finite, all are zero, a length is no multiple of
+            4, or a name unknown.
 
     Example:
         >>> loss = MultiResolutionLoss(n_ffts=[64])
@@ -92,8 +94,8 @@ class MultiResolutionLoss(nn.Module):
         if not self.waveform_weight + self.stft_weight + self.coefficient_weight:
             raise ValueError("one of the weights of the loss must be above 0, got 0 for all")
         self.n_ffts = [check_integer("n_ffts", n) for n in n_ffts]
-        if not self.n_ffts or min(self.n_ffts) < 4:
-            raise ValueError(f"n_ffts must hold lengths of at least 4 samples, got {n_ffts}")
+        if not self.n_ffts or any(n < 4 or n % 4 for n in self.n_ffts):
+            raise ValueError(f"n_ffts must hold multiples of 4 samples, got {n_ffts}")
         self.spectrum, self.relative = spectrum, relative
         self.subsets: Subsets = kept_subsets(subsets)
         if isinstance(subsets, str) or not self.subsets:
@@ -173,19 +175,12 @@ class MultiResolutionLoss(nn.Module):
     def _complex(self, estimates: Tensor, targets: Tensor) -> Tensor:
         """Of the STFTs of the errors, which are the errors of the STFTs."""
         errors = estimates - targets
-        return torch.stack([self._error(self._stft(errors, n)) for n in self.n_ffts]).mean()
-
-    def _stft(self, x: Tensor, n_fft: int) -> Tensor:
-        window = self.get_buffer(f"window_{n_fft}")
-        spectra = torch.stft(
-            x.flatten(0, 2),
-            n_fft,
-            n_fft // 4,
-            window=window.to(x.dtype),
-            pad_mode="constant",
-            return_complex=True,
-        )
-        return spectra.unflatten(0, x.shape[:3])
+        n_sources, members = errors.shape[1], None
+        if self.subsets != "single":
+            members = membership(resolve_subsets(self.subsets, n_sources), n_sources, errors)
+        windows = [self.get_buffer(f"window_{n}").to(errors.dtype) for n in self.n_ffts]
+        values = [MeanSpectralModulus.apply(errors, members, window) for window in windows]
+        return torch.stack(values).mean()
 
     def _magnitudes(self, estimates: Tensor, targets: Tensor) -> Tensor:
         if estimates.shape[-1] <= max(self.n_ffts) // 2:
