@@ -17,6 +17,7 @@ from asteroid_slicq.cli.process import Signals, share_processors, standard_strea
 _COMMANDS = (
     "separate",
     "spectrogram",
+    "demo",
     "oracle",
     "synth",
     "sounds",

@@ -1,5 +1,6 @@
-"""Pictures of coefficients and scores; they need matplotlib (extra ``plot``)."""
+"""Pictures of coefficients and scores; only arrays of pixels do without matplotlib (``plot``)."""
 
+from asteroid_slicq.plotting.images import amplitude_image
 from asteroid_slicq.plotting.scores import plot_scores
 from asteroid_slicq.plotting.spectrograms import (
     drawing_transform,
@@ -9,6 +10,7 @@ from asteroid_slicq.plotting.spectrograms import (
 )
 
 __all__ = [
+    "amplitude_image",
     "drawing_transform",
     "plot_scores",
     "plot_spectrogram",

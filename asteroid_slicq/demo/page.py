@@ -1,0 +1,114 @@
+"""The page, in Gradio: one component of our own, and a queue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from html import escape
+from importlib import resources
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from asteroid_slicq.demo.gate import Gate
+from asteroid_slicq.demo.settings import DemoSettings
+from asteroid_slicq.demo.songs import Songs
+from asteroid_slicq.demo.work import State, Workshop
+
+_TITLE = "Songs in, stems out"
+_SCRIPTS = ("player.js", "lanes.js", "recorder.js", "page.js")
+_FONT = ["system-ui", "sans-serif"]
+
+
+def launch(
+    settings: DemoSettings, songs: Songs, host: str, ports: tuple[int, int], share: bool
+) -> tuple[gr.Blocks, str, str | None]:
+    """Serve the page in threads of its own.
+
+    Args:
+        settings: what it offers.
+        songs: that it holds.
+        host: to listen on.
+        ports: the first to try, and how many.
+        share: whether to open a tunnel.
+
+    Returns:
+        What to close in the end, the page's address and that of the tunnel.
+
+    Raises:
+        OSError: no port is free.
+    """
+    workshop = Workshop(settings, songs)
+    blocks = _blocks(settings, workshop)
+    gate = Middleware(Gate, settings=settings, songs=songs)
+    for port in range(ports[0], sum(ports)):
+        try:
+            _, url, share_url = blocks.launch(
+                server_name=host,
+                server_port=port,
+                share=share,
+                quiet=True,
+                prevent_thread_lock=True,
+                app_kwargs={"middleware": [gate]},
+                theme=gr.themes.Base(font=_FONT, font_mono=["ui-monospace", "monospace"]),
+                head=f"<style>{_asset('page.css')}</style>",
+                footer_links=[],
+                allowed_paths=[],
+                show_error=False,
+                ssr_mode=False,
+                mcp_server=False,
+                pwa=False,
+                run_history=False,
+                enable_monitoring=False,
+            )
+            return blocks, url, share_url
+        except OSError:
+            if port + 1 == sum(ports):
+                raise
+    raise AssertionError("no ports")
+
+
+def _blocks(settings: DemoSettings, workshop: Workshop) -> gr.Blocks:
+    def separate(event: gr.EventData) -> Iterator[State]:
+        data: dict[str, Any] = event._data or {}
+        yield from workshop.separate(str(data.get("ticket")), str(data.get("model")))
+
+    with gr.Blocks(title=_TITLE, analytics_enabled=False, fill_width=True) as blocks:
+        page = gr.HTML(
+            None,
+            html_template=_html(settings),
+            js_on_load=_script(settings),
+            apply_default_css=False,
+            elem_id="slicq",
+        )
+        page.separate(
+            separate,
+            None,
+            page,
+            concurrency_limit=settings.n_jobs,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+    blocks.queue(max_size=None, api_open=False)
+    return blocks
+
+
+def _html(settings: DemoSettings) -> str:
+    options = "".join(f"<option>{escape(name)}</option>" for name in settings.models)
+    limits = f"Up to {settings.max_minutes:g} minutes and {settings.max_mb:g} MB."
+    keep = f"{settings.keep_minutes:g}"
+    html = _asset("page.html")
+    for name, value in {"options": options, "limits": limits, "keep": keep}.items():
+        html = html.replace(f"<!--{name}-->", value)
+    return html
+
+
+def _script(settings: DemoSettings) -> str:
+    facts = {"max_bytes": settings.max_bytes, "max_mb": settings.max_mb}
+    lines = [f"const facts = {json.dumps(facts)};", *map(_asset, _SCRIPTS)]
+    return "\n".join(["{", *lines, "}"])  # a block: Gradio has variables of its own
+
+
+def _asset(name: str) -> str:
+    return (resources.files("asteroid_slicq") / "demo/assets" / name).read_text(encoding="utf-8")
