@@ -19,7 +19,7 @@ ROOMS = {name for name, path in FILES.items() if path.name == "__init__.py"}
 LAYERS = """
     asteroid_slicq __main__ conversion oracles plot
     cli
-    jobs
+    jobs demo
     hub
     plotting evaluation
     models

@@ -99,9 +99,8 @@ class Gate:
         return JSONResponse({"ticket": song.ticket, "name": song.file_name}, headers=_HEADERS)
 
     def _too_large(self, song: Song) -> str:
-        return (
-            f"{song.file_name} is larger than {self._settings.max_mb:g} MB, which this page takes."
-        )
+        limit = f"{self._settings.max_mb:g} MB"
+        return f"{song.file_name} is larger than {limit}, which is what this page takes."
 
     async def _stop(self, request: Request) -> Response:
         try:

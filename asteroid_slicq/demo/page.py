@@ -88,6 +88,7 @@ def _blocks(settings: DemoSettings, workshop: Workshop) -> gr.Blocks:
             page,
             concurrency_limit=settings.n_jobs,
             show_progress="hidden",
+            trigger_mode="multiple",  # where one is cancelled, the next need not wait for its end
             api_visibility="private",
         )
     blocks.queue(max_size=None, api_open=False)

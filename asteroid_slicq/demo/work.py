@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 import traceback
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,9 +80,7 @@ class Workshop:
 
     def _run(self, song: Song, model: str, states: queue.Queue[State]) -> None:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of files and of libraries, for developers
-                states.put(self._work(song, model, states))
+            states.put(self._work(song, model, states))
         except _StoppedError:
             states.put({"stage": "failed", "error": "Stopped."})
         except (SongError, AudioError) as error:

@@ -14,7 +14,17 @@ from asteroid_slicq.cli import main
 from tests.filterbank.helpers import SMALL
 from tests.helpers import numpy_noise
 
-COMMANDS = ("separate", "spectrogram", "oracle", "synth", "sounds", "convert", "export", "publish")
+COMMANDS = (
+    "separate",
+    "spectrogram",
+    "demo",
+    "oracle",
+    "synth",
+    "sounds",
+    "convert",
+    "export",
+    "publish",
+)
 # What pip writes for an entry point, and what shows after it.
 SCRIPT = """
 import sys
