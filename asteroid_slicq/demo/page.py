@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any
 
 import gradio as gr
+from gradio.themes import Base
 from starlette.middleware import Middleware
 
 from asteroid_slicq.demo.gate import Gate
@@ -51,7 +52,7 @@ def launch(
                 quiet=True,
                 prevent_thread_lock=True,
                 app_kwargs={"middleware": [gate]},
-                theme=gr.themes.Base(font=_FONT, font_mono=["ui-monospace", "monospace"]),
+                theme=Base(font=_FONT, font_mono=["ui-monospace", "monospace"]),
                 head=f"<style>{_asset('page.css')}</style>",
                 footer_links=[],
                 allowed_paths=[],

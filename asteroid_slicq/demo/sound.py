@@ -1,4 +1,4 @@
-"""What the page hears and sees of a song, and what it downloads."""
+"""Pieces, pictures and files of a song, as the page hears, shows and offers them."""
 
 from __future__ import annotations
 
