@@ -38,7 +38,10 @@ SPARSITY_MEASURES = ("gini", "renyi", "kurtosis", "ridge")
 SEARCH_METHODS = ("random", "bayesian")
 """Methods of the search for a frame."""
 
-AUDIO_FORMATS = ("wav", "flac")
+LOSSY_FORMATS = ("mp3", "m4a", "opus")
+"""Lossy formats that stems are written in."""
+
+AUDIO_FORMATS = ("wav", "flac", *LOSSY_FORMATS)
 """Formats that stems are written in."""
 
 BIT_DEPTHS = ("16", "24", "32f")
@@ -46,6 +49,15 @@ BIT_DEPTHS = ("16", "24", "32f")
 
 ENSEMBLE_DOMAINS = ("waveform", "mask")
 """What the mean of several models is taken of."""
+
+CLIPPINGS = ("rescale", "clamp")
+"""Ways to keep samples within full scale: one scale for all stems of a song, or limits."""
+
+STEM_FIELDS = ("track", "stem", "ext", "artist", "album", "title", "number")
+"""Fields of a template of the names of stems; the last four come from the tags of a song."""
+
+DEFAULT_TEMPLATE = "{track}/{stem}.{ext}"
+"""Template of the names of stems, below the output folder."""
 
 DEFAULT_SEGMENT_S = 15.0
 """Length of the segments in which songs are separated, in seconds."""

@@ -21,7 +21,7 @@ from asteroid_slicq.audio.truncation import missing_end
 _BARE = "mp3,aac,ac3,eac3,dts"
 _SOUND = "wav,aiff,w64,au,wv,tta,ape,avi"  # with one stream, of a length that they announce
 _TIMED = ("matroska", "asf")  # where FFmpeg passes over damage, and the clock tells
-_FORMATS = f"{_BARE},{_SOUND},ogg,flac,mov,matroska,asf"
+FORMATS = f"{_BARE},{_SOUND},ogg,flac,mov,matroska,asf"
 _LOSSLESS = re.compile(r"pcm_|alac|flac|wavpack|ape|tta")
 _MAX_REST_BYTES = 4096  # at the ends of bare frames: a part of one more, or some tag
 _MAX_REST_SAMPLES = 4096  # at the end of an MP4: what fills the last frames
@@ -76,7 +76,7 @@ class DecodedSource:
             raise
 
     def _open(self, content: Content) -> None:
-        options = {"format_whitelist": _FORMATS}
+        options = {"format_whitelist": FORMATS}
         try:
             self._container = av.open(content, "r", options=options, metadata_errors="replace")
         except av.error.FFmpegError as error:

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import soundfile as sf
-
-from asteroid_slicq.files import library_path
+from asteroid_slicq.audio.tags import metadata
 from asteroid_slicq.vocabulary import AUDIO_FORMATS
 
-_MARK = "asteroid-slicq stem"
-
-
-def mark_as_stem(file: sf.SoundFile) -> None:
-    """Mark a file that is being written, before its first sample."""
-    file.software = _MARK
+STEM_MARK = "asteroid-slicq stem"
 
 
 def is_stem(path: Path) -> bool:
-    """Whether a file is a stem that was written here, and not by another program since."""
+    """Whether a file is marked as a stem that was written here.
+
+    Programs that write a WAV or M4A file anew put their own mark there.
+    """
     if path.suffix.lower().lstrip(".") not in AUDIO_FORMATS:
         return False
-    try:
-        with sf.SoundFile(library_path(path)) as file:
-            return file.software.startswith(_MARK)
-    except (sf.LibsndfileError, OSError):
-        return False
+    return any(text.startswith(STEM_MARK) for text in metadata(path).values())

@@ -1,8 +1,8 @@
-"""Stems written in buffers, complete or not at all.
+"""Audio files written in buffers, complete or not at all.
 
-WAV or FLAC is written under a temporary name beside the target and renamed once it is whole.
-Integer samples are rounded here, by ``2**(bits - 1)`` as in reading, so that what was read from a
-PCM file is written back exactly.
+A file is written under a temporary name beside the target and renamed once it is whole. Integer
+samples are rounded here, by ``2**(bits - 1)`` as in reading, so that what was read from a PCM file
+is written back exactly.
 """
 
 from __future__ import annotations
@@ -11,55 +11,40 @@ import math
 import os
 import shutil
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from typing import BinaryIO
 
+import av.error
 import numpy as np
 import soundfile as sf
 
-from asteroid_slicq.audio.errors import AudioError, AudioWarning, ExistsError
-from asteroid_slicq.audio.stem_mark import mark_as_stem
+from asteroid_slicq.audio.encoding import EncodedFile
+from asteroid_slicq.audio.errors import AudioError, AudioWarning
+from asteroid_slicq.audio.levels import as_integers
+from asteroid_slicq.audio.stem_format import StemFormat
+from asteroid_slicq.audio.stem_mark import STEM_MARK
+from asteroid_slicq.audio.tags import Tags
 from asteroid_slicq.files import Partial, given_path, library_path, replace_all
-from asteroid_slicq.vocabulary import AUDIO_FORMATS, BIT_DEPTHS
 
-_SUBTYPES = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}
+_SUBTYPES = {16: "PCM_16", 24: "PCM_24", 0: "FLOAT"}
 _MAX_WAV_BYTES = 2**32 - 2**16
-
-
-def track_name(path: str | os.PathLike[str]) -> str:
-    """Name of the folder for a file's stems: that of the file without suffix, where it has one."""
-    return Path(path).stem.strip(". ") or Path(path).name.strip(". ") or "track"
-
-
-def check_format(audio_format: str, bit_depth: str | None) -> None:
-    """Refuse output formats that do not exist.
-
-    Raises:
-        ValueError: an unknown format or bit depth, or a depth that the format cannot hold.
-    """
-    if audio_format not in AUDIO_FORMATS:
-        raise ValueError(
-            f"audio_format must be one of {', '.join(AUDIO_FORMATS)}, got {audio_format!r}"
-        )
-    if bit_depth is not None and bit_depth not in BIT_DEPTHS:
-        raise ValueError(f"bit_depth must be one of {', '.join(BIT_DEPTHS)}, got {bit_depth!r}")
-    if audio_format == "flac" and bit_depth == "32f":
-        raise ValueError("bit_depth must be 16 or 24 for FLAC, got '32f' (WAV holds 32f)")
+_WRITE_ERRORS = (sf.LibsndfileError, av.error.FFmpegError, OSError)
 
 
 class AudioWriter:
-    """A writer of one WAV or FLAC file as a stream, under a temporary name until `publish`.
+    """A writer of one file as a stream, under a temporary name until `publish`.
 
     Args:
-        path: target; its suffix, ``.wav`` or ``.flac``, selects the format. The folder must exist.
-        sample_rate: in Hz.
+        path: target. The folder must exist.
+        sample_rate: of the samples in Hz; see `StemFormat.sample_rate`.
         n_channels: number of channels.
-        bit_depth: ``"16"``, ``"24"``, or ``"32f"`` (WAV only).
+        stem_format: what is written.
         n_samples: expected in each channel. WAV files that would pass 4 GiB are written as RF64.
+        tags: of the file.
 
     Raises:
-        ValueError: a format or depth that does not exist.
         AudioError: the target cannot be created, or (later) the disk is full.
     """
 
@@ -68,19 +53,16 @@ class AudioWriter:
         path: str | os.PathLike[str],
         sample_rate: int,
         n_channels: int,
-        bit_depth: str = "16",
+        stem_format: StemFormat | None = None,
         n_samples: int | None = None,
+        tags: Tags | None = None,
     ):
         self.path = given_path(path, "path")
-        audio_format = self.path.suffix.lower().lstrip(".")
-        check_format(audio_format, bit_depth)
-        self._bits = 0 if bit_depth == "32f" else int(bit_depth)
-        self._n_written = self._n_clipped = 0
+        self._format = stem_format or StemFormat()
+        self._levels = self._format.levels
+        self._n_clipped = 0
         self._peak = 0.0
-        self._file: sf.SoundFile | None = None
-        n_bytes = (n_samples or 0) * n_channels * (self._bits or 32) // 8
-        if audio_format == "wav" and n_bytes > _MAX_WAV_BYTES:
-            audio_format = "rf64"
+        self._file: _WavFile | _WholeFile | None = None
         if self.path.is_dir():
             raise AudioError(f"{self.path}: cannot be written, a folder has that name")
         try:
@@ -88,20 +70,17 @@ class AudioWriter:
             self._partial = Partial(self.path)
         except OSError as error:
             raise AudioError(f"{self.path}: cannot be written ({error.strerror})") from error
+        kind = _WavFile if self._format.name == "wav" else _WholeFile
+        settings = (self._format, sample_rate, n_channels, n_samples, tags or Tags())
         try:
-            self._file = sf.SoundFile(
-                library_path(self._partial.path),
-                "w",
-                sample_rate,
-                n_channels,
-                _SUBTYPES[bit_depth],
-                format=audio_format.upper(),
-            )
-            mark_as_stem(self._file)
-        except sf.LibsndfileError as error:
+            self._file = kind(self._partial.path, *settings)
+        except OSError as error:
+            self.discard()
+            raise AudioError(self._write_error(0)) from error
+        except (sf.LibsndfileError, av.error.FFmpegError, ValueError) as error:
             self.discard()
             raise AudioError(
-                f"{self.path}: cannot be written: {audio_format.upper()} does not hold "
+                f"{self.path}: cannot be written: {self._format.name.upper()} does not hold "
                 f"{n_channels} channels at {sample_rate} Hz"
             ) from error
         except BaseException:
@@ -109,7 +88,7 @@ class AudioWriter:
             raise
 
     def write(self, buffer: np.ndarray) -> None:
-        """Append a buffer; integer formats limit it to full scale and remember that they did.
+        """Append a buffer; but for 32-bit float, limit it to full scale and remember if it was.
 
         Args:
             buffer: float samples. Shape: ``(channel, time)``.
@@ -121,23 +100,15 @@ class AudioWriter:
             raise ValueError(f"{self.path} is closed already")
         if buffer.size == 0:
             return
-        peak = float(np.abs(buffer).max())
-        if not math.isfinite(peak):
-            raise AudioError(
-                f"{self.path}: the model made NaN or infinite samples; nothing is kept"
-            )
+        peak = peak_of(buffer, self.path)
         self._peak = max(self._peak, peak)
-        if self._bits:
-            if peak > 1.0:
-                self._n_clipped += int(np.count_nonzero(np.abs(buffer) > 1.0))
-            samples = _quantise(buffer, self._bits)
-        else:
-            samples = buffer.astype(np.float32, copy=False)
+        if peak > 1.0 and self._levels.high <= 1.0:
+            self._n_clipped += int(np.count_nonzero(np.abs(buffer) > 1.0))
+        samples = self._levels.nearest(buffer).astype(np.float32, copy=False)
         try:
-            self._file.write(np.ascontiguousarray(samples.T))
-        except sf.LibsndfileError as error:
+            self._file.write(samples)
+        except _WRITE_ERRORS as error:
             raise AudioError(self._write_error(samples.nbytes)) from error
-        self._n_written += buffer.shape[-1]
 
     def _write_error(self, n_bytes: int) -> str:
         full = shutil.disk_usage(self.path.parent).free < 2 * n_bytes + 2**16
@@ -151,11 +122,8 @@ class AudioWriter:
         file, self._file = self._file, None
         try:
             file.close()
-            n_held = sf.info(library_path(self._partial.path)).frames
-        except sf.LibsndfileError:
-            n_held = -1
-        if n_held != self._n_written:
-            raise AudioError(self._write_error(0))
+        except _WRITE_ERRORS as error:
+            raise AudioError(self._write_error(0)) from error
 
     def publish(self) -> None:
         """Gives the file its name."""
@@ -175,12 +143,96 @@ class AudioWriter:
     def discard(self) -> None:
         """Removes the temporary file, if there still is one."""
         file, self._file = self._file, None
-        try:
+        with suppress(*_WRITE_ERRORS):  # a full disk, reported already
             if file is not None:
-                file.close()
-        except sf.LibsndfileError:
-            pass  # a full disk, reported already
+                file.discard()
         self._partial.discard()
+
+
+class _WavFile:
+    """A WAV or, where it would pass 4 GiB, RF64 file, written by libsndfile."""
+
+    def __init__(
+        self,
+        path: Path,
+        stem_format: StemFormat,
+        sample_rate: int,
+        n_channels: int,
+        n_samples: int | None,
+        tags: Tags,
+    ):
+        self._path, self._bits, self._n_written = path, stem_format.bits, 0
+        n_bytes = (n_samples or 0) * n_channels * (self._bits or 32) // 8
+        self._file = sf.SoundFile(
+            library_path(path),
+            "w",
+            sample_rate,
+            n_channels,
+            _SUBTYPES[self._bits],
+            format="RF64" if n_bytes > _MAX_WAV_BYTES else "WAV",
+        )
+        for name, text in tags.as_soundfile_strings().items():
+            setattr(self._file, name, text)
+        self._file.software = STEM_MARK
+
+    def write(self, samples: np.ndarray) -> None:
+        if self._bits:
+            samples = as_integers(samples, self._bits)
+        self._file.write(np.ascontiguousarray(samples.T))
+        self._n_written += samples.shape[-1]
+
+    def close(self) -> None:
+        self._file.close()
+        if sf.info(library_path(self._path)).frames != self._n_written:
+            raise OSError("not all of it reached the disk")
+
+    def discard(self) -> None:
+        self._file.close()
+
+
+class _WholeFile:
+    """A file of any other format, written by FFmpeg."""
+
+    def __init__(
+        self,
+        path: Path,
+        stem_format: StemFormat,
+        sample_rate: int,
+        n_channels: int,
+        n_samples: int | None,
+        tags: Tags,
+    ):
+        self._file: BinaryIO = path.open("r+b")
+        try:
+            self._encoded = EncodedFile(self._file, stem_format, sample_rate, n_channels, tags)
+        except BaseException:
+            self._file.close()
+            raise
+        self.write = self._encoded.write
+
+    def close(self) -> None:
+        try:
+            self._encoded.close()
+        finally:
+            self._file.close()
+
+    def discard(self) -> None:
+        try:
+            self._encoded.discard()
+        finally:
+            self._file.close()
+
+
+def peak_of(buffer: np.ndarray, path: Path) -> float:
+    """The largest magnitude of samples on their way into a file or folder.
+
+    Raises:
+        AudioError: NaN or infinite samples.
+    """
+    peak = float(np.abs(buffer).max(initial=0.0))
+    if not math.isfinite(peak):
+        raise AudioError(f"{path}: the model made NaN or infinite samples; nothing is kept")
+    return peak
 
 
 def publish(writers: Iterable[AudioWriter]) -> None:
@@ -200,103 +252,3 @@ def publish(writers: Iterable[AudioWriter]) -> None:
             f"{os.fsdecode(error.filename2 or error.filename or '')}: cannot be written "
             f"({error.strerror})"
         ) from error
-
-
-def _quantise(buffer: np.ndarray, bits: int) -> np.ndarray:
-    """Round to integers of that many bits, left-aligned in int16 or int32."""
-    scale = 2.0 ** (bits - 1)
-    levels = np.clip(np.rint(buffer * np.float32(scale)), -scale, scale - 1)
-    return levels.astype(np.int16) if bits == 16 else levels.astype(np.int32) << (32 - bits)
-
-
-class StemWriter:
-    """A writer of a folder with one file per stem: all of them or, on any exception, none.
-
-    Use it as a context manager. Folders are created when needed, and removed again when nothing
-    was written into them.
-
-    Args:
-        folder: where the files go.
-        names: stems; a file is named ``<name>.<audio_format>``.
-        sample_rate: in Hz.
-        n_channels: number of channels of each.
-        audio_format: ``"wav"`` or ``"flac"``.
-        bit_depth: see `AudioWriter`.
-        n_samples: see `AudioWriter`.
-        overwrite: whether files that exist may be replaced.
-
-    Raises:
-        AudioError: a file exists and may not be replaced, or cannot be written.
-    """
-
-    def __init__(
-        self,
-        folder: str | os.PathLike[str],
-        names: Sequence[str],
-        sample_rate: int,
-        n_channels: int,
-        audio_format: str = "wav",
-        bit_depth: str = "16",
-        n_samples: int | None = None,
-        overwrite: bool = False,
-    ):
-        check_format(audio_format, bit_depth)
-        self.folder = given_path(folder, "folder")
-        self.paths = {name: self.folder / f"{name}.{audio_format}" for name in names}
-        self._settings = (sample_rate, n_channels, bit_depth, n_samples)
-        self._writers: dict[str, AudioWriter] = {}
-        self._created: list[Path] = []
-        self._present = {path for path in self.paths.values() if os.path.lexists(path)}
-        if self._present and not overwrite:
-            missing = set(self.paths.values()) - self._present
-            raise ExistsError(self.folder, self._present, missing)
-
-    def write(self, name: str, buffer: np.ndarray) -> None:
-        """Append a buffer of shape ``(channel, time)`` to the stem of that name."""
-        self._writers[name].write(buffer)
-
-    def __enter__(self) -> StemWriter:
-        try:
-            self._create_folder()
-            for name, path in self.paths.items():
-                self._writers[name] = AudioWriter(path, *self._settings)
-        except BaseException:
-            self._discard()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if kind is None:
-                publish(self._writers.values())
-        finally:
-            self._discard()
-        if kind is None:
-            for writer in self._writers.values():
-                writer.warn_if_clipped()
-
-    def _create_folder(self) -> None:
-        missing = [p for p in (self.folder, *self.folder.parents) if not os.path.lexists(p)]
-        try:
-            for path in reversed(missing):
-                path.mkdir(exist_ok=True)
-                self._created.append(path)
-            if not self.folder.is_dir():
-                raise AudioError(f"{self.folder}: is a file, a folder is needed there")
-        except OSError as error:
-            raise AudioError(f"{self.folder}: cannot be created ({error.strerror})") from error
-
-    def _discard(self) -> None:
-        """Removes what has not got its name, and the folders made for nothing."""
-        for writer in self._writers.values():
-            writer.discard()
-        for path in reversed(self._created):
-            try:
-                path.rmdir()
-            except OSError:  # it holds stems
-                break

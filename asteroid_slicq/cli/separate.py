@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -29,12 +30,14 @@ def run(args: argparse.Namespace) -> int:
     if args.stream:
         return run_stream(args)
     _check_output(args.output)
+    output = FileOutput(**{field.name: getattr(args, field.name) for field in fields(FileOutput)})
     with _warnings_as_lines():
         jobs, problems = collect_jobs(args.inputs, args.output)
     for problem in problems:
         complain(problem)
     if not jobs:
         return 2
+    output.refuse_collisions({job.path: job.track for job in jobs}, args.output)
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
@@ -44,9 +47,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if separator.edge_warning:
         complain(f"warning: {separator.edge_warning}")
-    output = FileOutput(
-        separator.check_stems(args.stems), args.format, args.bit_depth, args.downmix
-    )
+    output.selection(separator.sources)  # refuses names that the model does not have
     failed = bool(problems)
     for job in jobs:
         try:
@@ -75,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
             failed = True
         else:
             if not args.quiet:
-                say(f"{job.path} -> {args.output / job.track}: {', '.join(paths)}")
+                folder = os.path.commonpath([path.parent for path in paths.values()])
+                say(f"{job.path} -> {folder}: {', '.join(paths)}")
     return 2 if failed else 0
 
 

@@ -30,7 +30,7 @@ def separate(
 ) -> Any:
     """Separate what Asteroid's ``separate`` accepts: an array, a tensor or the path of a file.
 
-    Differences from Asteroid's: stereo stays stereo, outputs are not rescaled, long inputs run in
+    Differences from Asteroid's: stereo stays stereo, arrays are not rescaled, long inputs run in
     segments, and a file ``song.wav`` becomes ``song/vocals.wav``, ``song/drums.wav`` … beside it.
     A second run on the same file raises ``AudioError``, so that no stem that somebody edited is
     lost; ``force_overwrite=True`` replaces the stems.
@@ -46,8 +46,8 @@ def separate(
         overlap_s: see `Separator`.
         device: see `Separator`.
         shifts: see `Separator`.
-        **kwargs: for a path: ``stems``, ``audio_format``, ``bit_depth``, ``downmix``, ``track``,
-            ``progress`` of `Separator.separate_file`.
+        **kwargs: ``stems``, ``two_stems``, ``residual``, ``remix`` and ``progress`` of
+            `Separator.separate_waveform`; for a path, the other ones of `Separator.separate_file`.
 
     Returns:
         Sources, of the type and device of ``wav`` (shapes: `Separator.separate_waveform`); for a
@@ -72,7 +72,7 @@ def separate(
         )
     if is_path:
         return separator.separate_file(wav, output_dir, overwrite=force_overwrite, **kwargs)
-    return separator.separate_waveform(wav, sample_rate)
+    return separator.separate_waveform(wav, sample_rate, **kwargs)
 
 
 class Separable(nn.Module):
@@ -87,12 +87,15 @@ class Separable(nn.Module):
         return self.separate(filename, *args, **kwargs)
 
 
-_FILE_OPTIONS = tuple(
-    name
-    for name, parameter in inspect.signature(Separator.separate_file).parameters.items()
-    if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name != "overwrite"
+_OPTIONS, _ARRAY_OPTIONS = (
+    tuple(
+        name
+        for name, parameter in inspect.signature(method).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name != "overwrite"
+    )
+    for method in (Separator.separate_file, Separator.separate_waveform)
 )
-"""Those that `separate` passes on."""
+"""Those that `separate` passes on: for files, and those of them that are for arrays, too."""
 
 
 def _check_options(
@@ -103,16 +106,17 @@ def _check_options(
     options: dict[str, Any],
 ) -> None:
     """Refuse arguments that nobody knows, and those that would be ignored, by a ``TypeError``."""
-    unknown = [name for name in options if name not in _FILE_OPTIONS]
+    unknown = [name for name in options if name not in _OPTIONS]
     if unknown:
         raise TypeError(
-            f"separate() got an unexpected argument, {unknown[0]!r}; for the path of a file it "
-            f"also takes {', '.join(_FILE_OPTIONS)}"
+            f"separate() got an unexpected argument, {unknown[0]!r}; it also takes "
+            f"{', '.join(_ARRAY_OPTIONS)} and, for the path of a file, "
+            f"{', '.join(name for name in _OPTIONS if name not in _ARRAY_OPTIONS)}"
         )
     if is_path:
         given, kind = ["sample_rate"] * (sample_rate is not None), "an array or a tensor"
     else:
-        given, kind = list(options), "the path of a file"
+        given, kind = [name for name in options if name not in _ARRAY_OPTIONS], "the path of a file"
         given += ["output_dir"] * (output_dir is not None)
         given += ["force_overwrite"] * bool(force_overwrite)
     if given:

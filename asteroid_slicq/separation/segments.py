@@ -1,4 +1,4 @@
-"""Streams of audio processed in overlapping segments, and resampled, in bounded memory.
+"""Streams of audio processed in overlapping segments, in bounded memory.
 
 Neighbouring segments share an overlap of ``O`` samples. The quarter of it next to the end of a
 segment is context for that segment only: there the other one counts alone. In the middle half the
@@ -14,11 +14,9 @@ whole stream.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
-import soxr
 
 Process = Callable[[np.ndarray], np.ndarray]
 
@@ -82,39 +80,3 @@ def process_in_segments(
         tail = estimate[..., hop:].copy()
         # Longer than the overlap, so that the next segment covers all of the tail.
         pieces, n_held = [held[..., hop:]], n_held - hop
-
-
-def resample_stream(
-    buffers: Iterable[np.ndarray], rate_in: float, rate_out: float
-) -> Iterator[np.ndarray]:
-    """Resample a stream without delay.
-
-    Args:
-        buffers: the stream. Shape of each: ``(..., time)``.
-        rate_in: its sample rate in Hz.
-        rate_out: the wanted sample rate in Hz.
-
-    Yields:
-        float32 buffers of the same leading axes, in all at least ``time * rate_out / rate_in``
-        samples and a few more, as if zeros followed. With equal rates: the buffers as they are.
-    """
-    if rate_in == rate_out:
-        yield from buffers
-        return
-    lead: tuple[int, ...] = ()
-    stream: soxr.ResampleStream | None = None
-    for buffer in buffers:
-        if stream is None:
-            lead = buffer.shape[:-1]
-            stream = soxr.ResampleStream(rate_in, rate_out, math.prod(lead), quality="VHQ")
-        yield _resample_buffer(stream, buffer, lead)
-    if stream is not None:
-        n_flush = 1 + math.ceil(rate_in / rate_out)
-        yield _resample_buffer(stream, np.zeros((*lead, n_flush), np.float32), lead, last=True)
-
-
-def _resample_buffer(
-    stream: soxr.ResampleStream, buffer: np.ndarray, lead: tuple[int, ...], last: bool = False
-) -> np.ndarray:
-    flat = np.ascontiguousarray(buffer.reshape(-1, buffer.shape[-1]).T, dtype=np.float32)
-    return stream.resample_chunk(flat, last=last).T.reshape(*lead, -1)

@@ -2,29 +2,38 @@
 
 A song is a stream: buffers are read, resampled to the model's rate, cut into overlapping segments,
 separated, cross-faded, resampled back and handed on. What is held in memory is about two segments
-of mix and sources, whatever the song's length. Outputs are never rescaled.
+of mix and sources, whatever the song's length.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from asteroid_slicq.audio import AudioError, AudioReader, StemWriter, track_name
+from asteroid_slicq.audio import (
+    AudioError,
+    AudioReader,
+    StemWriter,
+    Tags,
+    read_tags,
+    resample_stream,
+    track_name,
+)
 from asteroid_slicq.files import given_path
 from asteroid_slicq.separation.axes import Waveform, from_batch, to_batch
 from asteroid_slicq.separation.file_output import FileOutput
 from asteroid_slicq.separation.names import choose_sources
 from asteroid_slicq.separation.samples import as_array, check_rate
 from asteroid_slicq.separation.segment_model import SegmentModel
-from asteroid_slicq.separation.segments import process_in_segments, resample_stream
-from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S, DEFAULT_SEGMENT_S
+from asteroid_slicq.separation.segments import process_in_segments
+from asteroid_slicq.separation.selection import select
+from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S, DEFAULT_SEGMENT_S, DEFAULT_TEMPLATE
 
 Progress = Callable[[float, float], None]
 
@@ -100,42 +109,68 @@ class Separator:
         """
         return choose_sources(stems, self.sources, "stems")
 
-    def separate_waveform(self, waveform: Waveform, sample_rate: float | None = None) -> Waveform:
+    def separate_waveform(
+        self,
+        waveform: Waveform,
+        sample_rate: float | None = None,
+        *,
+        stems: Sequence[str] | None = None,
+        two_stems: str | None = None,
+        residual: bool | str = False,
+        remix: Mapping[str, float] | None = None,
+        progress: Progress | None = None,
+    ) -> Waveform:
         """Separate a waveform that is in memory.
 
         Args:
             waveform: floating-point samples, not all of which need to fit the device.
             sample_rate: of the waveform in Hz; ``None`` for the model's.
+            stems: which sources to return, in this order; ``None`` for all.
+            two_stems: a source; it and the rest of the mix are returned.
+            residual: ``True`` adds what the stems leave of the mix to ``other`` if it is one of
+                them, else as a last stem; a name: to the stem of that name, or as a last one.
+            remix: gains of stems; their sum is returned.
+            progress: called with the seconds done and the seconds in all.
 
         Returns:
-            The sources, as array or tensor of the same type and device as the waveform.
+            The sources, as array or tensor of the same type and device as the waveform. Those of
+            ``two_stems`` and ``residual`` sum to the mix, by rounding of float32.
 
         Shape:
             ``(time,)`` → ``(source, time)``; ``(channel, time)`` → ``(source, channel, time)``;
-            ``(batch, channel, time)`` → ``(batch, source, channel, time)``.
+            ``(batch, channel, time)`` → ``(batch, source, channel, time)``. With ``remix``: that of
+            the waveform.
 
         Raises:
             TypeError: not an array or tensor of floating-point samples.
             ValueError: no samples, NaN or infinite ones, a number of channels or axes, or a rate
-                that cannot be served.
+                that cannot be served; stems that there are not, or arguments that contradict one
+                another.
         """
+        chosen = select(self.sources, stems, two_stems, residual, remix)
         mix = as_array(waveform)
         rate = check_rate(self.sample_rate if sample_rate is None else sample_rate)
         n_axes, mix = mix.ndim, to_batch(mix)
         if error := self._model.channel_error(mix.shape[1]):
             raise ValueError(f"waveform {error}")
         batch, n_channels, n_samples = mix.shape
-        estimates = np.empty((batch, len(self.sources), n_channels, n_samples), np.float32)
+        estimates = np.empty((batch, len(chosen.names), n_channels, n_samples), np.float32)
         step = max(1, round(rate))
         buffers = (mix[..., start : start + step] for start in range(0, n_samples, step))
         n_done = 0
-        for buffer in self.stream(buffers, rate):
-            estimates[..., n_done : n_done + buffer.shape[-1]] = buffer
-            n_done += buffer.shape[-1]
-        estimates = from_batch(estimates, n_axes)
+        tell = progress or _ignore
+        tell(0.0, n_samples / rate)
+        for read, sources in self._stream_beside(buffers, rate):
+            stop = n_done + read.shape[-1]
+            estimates[..., n_done:stop] = chosen(read, sources)
+            n_done = stop
+            tell(n_done / rate, n_samples / rate)
+        made = from_batch(estimates, n_axes)
+        if remix is not None:
+            made = made[:, 0] if n_axes == 3 else made[0]
         if isinstance(waveform, torch.Tensor):
-            return torch.from_numpy(estimates).to(waveform.device, waveform.dtype)
-        return estimates.astype(waveform.dtype, copy=False)
+            return torch.from_numpy(made).to(waveform.device, waveform.dtype)
+        return made.astype(waveform.dtype, copy=False)
 
     def separate_file(
         self,
@@ -144,22 +179,36 @@ class Separator:
         *,
         track: str | None = None,
         stems: Sequence[str] | None = None,
+        two_stems: str | None = None,
+        residual: bool | str = False,
+        remix: Mapping[str, float] | None = None,
         audio_format: str = "wav",
         bit_depth: str | None = None,
+        bitrate: int | None = None,
+        clip: str | None = None,
+        template: str = DEFAULT_TEMPLATE,
         downmix: bool = False,
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> dict[str, Path]:
         """Separate a file into ``<output_dir>/<track>/<source>.<audio_format>``, as a stream.
 
+        Tags and cover art are carried over, with the stem's name added to the title; WAV files have
+        no cover.
+
         Args:
             path: the mix, in a format that `AudioReader` reads.
             output_dir: ``None`` for the folder of the mix.
             track: name of the folder of the stems; ``None`` for the file's name without its suffix.
-            stems: which sources to write; ``None`` for all.
-            audio_format: ``"wav"`` or ``"flac"``.
-            bit_depth: ``"16"``, ``"24"`` or ``"32f"``; ``None`` for what the mix has (16 for lossy
-                and 8-bit files; FLAC holds 24 at most).
+            stems: see `FileOutput`, as for all up to ``downmix``.
+            two_stems: a source that is written with the rest of the mix.
+            residual: where what the stems leave of the mix goes to.
+            remix: gains of stems for one file that holds their sum.
+            audio_format: of the files.
+            bit_depth: of WAV and FLAC.
+            bitrate: of lossy formats, in bits a second.
+            clip: what happens where a sample would exceed full scale.
+            template: of the names of the files.
             downmix: mix more than two channels to stereo by the coefficients of ITU-R BS.775.
             overwrite: replace stems that exist, where it would be refused to.
             progress: called with the seconds done and the seconds in all (0 if the file does not
@@ -170,42 +219,90 @@ class Separator:
 
         Raises:
             AudioError: the mix cannot be read, or the stems cannot be written; nothing is left.
-            ValueError: an argument out of range.
+            ValueError: an argument out of range, or some that contradict one another.
         """
-        output = FileOutput(stems, audio_format, bit_depth, downmix)
-        names = self.check_stems(output.stems)
+        output = FileOutput(
+            *(stems, two_stems, residual, remix, audio_format, bit_depth, bitrate),
+            *(clip, template, downmix),
+        )
+        chosen = output.selection(self.sources)
         with AudioReader(path, output.downmix) as reader:
             rate, n_channels = reader.sample_rate, reader.n_channels
             if error := self._model.channel_error(n_channels):
                 raise AudioError(f"{path}: {error} (--downmix, downmix=True: by ITU-R BS.775)")
-            folder = reader.path.parent
-            if output_dir is not None:
-                folder = given_path(output_dir, "output_dir")
+            stem_format = output.format_for(reader.bit_depth)
+            if error := stem_format.channel_error(n_channels):
+                raise AudioError(f"{path}: {error}")
+            name = track or track_name(path)
+            tags = read_tags(reader.path)
+            rest = chosen.rest if chosen.gains is None else None
             writer = StemWriter(
-                folder / (track or track_name(path)),
-                names,
+                self.targets(path, output_dir, name, output, tags),
                 rate,
                 n_channels,
-                output.audio_format,
-                output.bit_depth_for(reader.bit_depth),
+                stem_format,
                 n_samples=reader.n_expected,
                 overwrite=overwrite,
+                clip=output.clip,
+                rest=rest,
+                tags={stem: tags.of_stem(stem, Path(name).name) for stem in chosen.names},
             )
             if any(target.exists() and target.samefile(path) for target in writer.paths.values()):
                 raise AudioError(f"{path}: would be replaced by one of its own stems")
-            wanted = [(name, self.sources.index(name)) for name in names]
             total_s = (reader.n_expected or 0) / rate
             n_done = 0
+            tell = progress or _ignore
             with writer:
-                if progress is not None:
-                    progress(0.0, total_s)
-                for buffer in self.stream((b[None] for b in reader.buffers(rate)), rate):
-                    for name, index in wanted:
-                        writer.write(name, buffer[0, index])
-                    n_done += buffer.shape[-1]
-                    if progress is not None:
-                        progress(n_done / rate, total_s)
+                tell(0.0, total_s)
+                buffers = (buffer[None] for buffer in reader.buffers(rate))
+                for mix, sources in self._stream_beside(buffers, rate):
+                    writer.write(chosen(mix, sources)[0], None if rest is None else mix[0])
+                    n_done += mix.shape[-1]
+                    tell(n_done / rate, total_s)
         return writer.paths
+
+    def targets(
+        self,
+        path: str | os.PathLike[str],
+        output_dir: str | os.PathLike[str] | None,
+        track: str | None,
+        output: FileOutput,
+        tags: Tags | None = None,
+    ) -> dict[str, Path]:
+        """The files that `separate_file` would write.
+
+        Args:
+            path: see `separate_file`.
+            output_dir: see `separate_file`.
+            track: see `separate_file`.
+            output: its other arguments.
+            tags: of the file; ``None`` reads them where its template has some.
+
+        Raises:
+            ValueError: see `FileOutput.selection`.
+        """
+        folder = Path(path).parent
+        if output_dir is not None:
+            folder = given_path(output_dir, "output_dir")
+        names = output.selection(self.sources).names
+        return output.paths(Path(path), folder, track or track_name(path), names, tags)
+
+    def _stream_beside(
+        self, buffers: Iterable[np.ndarray], sample_rate: float
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the mix and its sources, of the same samples; see `stream`."""
+        held: list[np.ndarray] = []
+
+        def kept() -> Iterator[np.ndarray]:
+            for buffer in buffers:
+                held.append(buffer)
+                yield buffer
+
+        for sources in self.stream(kept(), sample_rate):
+            mix = np.concatenate(held, axis=-1)
+            n_samples = sources.shape[-1]
+            held[:] = [mix[..., n_samples:]]
+            yield mix[..., :n_samples], sources
 
     def stream(self, buffers: Iterable[np.ndarray], sample_rate: float) -> Iterator[np.ndarray]:
         """Separate a stream, with the model in evaluation mode.
@@ -247,3 +344,7 @@ def check_segment(segment_s: float, overlap_s: float | None) -> None:
         raise ValueError(
             f"overlap_s must be from 0 to half of segment_s ({segment_s / 2:g}), got {overlap_s}"
         )
+
+
+def _ignore(done_s: float, total_s: float) -> None:
+    """No report of progress."""

@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from asteroid_slicq.audio import AudioError, AudioReader, AudioWarning, is_stem
-from asteroid_slicq.audio.writing import AudioWriter, StemWriter, track_name
+from asteroid_slicq.audio import (
+    AudioError,
+    AudioReader,
+    AudioWarning,
+    StemFormat,
+    StemWriter,
+    is_stem,
+    track_name,
+)
+from asteroid_slicq.audio.writing import AudioWriter
+from asteroid_slicq.vocabulary import AUDIO_FORMATS
 
 NAMES = ("vocals", "drums")
 
@@ -18,12 +27,17 @@ def noise(n_samples, n_channels=2, peak=0.9, seed=0):
     return wave.astype(np.float32)
 
 
-def write(path, wave, sample_rate=44100, **kwargs):
-    writer = AudioWriter(path, sample_rate, wave.shape[0], **kwargs)
+def write(path, wave, sample_rate=44100, bit_depth=None, **kwargs):
+    stem_format = StemFormat(path.suffix[1:], bit_depth)
+    writer = AudioWriter(path, sample_rate, wave.shape[0], stem_format, **kwargs)
     for start in range(0, wave.shape[-1], 777):
         writer.write(wave[:, start : start + 777])
     writer.publish()
     writer.warn_if_clipped()
+
+
+def targets(folder, suffix="wav", names=NAMES):
+    return {name: folder / f"{name}.{suffix}" for name in names}
 
 
 def tree(folder):
@@ -97,15 +111,19 @@ def test_stems_over_4_gib_become_rf64(tmp_path):
 
 @pytest.mark.parametrize(
     ("suffix", "depth", "n_samples"),
-    [("wav", "16", None), ("wav", "24", 2**30), ("wav", "32f", None), ("flac", "24", None)],
+    [
+        *(("wav", "16", None), ("wav", "24", 2**30), ("wav", "32f", None), ("flac", "24", None)),
+        *(("mp3", None, None), ("m4a", None, None), ("opus", None, None)),
+    ],
 )
 def test_what_is_written_here_is_known_as_a_stem(tmp_path, suffix, depth, n_samples):
     path = tmp_path / f"a.{suffix}"
     write(path, noise(1000), bit_depth=depth, n_samples=n_samples)
     assert is_stem(path)
-    samples, rate = sf.read(path)
-    sf.write(path, samples, rate)  # by another program
-    assert not is_stem(path)
+    if suffix in ("wav", "flac"):
+        samples, rate = sf.read(path)
+        sf.write(path, samples, rate)  # by another program
+        assert not is_stem(path)
     path.write_text("nothing")
     assert not is_stem(path)
 
@@ -113,20 +131,20 @@ def test_what_is_written_here_is_known_as_a_stem(tmp_path, suffix, depth, n_samp
 def test_stem_writer_writes_all_stems_and_nothing_else(tmp_path):
     waves = {name: noise(2000, seed=seed) for seed, name in enumerate(NAMES)}
     folder = tmp_path / "out" / "song"
-    with StemWriter(folder, NAMES, 44100, 2, "flac", "24") as writer:
-        for name, wave in waves.items():
-            writer.write(name, wave)
+    with StemWriter(targets(folder, "flac"), 44100, 2, StemFormat("flac", "24")) as writer:
+        writer.write(np.stack(list(waves.values())))
         assert not any(path.exists() for path in writer.paths.values())
     assert tree(tmp_path) == ["out", "out/song", "out/song/drums.flac", "out/song/vocals.flac"]
     for name, wave in waves.items():
         assert np.abs(sf.read(folder / f"{name}.flac")[0].T - wave).max() <= 2**-24 + 1e-9
 
 
-def write_stems(folder, n_samples=5000, error=None, **kwargs):
-    """Writes noise to each stem; raises the error when one is through, if there is an error."""
-    with StemWriter(folder, NAMES, 44100, 2, **kwargs) as writer:
-        for name in NAMES:
-            writer.write(name, noise(n_samples))
+def write_stems(folder, n_samples=5000, error=None, audio_format="wav", peak=0.9, **kwargs):
+    """Writes noise to each stem; raises the error when half of it is written, if there is one."""
+    files = targets(folder, audio_format)
+    with StemWriter(files, 44100, 2, StemFormat(audio_format), **kwargs) as writer:
+        for _ in range(2):
+            writer.write(np.stack([noise(n_samples // 2, peak=peak)] * len(NAMES)))
             if error is not None:
                 assert list(folder.glob(".*.part"))
                 raise error
@@ -184,9 +202,9 @@ def test_stems_that_cannot_all_be_replaced_are_as_they_were(tmp_path, monkeypatc
 def test_stems_are_replaced_only_when_asked(tmp_path):
     (tmp_path / "drums.wav").write_text("mine")
     with pytest.raises(AudioError, match=r"already holds drums\.wav; .*--overwrite"):
-        StemWriter(tmp_path, NAMES, 44100, 2)
-    StemWriter(tmp_path, ["vocals"], 44100, 2)
-    StemWriter(tmp_path, NAMES, 44100, 2, audio_format="flac")
+        StemWriter(targets(tmp_path), 44100, 2)
+    StemWriter(targets(tmp_path, names=["vocals"]), 44100, 2)
+    StemWriter(targets(tmp_path, "flac"), 44100, 2)
     write_stems(tmp_path, 100, overwrite=True)
     assert sf.info(tmp_path / "drums.wav").frames == 100
 
@@ -222,14 +240,15 @@ def test_a_read_only_folder_is_refused(tmp_path):
         tmp_path.chmod(0o700)
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac"])
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, suffix):
+@pytest.mark.parametrize("suffix", AUDIO_FORMATS)
+@pytest.mark.parametrize("clip", ["rescale", "clamp"])
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, suffix, clip):
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # as good as a full disk
     try:
         with pytest.raises(AudioError, match="nothing is kept"):
-            write_stems(tmp_path / "out", 100_000, audio_format=suffix)
+            write_stems(tmp_path / "out", 300_000, audio_format=suffix, clip=clip)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert tree(tmp_path) == []
@@ -238,18 +257,25 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, suffix):
 def test_nan_of_a_model_is_refused(tmp_path):
     wave = noise(100)
     wave[0, 5] = np.nan
-    with pytest.raises(AudioError, match="NaN"), StemWriter(tmp_path, NAMES, 44100, 2) as writer:
-        writer.write("drums", wave)
+    with pytest.raises(AudioError, match="NaN"), StemWriter(targets(tmp_path), 44100, 2) as writer:
+        writer.write(np.stack([noise(100), wave]))
     assert tree(tmp_path) == []
 
 
 @pytest.mark.parametrize(
-    ("audio_format", "depth", "words"),
-    [("mp3", "16", "audio_format must be"), ("wav", "8", "bit_depth"), ("flac", "32f", "FLAC")],
+    ("arguments", "words"),
+    [
+        (("aiff",), "audio_format must be one of wav, flac, mp3, m4a, opus, got 'aiff'"),
+        (("wav", "8"), "bit_depth must be one of 16, 24, 32f, got '8'"),
+        (("flac", "32f"), r"16 or 24 for FLAC, got '32f' \(WAV holds 32f\)"),
+        (("mp3", "16"), "bit_depth is for wav and flac, mp3 has a bitrate"),
+        (("wav", None, 192_000), "bitrate is for mp3, m4a, opus, wav has a bit_depth; got 192000"),
+        (("mp3", None, 500_000), "bitrate must be from 32k to 320k for mp3, got 500k"),
+    ],
 )
-def test_formats_that_do_not_exist(tmp_path, audio_format, depth, words):
+def test_formats_that_do_not_exist(arguments, words):
     with pytest.raises(ValueError, match=words):
-        StemWriter(tmp_path, NAMES, 44100, 2, audio_format, depth)
+        StemFormat(*arguments)
 
 
 @pytest.mark.parametrize(

@@ -145,17 +145,29 @@ def test_existing_stems_are_kept_without_overwrite(folder, model, capsys):
     assert (folder / "out" / "song" / "bass.wav").read_bytes() != before
 
 
-def test_clipping_is_one_warning_a_file(folder, model, capsys):
+def test_too_loud_stems_are_one_warning(folder, model, capsys):
     with torch.no_grad():
-        model.gains.copy_(torch.tensor([30.0, 0.1, 0.1, 0.1]))
+        model.gains.copy_(torch.tensor([30.0, 15.0, 0.1, 0.1]))
     write(folder / "song.wav")
     assert run("separate", "song.wav", "-o", "out", "-q") == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"asteroid-slicq: warning: {os.path.join('out', 'song', 'bass.wav')}: ")
+    start = f"asteroid-slicq: warning: {os.path.join('out', 'song')}: all stems are "
+    assert line.startswith(start)
     assert "--bit-depth 32f" in line
+    bass, vocals = (sf.read(folder / f"out/song/{name}.wav")[0] for name in ("bass", "vocals"))
+    assert np.abs(bass).max() == 1 - 2**-15
+    np.testing.assert_allclose(bass, 2 * vocals, atol=2**-14)
+    lower_db = 20 * np.log10(30 * np.abs(sf.read(folder / "song.wav")[0]).max())
+    assert float(line[len(start) :].split(" dB")[0]) == pytest.approx(lower_db, abs=0.01)
     argv = ["separate", "song.wav", "-o", "float", "-q", "--bit-depth", "32f"]
     assert run(*argv) == 0
     assert capsys.readouterr().err == ""
+    assert run("separate", "song.wav", "-o", "limited", "-q", "--clip", "clamp") == 0
+    lines = capsys.readouterr().err.splitlines()
+    files = [os.path.join("limited", "song", f"{name}.wav") for name in ("bass", "vocals")]
+    for line, file in zip(lines, files, strict=True):
+        assert line.startswith(f"asteroid-slicq: warning: {file}: ")
+        assert "samples were limited to full scale" in line
 
 
 def test_outputs_that_cannot_be_folders(folder, model, capsys):
@@ -200,7 +212,18 @@ def test_models_stems_and_devices_that_are_not_there(folder, model, capsys, opti
         (["dance"], "invalid choice: 'dance'"),
         (["separate"], "required: INPUT"),
         (["separate", "a", "--stems", " ,"], "names separated by commas"),
-        (["separate", "a", "--format", "mp3"], "invalid choice: 'mp3'"),
+        (["separate", "a", "--format", "aiff"], "invalid choice: 'aiff'"),
+        (["separate", "a", "--two-stems", "b", "--stems", "b"], "names the one that is written"),
+        (["separate", "a", "--two-stems", "b", "--residual"], "--two-stems writes what is left"),
+        (["separate", "a", "--mix", "b=1", "--stems", "b"], "--mix names those that it is made"),
+        (["separate", "a", "--mix", "b"], "must be STEM=GAIN,STEM=GAIN …, got 'b'"),
+        (["separate", "a", "--mix", "b=1,b=2"], "must name each stem once, got b twice"),
+        (["separate", "a", "--mix", "b=-1"], "argument --mix: must be at least 0 and finite"),
+        (["separate", "a", "--mix", "b=nan"], "argument --mix: must be at least 0 and finite"),
+        (["separate", "a", "--mix", "b=loud"], "argument --mix: 'loud' is not a number"),
+        (["separate", "a", "--bitrate", "fast"], "number of kbit/s such as 192k, got 'fast'"),
+        (["separate", "a", "--bitrate", "192k"], "wav has --bit-depth instead"),
+        (["separate", "a", "--format", "mp3", "--bit-depth", "16"], "mp3 has --bitrate instead"),
         (["separate", "a", "--bit-depth", "8"], "invalid choice: '8'"),
         (["separate", "a", "--format", "flac", "--bit-depth", "32f"], "32f needs --format wav"),
         (["separate", "a", "--segment-seconds", "0"], "must be more than 0"),

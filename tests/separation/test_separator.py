@@ -164,7 +164,7 @@ def test_loudness_is_not_rescaled():
             ValueError,
             "resample=True",
         ),
-        (np.zeros((2, 100), np.float32), {"stems": ["bass"]}, TypeError, "stems applies only"),
+        (np.zeros((2, 100), np.float32), {"clip": "clamp"}, TypeError, "clip applies only"),
     ],
 )
 def test_what_cannot_be_separated_is_named(wave, kwargs, error, words):
@@ -362,8 +362,8 @@ def test_memory_does_not_grow_with_length(tmp_path, rate):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"foo": 1}, "unexpected argument, 'foo'; .*takes track, stems, audio_format, bit_depth"),
-        ({"stems": ["vocals"]}, "^stems applies only when wav is the path of a file"),
+        ({"foo": 1}, "unexpected argument, 'foo'; .*takes stems, two_stems,.* of a file, track"),
+        ({"audio_format": "mp3"}, "^audio_format applies only when wav is the path of a file"),
         ({"output_dir": "out"}, "^output_dir applies only when wav is the path of a file"),
         ({"force_overwrite": True}, "^force_overwrite applies only when wav is the path"),
     ],

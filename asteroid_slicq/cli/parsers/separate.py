@@ -5,14 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from asteroid_slicq.cli.parsers import stems
 from asteroid_slicq.cli.parsers.arguments import count, list_of, numbers, positive_seconds, seconds
-from asteroid_slicq.vocabulary import (
-    AUDIO_FORMATS,
-    BIT_DEPTHS,
-    DEFAULT_OVERLAP_S,
-    DEFAULT_SEGMENT_S,
-    ENSEMBLE_DOMAINS,
-)
+from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S, DEFAULT_SEGMENT_S, ENSEMBLE_DOMAINS
 
 SAMPLE_FORMATS = {"f32le": "<f4", "s16le": "<i2"}
 """Raw samples by name: 32-bit floats in −1 … 1, or 16-bit integers; both little-endian."""
@@ -46,9 +41,7 @@ was killed left is removed by the next one that writes there.
 """
 _FILE_OPTIONS = (
     "output",
-    "format",
-    "bit_depth",
-    "downmix",
+    *stems.OPTIONS,
     "segment_seconds",
     "overlap_seconds",
     "shifts",
@@ -131,21 +124,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--stems", metavar="A,B", type=list_of(), help="only these, for example vocals,drums"
     )
     parser.add_argument(
-        "--format", choices=AUDIO_FORMATS, default="wav", help="of the stems (default: wav)"
-    )
-    parser.add_argument(
-        "--bit-depth",
-        choices=BIT_DEPTHS,
-        help="of the stems; 32f is float and never clips (default: as in the input; 16 for "
-        "lossy formats and 8 bits)",
-    )
-    parser.add_argument(
-        "--downmix",
-        action="store_true",
-        help="mix surround sound to stereo first: front left and right, center and surrounds at "
-        "-3 dB, no low-frequency effects (ITU-R BS.775); nothing is rescaled",
-    )
-    parser.add_argument(
         "--segment-seconds",
         metavar="S",
         type=positive_seconds,
@@ -166,6 +144,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="print nothing but warnings and errors"
     )
+    stems.add_options(parser)
     stream = parser.add_argument_group("options of a stream")
     stream.add_argument(
         "--stream",
@@ -197,7 +176,8 @@ def _check(args: argparse.Namespace) -> None:
     where = "files, not for --stream" if args.stream else "--stream alone"
     for name in foreign:
         if getattr(args, name) != parser.get_default(name):
-            parser.error(f"argument --{name.replace('_', '-')}: is for {where}")
+            option = stems.OPTIONS.get(name, f"--{name.replace('_', '-')}")
+            parser.error(f"argument {option}: is for {where}")
     if args.overlap_seconds is not None and args.overlap_seconds > args.segment_seconds / 2:
         parser.error(
             f"argument --overlap-seconds: must be at most half of --segment-seconds "
@@ -215,5 +195,4 @@ def _check(args: argparse.Namespace) -> None:
             f"argument --ensemble-weights: must be one for each of {len(args.ensemble)} models, "
             f"got {len(weights)}"
         )
-    if args.format == "flac" and args.bit_depth == "32f":
-        parser.error("argument --bit-depth: FLAC holds 16 or 24 bits, 32f needs --format wav")
+    stems.check(args)
