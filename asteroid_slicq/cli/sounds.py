@@ -8,7 +8,13 @@ from collections import Counter
 from typing import Any
 
 from asteroid_slicq.cli.messages import say
-from asteroid_slicq.data.sampled import build_bank, default_folder, installation, read_manifest
+from asteroid_slicq.data.sampled import (
+    build_bank,
+    default_folder,
+    installation,
+    packages_folder,
+    read_manifest,
+)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,13 +29,14 @@ def run(args: argparse.Namespace) -> int:
         manifest = read_manifest(folder)
         say(json.dumps(manifest, indent=1, ensure_ascii=False) if args.json else _credits(manifest))
         return 0
-    built = build_bank(folder, args.root, lambda name: say(f"  {name}"))
+    packed = packages_folder(folder) if args.packages is None else args.packages
+    built = build_bank(folder, args.root, lambda name: say(f"  {name}"), packed)
     bank = built.manifest["bank"]
     say(
         f"{len(built.manifest['sounds'])} sounds, {bank['bytes'] / 1e6:.1f} MB: "
         f"{folder / bank['file']}"
     )
-    for command in installation(built.missing):
+    for command in installation(built.missing, packed):
         say(f"for more sounds: {command}")
     return 0
 

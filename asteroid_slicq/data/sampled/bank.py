@@ -27,7 +27,8 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from asteroid_slicq.data.sampled.catalogue import REFUSED, Credit, Source, check_licence
+from asteroid_slicq.data.sampled.catalogue import Credit, Source, check_licence
+from asteroid_slicq.data.sampled.refused import REFUSED
 from asteroid_slicq.data.sampled.soundfont import Zone
 from asteroid_slicq.files import given_path, whole_file
 
@@ -84,6 +85,10 @@ class BankWriter:
             "verified": source.verified,
             "url": source.url,
         }
+
+    def version(self, source: str) -> str:
+        """Recall the version of a source's package; empty where none was noted."""
+        return self._sources.get(source, {}).get("version", "")
 
     def add_file(
         self, name: str, data: bytes, suffix: str, source: str, credit: Credit, origin: str = ""

@@ -6,6 +6,7 @@ from asteroid_slicq.data.procedural.bass import KINDS, Note, draw_line, render_b
 from asteroid_slicq.data.procedural.seeds import log_uniform, pick
 from asteroid_slicq.data.procedural.signal import (
     Array,
+    biquad,
     compress,
     db,
     equalise,
@@ -22,16 +23,18 @@ from asteroid_slicq.data.sampled.noise import Touch, add_floor
 from asteroid_slicq.data.sampled.sampler import Sampler
 
 PRESETS = {
-    "electric": ["0:33", "0:34", "0:35", "0:33"],  # fingered, picked, fretless
+    # Fingered, picked, fretless, and fingered without an amplifier.
+    "electric": ["0:33", "0:34", "0:35", "0:33", *["electric-bass:0"] * 4],
     "slap": ["0:36", "0:37"],
     "upright": ["0:32"],
-    "drive": ["0:34", "0:33"],
+    "drive": ["0:34", "0:33", *["electric-bass:0"] * 2],
     "synth": ["0:38", "0:39", "8:38", "8:39", "0:87"],
     "fm": ["0:39", "0:38"],
     "reese": ["0:87", "0:38"],
     "sub": ["0:39"],
     "808": ["0:39"],
 }
+_UNAMPLIFIED = "electric-bass"
 _STRINGS = ("electric", "slap", "upright", "drive")
 
 
@@ -74,20 +77,22 @@ def _play(
     late_s = float(rng.normal(0.0, 0.004))
     touch = Touch(rng, rate) if kind in _STRINGS else None
     noises = np.zeros(n)
+    unamplified = preset.startswith(_UNAMPLIFIED)
     for note in notes:
         start = song.sample(note.step, rng) + round(late_s * rate)
         duration_s = note.length * song.step_s
         if start >= n or start < -3 * rate:
             continue
+        take = _take(rng, note.muted) if unamplified else preset
         if note.muted:
-            duration_s = min(duration_s, 0.05)
+            duration_s = min(duration_s, 0.2 if unamplified else 0.05)
         bend = None
         if note.slide_from is not None and abs(note.slide_from - note.pitch) <= 7:
             bend = glide(note.slide_from - note.pitch, rng.uniform(0.03, 0.12), rate)
         sampler.play(
             out,
             start,
-            preset,
+            take,
             note.pitch,
             float(np.clip(note.velocity * rng.uniform(0.85, 1.05), 0.1, 1.0)),
             duration_s,
@@ -99,7 +104,14 @@ def _play(
         if touch is not None:
             place(noises, touch.sound(note.velocity), start)
     x = out.mean(axis=0)
+    if unamplified:  # the knob for treble
+        x = equalise(x, [biquad("high", rng.uniform(700, 2200), rng.uniform(-3, 14), 0.6, rate)])
     return x + np.abs(x).max() * noises
+
+
+def _take(rng: np.random.Generator, muted: bool) -> str:
+    """Choose how a note of the electric bass is played: damped, or on one string or another."""
+    return f"{_UNAMPLIFIED}:{'damped' if muted else int(rng.random() < 0.25)}"
 
 
 def _amplify(rng: np.random.Generator, x: Array, rate: int, kind: str) -> Array:

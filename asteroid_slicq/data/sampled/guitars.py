@@ -1,28 +1,57 @@
 """Recorded guitars: rhythm parts played twice and panned apart, leads, and strummed chords."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from asteroid_slicq.data.procedural.comping import Event, block_chords, riff
 from asteroid_slicq.data.procedural.guitars import amplify
 from asteroid_slicq.data.procedural.harmony import Chord
 from asteroid_slicq.data.procedural.seeds import log_uniform
-from asteroid_slicq.data.procedural.signal import Array, fade, place
+from asteroid_slicq.data.procedural.signal import Array, biquad, equalise, fade, place
 from asteroid_slicq.data.procedural.song import Song
 from asteroid_slicq.data.procedural.space import pan
 from asteroid_slicq.data.sampled.articulation import Expression
 from asteroid_slicq.data.sampled.performance import perform
 from asteroid_slicq.data.sampled.sampler import Sampler
 
+# Strings as the pickup hears them, two takes, and damped by the hand.
+ELECTRIC = ("electric-guitar:0", "electric-guitar:1")
+_DAMPED = "electric-guitar:damped"
 # Clean strings go through an amplifier of ours; the others were recorded through one.
 CLEAN = ("0:26", "0:27", "0:28", "8:28")
 CRUNCH = ["0:29", "0:30", "0:27"]
-LEAD = ["0:29", "0:30", "8:30", "0:27"]
+LEAD = ["0:29", "0:30", "8:30", "0:27", *ELECTRIC, *ELECTRIC]
+_UNAMPLIFIED = 0.6  # share of driven rhythm guitars that were recorded without an amplifier
+
+
+def other_take(preset: str) -> str:
+    """Name the other take of an instrument that has two; the same instrument if it has one."""
+    name, _, take = preset.rpartition(":")
+    return f"{name}:{1 - int(take)}" if not name.isdigit() and take in ("0", "1") else preset
+
+
+def _pick_up(rng: np.random.Generator, x: Array, rate: int) -> Array:
+    """Hear strings, recorded at the neck, nearer to the bridge and through a pickup's resonance."""
+    tone = [
+        biquad("high", rng.uniform(900, 2200), rng.uniform(3.0, 16.0), 0.6, rate),
+        biquad("peak", rng.uniform(2200, 4800), rng.uniform(0.0, 9.0), rng.uniform(0.8, 2.5), rate),
+        biquad("low", rng.uniform(120, 300), rng.uniform(-9.0, 0.0), 0.7, rate),
+    ]
+    return equalise(x, tone)
+
+
+def clean(rng: np.random.Generator, x: Array, rate: int) -> Array:
+    """Send a mono take of electric strings through an amplifier that hardly breaks up."""
+    return amplify(rng, _pick_up(rng, x, rate), rate, log_uniform(rng, 0.2, 2.5)) if x.any() else x
 
 
 def _amplified(rng: np.random.Generator, x: Array, rate: int, preset: str, gain: float) -> Array:
     """Send a mono take through an amplifier, or leave it as it was recorded through one."""
     if not x.any():
         return x
+    if preset in ELECTRIC:
+        return amplify(rng, _pick_up(rng, x, rate), rate, 8.0 * gain)
     if preset in CLEAN:
         return amplify(rng, x, rate, 8.0 * gain)
     return amplify(rng, x, rate, gain) if rng.random() < 0.7 else x / np.abs(x).max()
@@ -34,6 +63,8 @@ def crunch(rng: np.random.Generator, song: Song, sampler: Sampler, plays: Array)
     Shape:
         - Output: ``(2, time)``
     """
+    if sampler.having(list(ELECTRIC)) and rng.random() < _UNAMPLIFIED:
+        return _driven(rng, song, sampler, plays)
     power = rng.random() < 0.75
     centre = float(rng.uniform(47, 56))
     events = block_chords(rng, song, plays, centre, 4, float(rng.uniform(0.0, 0.01)), power)
@@ -46,6 +77,38 @@ def crunch(rng: np.random.Generator, song: Song, sampler: Sampler, plays: Array)
         bright = float(rng.uniform(-0.8, 0.8))
         take = perform(rng, song, sampler, preset, events, bright, tight=1.4).mean(axis=0)
         out += pan(_amplified(rng, take, song.sample_rate, preset, gain), side)
+    return out
+
+
+def _driven(rng: np.random.Generator, song: Song, sampler: Sampler, plays: Array) -> Array:
+    """Play rhythm guitars through amplifiers from crunch to high gain, palm mutes among chords."""
+    gain = log_uniform(rng, 2.5, 150.0)
+    high = gain > 20.0
+    power = rng.random() < (0.9 if high else 0.5)
+    centre = float(rng.uniform(45, 53) if high else rng.uniform(47, 57))
+    events = block_chords(rng, song, plays, centre, 4, float(rng.uniform(0.0, 0.012)), power)
+    mutes = rng.uniform(0.3, 0.8) if rng.random() < (0.7 if high else 0.25) else 0.0
+    muted = rng.random(song.steps_per_bar) < mutes
+    muted[0] = muted[0] and rng.random() < 0.3  # bars begin with what rings, mostly
+    ringing = [e for e in events if not muted[int(e.step) % song.steps_per_bar]]
+    damped = [
+        replace(e, velocity=0.9 * e.velocity)
+        for e in events
+        if muted[int(e.step) % song.steps_per_bar] and e.pitch < centre + 2
+    ]
+    doubled = rng.random() < 0.7
+    sides = (-0.9, 0.9) if doubled else (float(rng.uniform(-0.6, 0.6)),)
+    out = np.zeros((2, song.n_samples))
+    for side, preset in zip(sides, rng.permutation(sampler.having(list(ELECTRIC))), strict=False):
+        bright = float(rng.uniform(-0.5, 1.0))
+        take = perform(rng, song, sampler, str(preset), ringing, bright, tight=1.4)
+        if damped:
+            take += perform(rng, song, sampler, _DAMPED, damped, bright, tight=1.4)
+        x = take.mean(axis=0)
+        if x.any():
+            out += pan(
+                amplify(rng, _pick_up(rng, x, song.sample_rate), song.sample_rate, gain), side
+            )
     return out
 
 

@@ -62,7 +62,7 @@ class RecordedKit:
         hits = sampler.bank.hits
         for voice in KEYS:
             odds = 0.6 if electronic else 0.2
-            if voice in ("hat", "open", "ride", "crash"):
+            if voice in ("hat", "open", "ride", "crash") and not electronic:
                 odds *= 0.5
             if voice in hits and not brushed and rng.random() < odds:
                 self._hits[voice] = hits[voice][int(rng.integers(len(hits[voice])))]

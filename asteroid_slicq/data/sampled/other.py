@@ -38,10 +38,13 @@ FAMILIES = {
     "stab": ["0:90", "0:62", "0:63", "0:81", "0:80", "0:100"],
     "strings": ["0:48", "0:49", "0:45", "8:50"],
     "brass": ["0:61", "0:56", "0:57", "0:60", "8:61"],
-    "acoustic": ["0:24", "0:25", "8:25", "8:24", "16:25", "0:105"],
-    "clean": ["0:26", "0:27", "0:28", "8:28"],
+    "acoustic": ["0:24", "0:25", "8:25", "8:24", "16:25", "0:105", *["steel-guitar:0"] * 3],
+    "clean": ["0:26", "0:27", "0:28", "8:28", *guitars.ELECTRIC, *guitars.ELECTRIC],
     "leadsynth": ["0:80", "0:81", "0:84", "0:86", "0:82"],
-    "wind": ["0:73", "0:71", "0:68", "0:64", "0:65", "0:66", "0:67", "0:72", "0:74", "0:22"],
+    "wind": [
+        *("0:73", "0:71", "0:68", "0:64", "0:65", "0:66", "0:67", "0:72", "0:74", "0:22"),
+        *("saxophone:0", "saxophone:1"),
+    ],
     "bow": ["0:40", "0:41", "0:42", "0:110"],
     "world": ["0:104", "0:106", "0:107", "0:109", "0:111", "0:46", "0:98", "0:102"],
     "solobrass": ["0:56", "0:57", "0:59", "0:58"],
@@ -95,8 +98,8 @@ def _part(rng: np.random.Generator, song: Song, sampler: Sampler, kind: str, pla
     preset, events = str(rng.choice(presets)), _events(rng, song, kind, plays)
     expression = Expression(rng) if solo else None
 
-    def take() -> Array:
-        return perform(
+    def take(preset: str) -> Array:
+        x = perform(
             rng,
             song,
             sampler,
@@ -107,11 +110,14 @@ def _part(rng: np.random.Generator, song: Song, sampler: Sampler, kind: str, pla
             detune_cents=4.0 if solo else 2.0,
             expression=expression,
         )
+        if preset in guitars.ELECTRIC:
+            x[:] = guitars.clean(rng, x.mean(axis=0), song.sample_rate)
+        return x
 
     if kind in _DOUBLED and rng.random() < 0.35:  # played twice, left and right
-        apart = rng.uniform(0.5, 1.0)
-        return pan(take().mean(axis=0), -apart) + pan(take().mean(axis=0), apart)
-    x = take()
+        apart, again = rng.uniform(0.5, 1.0), guitars.other_take(preset)
+        return pan(take(preset).mean(axis=0), -apart) + pan(take(again).mean(axis=0), apart)
+    x = take(preset)
     if not x.any():
         return x
     if kind in _SWELLING and rng.random() < 0.6:

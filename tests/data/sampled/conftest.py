@@ -4,7 +4,7 @@ import pytest
 
 from asteroid_slicq.data.sampled.bank import Bank
 from asteroid_slicq.data.sampled.building import build_bank
-from tests.data.sampled.made_up import packages
+from tests.data.sampled.made_up import archives, packages
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +14,12 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def bank(root, tmp_path_factory):
+def packed(tmp_path_factory):
+    """A folder with small stand-ins for what ``npm pack`` downloads."""
+    return archives(tmp_path_factory.mktemp("packed"))
+
+
+@pytest.fixture(scope="session")
+def bank(root, packed, tmp_path_factory):
     """A bank built of them."""
-    return Bank(build_bank(tmp_path_factory.mktemp("bank"), root).folder)
+    return Bank(build_bank(tmp_path_factory.mktemp("bank"), root, packed=packed).folder)

@@ -1,11 +1,14 @@
 """Made-up packages of sounds: a SoundFont written byte by byte, and what the catalogue expects."""
 
+import io
 import struct
+import tarfile
 
 import numpy as np
 import soundfile
 
 from asteroid_slicq.data.sampled.catalogue import SOURCES
+from asteroid_slicq.data.sampled.packed_sources import PACKED_SOURCES
 
 RATE = 44100
 KEYS, VELOCITIES, INSTRUMENT, SAMPLE, LOOPS, ROOT, SUSTAIN, RELEASE = 43, 44, 41, 53, 54, 58, 37, 38
@@ -112,6 +115,39 @@ def packages(root):
             x = tone(120.0 + i, 9600, 96000, seed=20 + i)
             write(strums / f"{chord}_{stroke}.flac", np.stack([x, 0.5 * x], axis=1), 96000)
     return root
+
+
+def archives(folder):
+    """Write small stand-ins for what ``npm pack`` downloads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in PACKED_SOURCES:
+        statement = "\n\n".join(source.statements)
+        files = {}
+        if source.name == "sonic-pi-4":
+            page = "https://freesound.org/people/A%20Maker/sounds/1/"
+            statement += f"\n* `:hat_one` - {page}\n* `:ride_one` - a friend\n"
+            for i, name in enumerate(("hat_one", "hat_two", "ride_one", "loop_one")):
+                files[f"package/samples/{name}.flac"] = (tone(900.0 + i, 6000, 96000), 96000)
+        else:
+            for i, (name, hz) in enumerate(NOTES.items()):
+                files[f"package/{name}.mp3"] = (tone(hz, 13230, decay_s=2.0, seed=i), RATE)
+        with tarfile.open(folder / source.archive, "w:gz") as archive:
+            add(archive, source.copyright_file, statement.encode())
+            for name, (x, rate) in files.items():
+                data = io.BytesIO()
+                x = x / (np.abs(x).max() * 1.1)
+                soundfile.write(data, x, rate, format="MP3" if "mp3" in name else "FLAC")
+                add(archive, name, data.getvalue())
+    return folder
+
+
+NOTES = {"E2": 82.407, "Cs3": 138.591, "E3": 164.814, "Gs3": 207.652}
+
+
+def add(archive, name, data):
+    entry = tarfile.TarInfo(name)
+    entry.size = len(data)
+    archive.addfile(entry, io.BytesIO(data))
 
 
 def write(path, x, rate=RATE):

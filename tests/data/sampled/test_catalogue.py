@@ -7,6 +7,8 @@ from asteroid_slicq.data.sampled.catalogue import (
     LicenceError,
     check_licence,
 )
+from asteroid_slicq.data.sampled.packed_sources import PACKED_SOURCES
+from asteroid_slicq.data.sampled.voices import VOICE_SOURCES
 
 
 @pytest.mark.parametrize(
@@ -17,7 +19,7 @@ def test_other_licences_are_refused(licence):
         check_licence(licence, "a kit")
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.name)
+@pytest.mark.parametrize("source", SOURCES + PACKED_SOURCES + VOICE_SOURCES, ids=lambda s: s.name)
 def test_a_source_is_complete(source):
     assert source.statements
     assert source.verified

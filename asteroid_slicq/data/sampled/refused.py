@@ -1,0 +1,38 @@
+"""Packages and kits that were looked at, and why nothing of them is taken."""
+
+REFUSED = {
+    "avldrums.lv2-soundfont": "GPL-2.0-or-later",
+    "timgm6mb-soundfont": "GPL-2.0-only",
+    "freepats": "GPL-2.0-or-later, with an exception for compositions only",
+    "opl3-soundfont": "CC-BY-SA-4.0",
+    "csound-soundfont": "public domain by an embedded field alone; its makers are not known",
+    "fluid-soundfont-gm": "MIT, but the same recordings as in musescore-general-soundfont",
+    "fluid-soundfont-gs": "MIT, but the same recordings as in musescore-general-soundfont",
+    "fluidr3mono-gm-soundfont": "MIT, but the same recordings as in musescore-general-soundfont",
+    "lmms-common": "GPL-2.0-or-later; who recorded the sounds is not known",
+    "hydrogen: Audiophob": "CC0 by its maker, but of sounds by others whose licences are not named",
+    "hydrogen: BJA_Pacific": "CC-BY-SA-3.0",
+    "hydrogen: circAfrique": "CC-BY-SA-3.0",
+    "hydrogen: ColomboAcousticDrumkit": "GPL-2.0-or-later, with an exception for compositions only",
+    "hydrogen: ElectricEmpireKit, HardElectro1, VariBreaks": "GPL-2.0-or-later",
+    "hydrogen: ForzeeStereo, Gimme A Hand, The Black Pearl": "GPL-2.0-only",
+    "hydrogen: Millo-Drums, Millo_MultiLayered": "GPL-2.0-only",
+    "hydrogen-data: GMRockKit, TR808EmulationKit": "GPL-2.0-or-later",
+    "sonic-pi: loops": "cut from records whose makers are not named",
+    "sonic-pi: guit_*": "four phrases, no notes that could be played",
+    "tonejs-instrument-cello, -guitar-nylon, -harmonium": "CC-BY-3.0 by their packager, but of "
+    "sounds of freesound.org whose licence is not named",
+    "tonejs-instrument-contrabass": "CC0-1.0, but bowed: basses of songs are plucked",
+    "webaudiofont": "GPL-3.0-or-later, and cut from SoundFonts whose licences are not named",
+    "@strudel/soundfonts": "AGPL-3.0-or-later, and no sounds of its own",
+    "@fluid-music/kit": "unlicensed",
+    "@coderline/alphatab: sonivox": "Apache-2.0, but how it came from its maker is not documented, "
+    "and its sounds are hundredths of a second at 11 to 32 kHz",
+    "piper: joe": "a voice tuned from data for research only",
+    "festvox-czech-*": "GPL-2.0-or-later, GPL-3.0-or-later",
+    "festvox-ca-ona-hts": "LGPL-2.1-or-later",
+    "festvox-hi-nsk, festvox-mr-nsk, festvox-te-nsk": "GPL-2.0-or-later",
+    "festvox-italp16k, festvox-itapc16k": "GPL-2.0-or-later",
+    "festvox-suopuhe-lj, festvox-suopuhe-mv": "LGPL-2.0-or-later",
+    "stempeg": "CC-BY-NC-SA-4.0; only tested on",
+}
