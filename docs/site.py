@@ -1,7 +1,9 @@
-"""Hooks of MkDocs: pages from elsewhere in the repository, and links in docstrings."""
+"""Hooks of MkDocs: pages from elsewhere in the repository, notebooks, links in docstrings."""
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import posixpath
 import re
@@ -23,7 +25,15 @@ SOURCES = {
 }
 """Pages of the site, and the files of the repository that they are."""
 
+EXAMPLES = [f"examples/{path.name}" for path in sorted((ROOT / "examples").glob("*.py"))]
+"""Programs of the repository that have a page of their own."""
+
+NOTEBOOKS = [f"docs/notebooks/{path.name}" for path in sorted((ROOT / "docs").glob("*/*.ipynb"))]
+"""Executed notebooks, each of which becomes a page: its text, its code, and what that printed."""
+
 _PAGES = {source: page for page, source in SOURCES.items()}
+_PAGES |= {program: program.replace(".py", ".md") for program in EXAMPLES}
+_PAGES |= {path: path[5:].replace(".ipynb", ".md") for path in NOTEBOOKS}
 _LINK = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?!\w+:|#)([^)#]+)(#[^)]*)?\)")
 _EXAMPLE = re.compile(r"^( *)Example:$", re.MULTILINE)
 _ROLE = re.compile(r":(?:class|func|meth|mod|attr|data):`~?([\w.]+)`")
@@ -35,7 +45,48 @@ def on_files(files, config):
         text = (ROOT / source).read_text()
         content = _LINK.sub(lambda link, at=(page, source): _relink(link, *at), text)
         files.append(File.generated(config, page, content=content))
+    for program in EXAMPLES:
+        content = f"# {Path(program).name}\n\n```python\n{(ROOT / program).read_text()}```\n"
+        files.append(File.generated(config, _PAGES[program], content=content))
+    for path in NOTEBOOKS:
+        text, pictures = _notebook(path)
+        files.append(File.generated(config, _PAGES[path], content=text))
+        for name, picture in pictures.items():
+            files.append(File.generated(config, name, content=picture))
     return files
+
+
+def _notebook(path: str) -> tuple[str, dict[str, bytes]]:
+    """A notebook as Markdown, and its pictures by their paths on the site."""
+    parts: list[str] = []
+    pictures: dict[str, bytes] = {}
+    heading = ""
+    for cell in json.loads((ROOT / path).read_text())["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            heading = next(iter(re.findall(r"(?m)^#+ (.*)", source)), heading)
+            parts.append(source)
+            continue
+        parts.append(f"```python\n{source}\n```")
+        printed = "".join("".join(output.get("text", "")) for output in cell["outputs"])
+        if printed:
+            parts.append(f"```text\n{printed.rstrip()}\n```")
+        for output in cell["outputs"]:
+            if picture := output.get("data", {}).get("image/png"):
+                name = f"{Path(path).stem}_{len(pictures) + 1}.png"
+                pictures[f"notebooks/{name}"] = base64.b64decode(picture)
+                parts.append(f"![{heading}]({name})")
+    text = "\n\n".join(parts)
+    text = _LINK.sub(lambda link: _relink(link, _PAGES[path], path), text)
+    return f"{text}\n\n[The notebook of this page]({Path(path).name})\n", pictures
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Mend the links of pages of the documentation to what lies outside its folder."""
+    path = page.file.src_uri
+    if path in _PAGES.values():
+        return markdown
+    return _LINK.sub(lambda link: _relink(link, path, f"docs/{path}"), markdown)
 
 
 def _relink(link: re.Match[str], page: str, source: str) -> str:

@@ -4,6 +4,7 @@ A comment ``<!-- not run: reason -->`` before a block exempts it, and so does on
 looks for; the commands in it are parsed all the same.
 """
 
+import json
 import pkgutil
 import re
 import shlex
@@ -73,3 +74,28 @@ def test_names_in_backticks_exist(page, room):
     assert len(names) >= 8
     for name in names:
         pkgutil.resolve_name(f"asteroid_slicq{room}.{name}")
+
+
+def texts():
+    """All pages, notebooks too, each without its code."""
+    paths = [*PAGES, ROOT / "CONTRIBUTING.md", *(ROOT / "recipes").glob("**/*.md")]
+    for path in [*paths, *(ROOT / "docs").glob("*/*.ipynb"), *(ROOT / "docs").glob("*/*.md")]:
+        text = path.read_text()
+        if path.suffix == ".ipynb":
+            cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
+            text = "\n\n".join("".join(cell["source"]) for cell in cells)
+        yield path, re.sub(r"(?ms)^```.*?^```|`[^`\n]*`", "", text)
+
+
+def test_links_lead_to_files_and_headings():
+    known = {path.resolve(): text for path, text in texts()}
+    wrong = []
+    for path, text in known.items():
+        for target, anchor in re.findall(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)", text):
+            aim = (path.parent / target).resolve() if target else path
+            headings = re.findall(r"(?m)^#+ (.*)", known.get(aim, ""))
+            slugs = {re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-") for h in headings}
+            if not aim.exists() or (anchor and anchor not in slugs):
+                wrong.append((str(path.relative_to(ROOT)), target, anchor))
+    assert len(known) > 15
+    assert not wrong
