@@ -27,6 +27,7 @@ __all__ = [
     "load_default_model",
     "load_model",
     "losses",
+    "separate_files",
     "wiener",
 ]
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING or not _is_command_line():
     from asteroid_slicq import losses, wiener
     from asteroid_slicq.filterbank import SliCQTFB
     from asteroid_slicq.hub import load_model
+    from asteroid_slicq.jobs import separate_files
     from asteroid_slicq.models.bandsplit import BandSplit
     from asteroid_slicq.models.mixin import MiXiN
     from asteroid_slicq.models.xumx_slicq import (

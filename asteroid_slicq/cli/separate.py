@@ -6,18 +6,28 @@ import argparse
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
-from asteroid_slicq.audio import AudioError, AudioWarning
+from asteroid_slicq.audio import AudioWarning
 from asteroid_slicq.cli.messages import CommandError, complain, say
 from asteroid_slicq.cli.models import resolve
+from asteroid_slicq.cli.progress import SongBar, aside, tell_summary
+from asteroid_slicq.cli.standard_input import file_of_standard_input
 from asteroid_slicq.cli.stream import run_stream
-from asteroid_slicq.jobs import collect_jobs
+from asteroid_slicq.jobs import (
+    Manifest,
+    Outcome,
+    Work,
+    collect_jobs,
+    is_address,
+    refuse_collisions,
+    separate_jobs,
+)
+from asteroid_slicq.processes import n_processors
 from asteroid_slicq.separation import FileOutput, Separator
 
 
@@ -26,59 +36,107 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         CommandError: a model, a device or a folder that cannot be used, in one sentence.
+        CrewError: workers that cannot be had, in one sentence.
     """
     if args.stream:
         return run_stream(args)
-    _check_output(args.output)
+    if not is_address(args.output):
+        _check_output(args.output)
+    with ExitStack() as stack:
+        if "-" in args.inputs:
+            copy = stack.enter_context(file_of_standard_input(args.stdin_name))
+            args.inputs = [copy if text == "-" else text for text in args.inputs]
+            return _run_files(args, {copy: "standard input"})
+        return _run_files(args, {})
+
+
+def _run_files(args: argparse.Namespace, labels: dict[str, str]) -> int:
     output = FileOutput(**{field.name: getattr(args, field.name) for field in fields(FileOutput)})
+    manifest = Manifest(args.output)
     with _warnings_as_lines():
-        jobs, problems = collect_jobs(args.inputs, args.output)
-    for problem in problems:
+        known = manifest.track_of if args.skip_existing else None
+        jobs, problems = collect_jobs(args.inputs, args.output, known, labels)
+    told = manifest.problem
+    for problem in filter(None, [told, *problems]):
         complain(problem)
     if not jobs:
         return 2
-    output.refuse_collisions({job.path: job.track for job in jobs}, args.output)
+    refuse_collisions(output, jobs, args.output)
+    work = _work(args, output)
+    outcomes: list[Outcome] = []
+    records = len(jobs) > 1 or args.skip_existing or manifest.exists()
+    with SongBar(jobs, args.quiet, args.jobs or 1) as bar:
+        for outcome in separate_jobs(
+            work,
+            jobs,
+            manifest if records else None,
+            overwrite=args.overwrite,
+            skip_existing=args.skip_existing,
+            n_jobs=args.jobs,
+            n_threads=args.threads,
+            ray=args.ray,
+            progress=bar.advance,
+        ):
+            outcomes.append(outcome)
+            bar.finish(outcome)
+            with aside():
+                _tell(outcome, args, work.separator.device)
+    if manifest.problem != told:
+        complain(manifest.problem)
+    if len(outcomes) + len(problems) > 1 and not args.quiet:
+        tell_summary(outcomes, problems)
+    return 2 if problems or any(outcome.status == "failed" for outcome in outcomes) else 0
 
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
+
+def _work(args: argparse.Namespace, output: FileOutput) -> Work:
+    """What is done with every song."""
+    threads = args.threads
+    if threads is None and args.jobs and not args.ray:
+        threads = max(1, n_processors() // args.jobs)
+    if threads is not None:
+        torch.set_num_threads(threads)
     model, device = resolve(args)
+    if args.ray and args.device == "auto":
+        device = None  # what its machines have
     separator = Separator(
         model, args.segment_seconds, args.overlap_seconds, device, shifts=args.shifts
     )
     if separator.edge_warning:
         complain(f"warning: {separator.edge_warning}")
     output.selection(separator.sources)  # refuses names that the model does not have
-    failed = bool(problems)
-    for job in jobs:
-        try:
-            with _warnings_as_lines(), _progress(job.track, args.quiet) as progress:
-                paths = separator.separate_file(
-                    job.path,
-                    args.output,
-                    track=job.track,
-                    overwrite=args.overwrite,
-                    progress=progress,
-                    **vars(output),
-                )
-        except (AudioError, OSError) as error:
-            complain(str(error))
-            failed = True
-        except (MemoryError, RuntimeError) as error:
-            if _is_out_of_memory(error):
-                complain(
-                    f"{job.path}: out of memory; try --segment-seconds {args.segment_seconds / 2:g}"
-                    + ("" if device == "cpu" else ", or --device cpu")
-                )
-            elif args.debug:
-                raise
-            else:
-                complain(f"{job.path}: the model fails ({str(error).splitlines()[0]})")
-            failed = True
+    return Work(separator, output, args.output)
+
+
+def _tell(outcome: Outcome, args: argparse.Namespace, device: torch.device | None) -> None:
+    """Print what came of a song.
+
+    Raises:
+        RuntimeError: with ``--debug``, why a model fails.
+    """
+    job = outcome.job
+    for text in outcome.warnings:
+        complain(f"warning: {text}")
+    if outcome.status == "failed":
+        if outcome.cause == "model" and args.debug:
+            raise RuntimeError(outcome.trace)
+        if outcome.cause == "memory":
+            on_cpu = "" if device is None or device.type == "cpu" else ", or --device cpu"
+            complain(
+                f"{job.name}: out of memory; try --segment-seconds {args.segment_seconds / 2:g}"
+                f"{on_cpu}"
+            )
         else:
-            if not args.quiet:
-                folder = os.path.commonpath([path.parent for path in paths.values()])
-                say(f"{job.path} -> {folder}: {', '.join(paths)}")
-    return 2 if failed else 0
+            complain(outcome.reason)
+    elif not args.quiet:
+        folder = os.path.join(args.output, job.track)
+        if outcome.stems:
+            folder = os.path.commonpath([os.path.dirname(stem) for stem in outcome.stems.values()])
+        words = ", ".join(outcome.stems)
+        if outcome.status == "kept":
+            words = f"kept ({outcome.reason or 'done already'})"
+        elif outcome.reason:
+            words += f" (again: {outcome.reason})"
+        say(f"{job.name} -> {folder}: {words}")
 
 
 def _check_output(output: Path) -> None:
@@ -88,33 +146,6 @@ def _check_output(output: Path) -> None:
         raise CommandError(f"{existing}: is a file, so {output} cannot be a folder for the stems")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise CommandError(f"{output}: cannot be written (permission denied)")
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    return "allocate memory" in str(error) or "not enough memory" in str(error)
-
-
-@contextmanager
-def _progress(track: str, quiet: bool) -> Iterator:
-    """A progress bar in seconds of audio, on terminals only."""
-    bar = tqdm(
-        desc=track,
-        unit="s",
-        leave=False,
-        disable=True if quiet else None,
-        bar_format="{desc}: {percentage:3.0f}% |{bar}| {n:.0f} of {total:.0f} s "
-        "[{elapsed}, {remaining} left]",
-        total=1,
-    )
-
-    def update(done_s: float, total_s: float) -> None:
-        bar.total = max(total_s, done_s)
-        bar.update(done_s - bar.n)
-
-    with bar:
-        yield update
 
 
 @contextmanager

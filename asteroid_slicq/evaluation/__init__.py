@@ -23,7 +23,6 @@ from asteroid_slicq.evaluation.records import (
     CSDR,
     MODEL,
     Evaluation,
-    fingerprint,
     json_text,
 )
 from asteroid_slicq.evaluation.references import find_reference_tracks
@@ -46,7 +45,6 @@ __all__ = [
     "Trial",
     "best",
     "find_reference_tracks",
-    "fingerprint",
     "json_text",
     "middle_of",
     "nan_median",

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from asteroid_slicq.evaluation import museval_format as museval_json
@@ -46,18 +45,6 @@ def oracle_title(name: str) -> str:
     return _ORACLE_TITLES.get(name, f"{name} oracle")
 
 
-def fingerprint(model: Any) -> str:
-    """Tells a model from others by its name, arguments and weights, wherever it was loaded from."""
-    conf = model.serialize()
-    head = json.dumps([conf["model_name"], conf["model_args"]], sort_keys=True, default=str)
-    digest = hashlib.sha256(head.encode())
-    for name, tensor in sorted(conf["state_dict"].items()):
-        values = tensor.detach().cpu().contiguous()
-        digest.update(f"{name} {tuple(values.shape)} {values.dtype}".encode())
-        digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """Settings of an evaluation, and the folder of its records.
@@ -67,7 +54,7 @@ class Evaluation:
         split: name of the split.
         sources: of the model.
         sample_rate: in Hz.
-        model: its :func:`fingerprint`.
+        model: its :func:`asteroid_slicq.separation.fingerprint`.
         segment_s: of the separation.
         oracle: a name in :data:`~asteroid_slicq.vocabulary.ORACLES`, of what is scored too;
             or none.

@@ -15,7 +15,6 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 from huggingface_hub.utils import validate_repo_id
 
 from asteroid_slicq import registration
-from asteroid_slicq.evaluation import fingerprint
 from asteroid_slicq.files import hidden_folder, replace_all
 from asteroid_slicq.hub.card import make_card
 from asteroid_slicq.hub.card_facts import CardFacts
@@ -27,6 +26,7 @@ from asteroid_slicq.hub.loading import (
     load_model,
     not_finite,
 )
+from asteroid_slicq.separation import fingerprint
 
 CARD_FILE = "README.md"
 EVALUATION_FILE = "evaluation.json"

@@ -1,5 +1,23 @@
 """Many songs separated: which ones, what of them is done already, and by how many workers."""
 
+from asteroid_slicq.jobs.crew import CrewError
+from asteroid_slicq.jobs.files import separate_files
 from asteroid_slicq.jobs.inputs import Job, collect_jobs
+from asteroid_slicq.jobs.manifest import MANIFEST, Manifest
+from asteroid_slicq.jobs.remote import is_address
+from asteroid_slicq.jobs.running import separate_jobs
+from asteroid_slicq.jobs.work import Outcome, Work, refuse_collisions
 
-__all__ = ["Job", "collect_jobs"]
+__all__ = [
+    "MANIFEST",
+    "CrewError",
+    "Job",
+    "Manifest",
+    "Outcome",
+    "Work",
+    "collect_jobs",
+    "is_address",
+    "refuse_collisions",
+    "separate_files",
+    "separate_jobs",
+]

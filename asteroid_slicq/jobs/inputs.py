@@ -5,12 +5,15 @@ from __future__ import annotations
 import glob
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from asteroid_slicq.audio import AUDIO_SUFFIXES, AudioWarning, is_stem, track_name
 from asteroid_slicq.files import unreadable
+from asteroid_slicq.jobs import remote
+from asteroid_slicq.jobs.playlists import is_playlist, read_playlist
 
 
 @dataclass(frozen=True)
@@ -18,59 +21,83 @@ class Job:
     """A file to separate.
 
     Attributes:
-        path: the mix.
+        path: the mix; a string is an address such as ``s3://bucket/song.wav``.
         track: folder of its stems, relative to the output folder.
+        label: what to call it, where its path says nothing.
     """
 
-    path: Path
+    path: Path | str
     track: str
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self.label or str(self.path)
 
 
-def collect_jobs(inputs: Sequence[str], output: Path) -> tuple[list[Job], list[str]]:
+@dataclass(frozen=True)
+class _Found:
+    """A file, the folder relative to the output, and whether somebody named it."""
+
+    path: Path | str
+    folder: Path
+    is_named: bool
+
+
+KnownTrack = Callable[[Path | str], str | None]
+
+
+def collect_jobs(
+    inputs: Sequence[str],
+    output: Path | str,
+    known: KnownTrack | None = None,
+    labels: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[list[Job], list[str]]:
     """Find the files to separate.
 
     A folder stands for every audio file in it and below, but for hidden files and for stems, of
-    which a warning tells; the tree is mirrored in the output. A file named twice is one job. Where
-    two files would share a folder of stems, such as ``a/song.wav`` and ``b/song.flac``, the later
-    one gets ``song-2``.
+    which a warning tells; the tree is mirrored in the output. A playlist stands for its entries. A
+    file named twice is one job. Where two files would share a folder of stems, such as
+    ``a/song.wav`` and ``b/song.flac``, the later one gets ``song-2``.
 
     Args:
-        inputs: files, folders and patterns such as ``*.wav``.
-        output: folder under which the stems go.
+        inputs: files, folders, playlists (``.m3u``, ``.m3u8``), patterns such as ``*.wav``, and
+            addresses that ``fsspec`` knows, such as ``s3://bucket/album``.
+        output: folder, or address of one, under which the stems go.
+        known: gives the folder that a file's stems have since an earlier run.
+        labels: what to call some files, by path.
 
     Returns:
-        The jobs, in order, and a sentence for each input that gave none and each folder that
-        cannot be read.
+        The jobs, in order, and a sentence for each input that gave none and each folder or entry
+        that cannot be read.
     """
-    found: list[tuple[Path, Path, bool]] = []  # file, folder relative to the output, from a folder
+    found: list[_Found] = []
     problems: list[str] = []
     n_stems = 0
     for text in inputs:
         n_before = len(problems)
-        files = list(_expand(Path(text), output, problems))
-        if not files and len(problems) == n_before:
+        meant = list(_expand(text, output, problems))
+        if not meant and len(problems) == n_before:
             problems.append(f"{text}: {unreadable(text) or _nothing(text)}")
-        songs = [entry for entry in files if not (entry[2] and is_stem(entry[0]))]
-        n_stems += len(files) - len(songs)
+        songs = [file for file in meant if file.is_named or not _is_stem(file.path)]
+        n_stems += len(meant) - len(songs)
         found.extend(songs)
-    jobs: dict[Path, Job] = {}
-    taken: set[str] = set()
-    named: set[Path] = set()  # by the user, not found in a folder
-    for path, folder, is_searched in found:
-        real = path.resolve()
-        if not is_searched:
-            named.add(real)
-        if real in jobs:
-            continue
-        base = track = str(folder / track_name(path))
-        number = 1
-        while track.casefold() in taken:
-            number += 1
-            track = f"{base}-{number}"
+    files: dict[Path | str, _Found] = {}
+    for file in found:
+        files.setdefault(_identity(file.path), file)
+    named = {_identity(file.path) for file in found if file.is_named}
+    jobs: dict[Path | str, Job] = {}
+    earlier = {} if known is None else {real: known(file.path) for real, file in files.items()}
+    taken = {track.casefold() for track in earlier.values() if track}
+    for real, file in files.items():
+        track = earlier.get(real) or _free_name(str(file.folder / track_name(file.path)), taken)
         taken.add(track.casefold())
-        jobs[real] = Job(path, track)
-    results = {(output / job.track).resolve() for job in jobs.values()}
-    kept = [job for real, job in jobs.items() if real in named or real.parent not in results]
+        jobs[real] = Job(file.path, track, labels.get(str(file.path), ""))
+    kept = list(jobs.items())
+    if isinstance(output, Path):
+        results = {(output / job.track).resolve() for job in jobs.values()}
+        kept = [(r, job) for r, job in kept if r in named or Path(r).parent not in results]
     n_stems += len(jobs) - len(kept)
     if n_stems:
         warnings.warn(
@@ -79,25 +106,86 @@ def collect_jobs(inputs: Sequence[str], output: Path) -> tuple[list[Job], list[s
             AudioWarning,
             stacklevel=2,
         )
-    return kept, problems
+    return [job for _, job in kept], problems
 
 
-def _expand(path: Path, output: Path, problems: list[str]) -> Iterator[tuple[Path, Path, bool]]:
-    if os.path.isdir(path):
-        for file in _audio_files(path, output, problems):
-            yield file, file.parent.relative_to(path), True
+def _free_name(base: str, taken: set[str]) -> str:
+    track, number = base, 1
+    while track.casefold() in taken:
+        number += 1
+        track = f"{base}-{number}"
+    return track
+
+
+def _identity(path: Path | str) -> Path | str:
+    return path.resolve() if isinstance(path, Path) else path
+
+
+def _is_stem(path: Path | str) -> bool:
+    return isinstance(path, Path) and is_stem(path)
+
+
+def _expand(text: str, output: Path | str, problems: list[str]) -> Iterator[_Found]:
+    if remote.is_address(text):
+        try:
+            for address, folder in remote.expand(text, str(output)):
+                yield _Found(address, Path(folder), folder == "")
+        except remote.RemoteError as error:
+            problems.append(str(error))
+        return
+    path = Path(text)
+    if is_playlist(path) and os.path.lexists(path):
+        yield from _entries(path, output, problems, set())
     elif os.path.lexists(path):
-        yield path, Path(), False
-    elif glob.has_magic(str(path)):
-        for match in sorted(glob.glob(str(path))):
-            yield from _expand(Path(match), output, problems)
+        yield from _below(path, output, problems)
+    elif glob.has_magic(text):
+        for match in sorted(glob.glob(text, recursive=True)):
+            yield from _expand(match, output, problems)
         fixed = next(p for p in path.parents if not glob.has_magic(str(p)))
         if reason := unreadable(fixed):
             problems.append(f"{fixed}: {reason}")
 
 
-def _audio_files(folder: Path, output: Path, problems: list[str]) -> Iterator[Path]:
-    real_output = output.resolve()
+def _entries(
+    playlist: Path, output: Path | str, problems: list[str], open_ones: set[Path]
+) -> Iterator[_Found]:
+    """The songs of a playlist, and of those in it; what is missing is told."""
+    if playlist.resolve() in open_ones:
+        return
+    open_ones.add(playlist.resolve())
+    n_before, n_files = len(problems), 0
+    try:
+        for entry in read_playlist(playlist):
+            if isinstance(entry, str):
+                problems.append(f"{playlist}: {entry}")
+            elif is_playlist(entry) and os.path.lexists(entry):
+                n_files += 1
+                yield from _entries(entry, output, problems, open_ones)
+            elif os.path.lexists(entry):
+                n_files += 1
+                yield from _below(entry, output, problems)
+            else:
+                reason = unreadable(entry) or "no such file or folder"
+                problems.append(f"{playlist}: {entry}: {reason}")
+    except OSError as error:
+        problems.append(f"{playlist}: cannot be read ({error.strerror})")
+    except ValueError as error:
+        problems.append(str(error))
+    if not n_files and len(problems) == n_before:
+        problems.append(f"{playlist}: names no files")
+
+
+def _below(path: Path, output: Path | str, problems: list[str]) -> Iterator[_Found]:
+    """A file that is there, or the audio files of a folder."""
+    if not os.path.isdir(path):
+        yield _Found(path, Path(), True)
+        return
+    for file in _audio_files(path, output, problems):
+        yield _Found(file, file.parent.relative_to(path), False)
+
+
+def _audio_files(folder: Path, output: Path | str, problems: list[str]) -> Iterator[Path]:
+    real_output = output.resolve() if isinstance(output, Path) else None
     skips_output = real_output != folder.resolve()
     seen = {folder.resolve()}  # a link may lead to where it lies
 

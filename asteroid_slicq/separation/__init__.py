@@ -8,6 +8,7 @@ from asteroid_slicq.separation.axes import (
 )
 from asteroid_slicq.separation.ensemble import Ensemble
 from asteroid_slicq.separation.file_output import FileOutput
+from asteroid_slicq.separation.identity import describe, fingerprint
 from asteroid_slicq.separation.methods import Separable, separate
 from asteroid_slicq.separation.names import check_sources, choose_sources
 from asteroid_slicq.separation.segment_model import SegmentModel
@@ -25,6 +26,8 @@ __all__ = [
     "check_sources",
     "choose_sources",
     "crossfade",
+    "describe",
+    "fingerprint",
     "from_batch",
     "from_model_channels",
     "mix_to_batch",

@@ -71,6 +71,16 @@ class SegmentModel:
                 self._n_sources = model._run(second).shape[1]
         return [f"source{index}" for index in range(1, self._n_sources + 1)]
 
+    def on_device(self, device: str | torch.device | None) -> SegmentModel:
+        """The same, to run on another device.
+
+        Raises:
+            ValueError: the device is not there.
+        """
+        other = copy.copy(self)
+        other.device = None if device is None else check_device(device)
+        return other
+
     @contextmanager
     def evaluating(self) -> Iterator[SegmentModel]:
         """The same with the model in evaluation mode and on the device.

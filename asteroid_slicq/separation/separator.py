@@ -7,6 +7,7 @@ of mix and sources, whatever the song's length.
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -100,6 +101,21 @@ class Separator:
     def sources(self) -> list[str]:
         """Names of the model's sources, in its order."""
         return self._model.sources
+
+    @property
+    def device(self) -> torch.device | None:
+        """Where the model runs; ``None`` for where it is."""
+        return self._model.device
+
+    def on_device(self, device: str | torch.device | None) -> Separator:
+        """The same, whose model runs on another device.
+
+        Raises:
+            ValueError: the device is not there.
+        """
+        other = copy.copy(self)
+        other._model = self._model.on_device(device)
+        return other
 
     def check_stems(self, stems: Sequence[str] | None) -> list[str]:
         """The stems wanted, in the order given; all of the model's for ``None``.

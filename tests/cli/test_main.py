@@ -12,6 +12,7 @@ import soundfile as sf
 import torch
 
 from asteroid_slicq.cli import main, models
+from asteroid_slicq.jobs import MANIFEST
 from tests.helpers import GAINS, Split, environment
 
 
@@ -30,7 +31,8 @@ def write(path, n_frames=20_001, n_channels=2, rate=44100, scale=0.1, seed=0, su
 
 
 def tree(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST]
+    return sorted(str(path.relative_to(folder)) for path in files)
 
 
 def stems_of(track, suffix="wav"):
@@ -117,7 +119,7 @@ def test_bad_inputs_are_told_and_the_others_done(folder, model, capsys):
     names = [*(f"{name}.wav" for name in names), "song.m4a"]
     assert run("separate", *names, "also good.flac", "-o", "out", "-q") == 2
     assert tree(folder / "out") == sorted(stems_of("good") + stems_of("also good"))
-    assert sorted(path.name for path in (folder / "out").iterdir()) == ["also good", "good"]
+    assert sorted(path.name for path in (folder / "out").glob("[!.]*")) == ["also good", "good"]
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()

@@ -21,7 +21,6 @@ from asteroid_slicq.data.musdb import published_tracks
 from asteroid_slicq.evaluation import (
     Evaluation,
     find_reference_tracks,
-    fingerprint,
     json_text,
     nan_median,
 )
@@ -44,7 +43,7 @@ from asteroid_slicq.evaluation.scoring import (
 )
 from asteroid_slicq.models.mixin.model import MiXiN, soft_masks
 from asteroid_slicq.plotting import plot_scores
-from asteroid_slicq.separation import Separator
+from asteroid_slicq.separation import Separator, fingerprint
 from tests.evaluation.helpers import RATE, SOURCES, strict, write_track
 
 needs_museval = pytest.mark.skipif(

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.cli import main
-from asteroid_slicq.evaluation import fingerprint
 from asteroid_slicq.hub import CardFacts, ModelFileError, load_model, publishing
 from asteroid_slicq.hub.publishing import PublishError, check_repo_id, write_repository
+from asteroid_slicq.separation import fingerprint
 from tests.helpers import ROOT
 from tests.hub_server import HubServer, Repository
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 
 def refuse_empty(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -54,6 +56,18 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
     return int(text)
+
+
+def folder_or_address(text: str) -> Path | str:
+    """A folder here, or the address of one elsewhere, such as ``s3://bucket/stems``."""
+    return text if "://" in text else Path(text)
+
+
+def file_name(text: str) -> str:
+    """A name without a folder."""
+    if os.path.basename(text) != text or text in (".", ".."):
+        raise argparse.ArgumentTypeError(f"must be a name without folders, got {text!r}")
+    return text
 
 
 def seed_number(text: str) -> int:

@@ -6,7 +6,15 @@ import argparse
 from pathlib import Path
 
 from asteroid_slicq.cli.parsers import stems
-from asteroid_slicq.cli.parsers.arguments import count, list_of, numbers, positive_seconds, seconds
+from asteroid_slicq.cli.parsers.arguments import (
+    count,
+    file_name,
+    folder_or_address,
+    list_of,
+    numbers,
+    positive_seconds,
+    seconds,
+)
 from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S, DEFAULT_SEGMENT_S, ENSEMBLE_DOMAINS
 
 SAMPLE_FORMATS = {"f32le": "<f4", "s16le": "<i2"}
@@ -47,6 +55,10 @@ _FILE_OPTIONS = (
     "shifts",
     "ensemble",
     "overwrite",
+    "skip_existing",
+    "jobs",
+    "ray",
+    "stdin_name",
 )
 
 
@@ -92,12 +104,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="audio files, videos or folders")
+    parser.add_argument(
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="audio files, videos, folders, playlists (.m3u, .m3u8), quoted patterns, - for a file "
+        "on standard input, or addresses such as s3://bucket/album",
+    )
     parser.add_argument(
         "-o",
         "--output",
         metavar="OUT",
-        type=Path,
+        type=folder_or_address,
         default=Path("separated"),
         help="folder for the stems (default: ./separated)",
     )
@@ -140,7 +158,40 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     add_quality_options(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace stems that exist")
-    parser.add_argument("--threads", metavar="N", type=count, help="CPU threads to compute with")
+    parser.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="keep stems that were made with the same model and settings, and do the rest: goes on "
+        "with a run that was broken off; stems are made again if the song, the model or a setting "
+        "has changed, or one is missing, but not if somebody edited them",
+    )
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=count,
+        help="songs to separate at the same time, each by a process with its share of the "
+        "processors; memory grows with it, by 1 GB each (default: 1)",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="separate on a cluster of Ray, with as many workers as it has room for or --jobs: "
+        "local for one on this machine, auto for the one that it is in, or HOST:PORT",
+    )
+    parser.add_argument(
+        "--threads",
+        metavar="N",
+        type=count,
+        help="CPU threads to compute with, in each process (default: all, shared by --jobs; "
+        "1 with --ray)",
+    )
+    parser.add_argument(
+        "--stdin-name",
+        metavar="NAME",
+        type=file_name,
+        default="stdin",
+        help="of the song on standard input, if INPUT is - (default: stdin)",
+    )
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="print nothing but warnings and errors"
     )

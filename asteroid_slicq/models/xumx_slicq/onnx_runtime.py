@@ -37,7 +37,7 @@ class OnnxMasks:
     def __init__(self, path: str | os.PathLike[str], n_threads: int | None = None) -> None:
         require("onnxruntime")
         with open(path, "rb") as file:
-            self._source = file.read(), n_threads or torch.get_num_threads()
+            self._source = file.read(), n_threads
         try:
             self._session = _open_session(*self._source)
             metadata = self._session.get_modelmeta().custom_metadata_map
@@ -46,6 +46,11 @@ class OnnxMasks:
             raise ValueError(
                 f"path must be a file that `asteroid-slicq export` wrote, got {os.fspath(path)}"
             ) from error
+
+    @property
+    def data(self) -> bytes:
+        """What the file holds."""
+        return self._source[0]
 
     def __deepcopy__(self, memo: object) -> OnnxMasks:
         """Itself: a session never changes, and any number of threads may run it."""
@@ -88,6 +93,7 @@ class OnnxSeparator(XUMXSliCQ):
     def __init__(self, path: str | os.PathLike[str], n_threads: int | None = None) -> None:
         backend = OnnxMasks(path, n_threads)
         super().__init__(**backend.model_args, backend=backend)
+        self.other_weights = backend.data
 
     @torch.no_grad()
     def forward(self, mix: Tensor) -> Tensor:
@@ -95,10 +101,10 @@ class OnnxSeparator(XUMXSliCQ):
         return super().forward(mix)
 
 
-def _open_session(data: bytes, n_threads: int) -> Any:
+def _open_session(data: bytes, n_threads: int | None) -> Any:
     runtime = require("onnxruntime")
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = n_threads
+    options.intra_op_num_threads = n_threads or torch.get_num_threads()
     options.log_severity_level = 4  # what fails raises
     return runtime.InferenceSession(data, options, ["CPUExecutionProvider"])
 

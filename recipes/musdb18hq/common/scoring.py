@@ -18,7 +18,6 @@ from asteroid_slicq.evaluation import (
     EvaluationError,
     Report,
     find_reference_tracks,
-    fingerprint,
     json_text,
     oracle_of,
     score_tracks,
@@ -26,6 +25,7 @@ from asteroid_slicq.evaluation import (
 from asteroid_slicq.files import write_text
 from asteroid_slicq.hub import load_model
 from asteroid_slicq.plotting import plot_scores
+from asteroid_slicq.separation import fingerprint
 from asteroid_slicq.vocabulary import DEFAULT_SEGMENT_S
 
 

@@ -1,0 +1,169 @@
+"""Facts about songs that workers share: every one is done, once, whoever is killed meanwhile."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+import pytest
+
+from asteroid_slicq.jobs import Job, separate_files
+from asteroid_slicq.jobs.crew import CrewError, Event, separate_by_crew
+from asteroid_slicq.jobs.work import Outcome, Task
+from tests.helpers import environment
+from tests.jobs.helpers import Deadly, songs, stems, write_deadly_song
+
+
+class Script:
+    """A crew whose workers answer, or die, as a script says: by song, what becomes of attempts."""
+
+    def __init__(self, fates, false_starts=0, is_crowded=False):
+        self.fates, self.false_starts, self.is_crowded = fates, false_starts, is_crowded
+        self.waiting, self.given, self.n_hired = deque(), [], 0
+
+    def hire(self):
+        self.n_hired += 1
+        fate = "ready"
+        if self.false_starts:
+            self.false_starts -= 1
+            fate = "died"
+        self.waiting.append(Event(self.n_hired, fate, reason="exit code 1"))
+        return self.n_hired
+
+    def give(self, worker, task):
+        self.given.append((worker, task.job.track, task.attempt, task.resumes))
+        if next(self.fates.get(task.job.track, iter(())), "lives") == "dies":
+            event = Event(worker, "died", reason="signal 9", is_crowded=self.is_crowded)
+        else:
+            event = Event(worker, "outcome", outcome=Outcome(task.job, "done"))
+        self.waiting.append(event)
+
+    def events(self):
+        assert self.waiting, "everybody waits"
+        yield self.waiting.popleft()
+
+
+def tasks(names="abcd"):
+    return [Task(Job(Path(f"{name}.wav"), name)) for name in names]
+
+
+def test_every_song_is_given_to_one_worker():
+    crew = Script({})
+    assert sorted(o.job.track for o in separate_by_crew(crew, tasks(), 3)) == list("abcd")
+    assert (len(crew.given), crew.n_hired) == (4, 3)
+
+
+@pytest.mark.parametrize(("is_crowded", "n_hired"), [(False, 3), (True, 2)])
+def test_a_song_whose_worker_dies_is_done_again_at_the_end(is_crowded, n_hired):
+    crew = Script({"a": iter(["dies"])}, is_crowded=is_crowded)
+    outcomes = list(separate_by_crew(crew, tasks(), 2))
+    assert [(o.job.track, o.status) for o in outcomes] == [(x, "done") for x in "bcda"]
+    assert crew.given[-1][1:] == ("a", 2, True)
+    assert crew.n_hired == n_hired
+
+
+def test_a_song_that_kills_its_workers_fails():
+    crew = Script({"a": iter(["dies"] * 9)}, is_crowded=True)
+    outcomes = {o.job.track: o for o in separate_by_crew(crew, tasks("ab"), 1)}
+    assert outcomes["b"].status == "done"
+    assert (outcomes["a"].status, outcomes["a"].cause) == ("failed", "process")
+    assert outcomes["a"].reason == "a.wav: its worker ended 2 times (signal 9)"
+
+
+def test_workers_that_do_not_start():
+    assert len(list(separate_by_crew(Script({}, false_starts=2), tasks(), 2))) == 4
+    with pytest.raises(CrewError, match=r"no worker starts \(exit code 1\)"):
+        list(separate_by_crew(Script({}, false_starts=99), tasks(), 2))
+
+
+# The rest starts processes.
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals are another matter there")
+@pytest.mark.parametrize(("n_deaths", "status"), [(1, "done"), (2, "failed")])
+def test_a_process_that_is_killed(folder, n_deaths, status):
+    songs(folder / "in", 4)
+    write_deadly_song(folder / "in" / "b.wav")
+    deaths = folder / "deaths"
+    deaths.mkdir()
+    options = {"segment_s": 0.5}
+    assert len(separate_files("in", "expected", Deadly(deaths), **options)) == 4
+    for number in range(n_deaths):
+        (deaths / str(number)).touch()
+    outcomes = separate_files("in", "out", Deadly(deaths), n_jobs=2, **options)
+    expected = {"a": "done", "b": status, "c": "done", "d": "done"}
+    assert {o.job.track: o.status for o in outcomes} == expected
+    assert not list(deaths.iterdir())
+    wanted = stems(Path("expected"))
+    if status == "failed":
+        (reason,) = (o.reason for o in outcomes if o.status == "failed")
+        assert "its worker ended 2 times (killed, most likely for want of memory" in reason
+        wanted = {name: data for name, data in wanted.items() if name[0] != "b"}
+        assert separate_files("in", "out", Deadly(deaths), skip_existing=True, **options)
+        wanted = stems(Path("expected"))
+    assert stems(Path("out")) == wanted
+    assert not list(folder.rglob("*.part"))
+
+
+RUN = """
+import sys
+from pathlib import Path
+from asteroid_slicq.cli import main, models
+from tests.jobs.helpers import Deadly
+
+models.load_default_model = lambda: Deadly(Path("deaths"), pause_s=0.2)
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
+"""
+
+
+def children(pid):
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(word) for word in text.split()]
+
+
+def alive(pid):
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for children in /proc")
+@pytest.mark.parametrize("name", ["INT", "KILL"])
+def test_a_run_that_is_stopped_goes_on_where_it_was(folder, name):
+    songs(folder / "in", 4, n_samples=100_000)
+    (folder / "deaths").mkdir()
+    (folder / "run.py").write_text(RUN)
+    options = ("-o", "out", "--jobs", "2", "--segment-seconds", "0.5")
+    command = [sys.executable, "-W", "ignore", "run.py", "separate", "in", *options]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment(), start_new_session=True, **pipes) as process:
+        assert b" -> " in process.stdout.readline()
+        workers = children(process.pid)
+        os.killpg(process.pid, getattr(signal, f"SIG{name}")) if name == "INT" else (
+            process.send_signal(getattr(signal, f"SIG{name}"))
+        )
+        assert process.wait(60) == {"INT": 130, "TERM": 143, "KILL": -9}[name]
+        err = process.stderr.read().decode()
+    until = time.monotonic() + 20
+    while any(map(alive, workers)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
+    assert "Traceback" not in err
+    if name != "KILL":
+        assert err.startswith("asteroid-slicq: ")
+        assert not list(folder.rglob("*.part"))
+    n_done = len(list(Path("out").glob("*/bass.wav")))
+    assert 0 < n_done < 4
+    done = subprocess.run([*command, "--skip-existing"], env=environment(), **pipes)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert f"{n_done} done already" in done.stdout.decode()
+    separate_files("in", "expected", Deadly(folder / "deaths"), segment_s=0.5)
+    assert stems(Path("out")) == stems(Path("expected"))
+    assert not list(folder.rglob("*.part"))
