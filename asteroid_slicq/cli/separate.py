@@ -6,7 +6,7 @@ import argparse
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -65,18 +65,19 @@ def _run_files(args: argparse.Namespace, labels: dict[str, str]) -> int:
     work = _work(args, output)
     outcomes: list[Outcome] = []
     records = len(jobs) > 1 or args.skip_existing or manifest.exists()
-    with SongBar(jobs, args.quiet, args.jobs or 1) as bar:
-        for outcome in separate_jobs(
-            work,
-            jobs,
-            manifest if records else None,
-            overwrite=args.overwrite,
-            skip_existing=args.skip_existing,
-            n_jobs=args.jobs,
-            n_threads=args.threads,
-            ray=args.ray,
-            progress=bar.advance,
-        ):
+    run = separate_jobs(
+        work,
+        jobs,
+        manifest if records else None,
+        overwrite=args.overwrite,
+        skip_existing=args.skip_existing,
+        n_jobs=args.jobs,
+        n_threads=args.threads,
+        ray=args.ray,
+        progress=lambda job, done_s, total_s: bar.advance(job, done_s, total_s),
+    )
+    with SongBar(jobs, args.quiet, args.jobs or 1) as bar, closing(run):
+        for outcome in run:
             outcomes.append(outcome)
             bar.finish(outcome)
             with aside():

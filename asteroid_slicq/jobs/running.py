@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -80,16 +80,18 @@ def separate_jobs(
                 task = _task_again(manifest, record, task)
         tasks.append(task)
         again[job] = reason
-    for outcome in _outcomes(work, tasks, n_jobs, n_threads, ray, progress):
-        job = outcome.job
-        if outcome.status == "done":
-            outcome = replace(outcome, reason=again[job])
-            if manifest is not None:
-                stems = {k: _stem_state(work.folder, s) for k, s in outcome.stems.items()}
-                manifest.add(job, states[job], settings, stems, outcome.audio_s)
-        yield outcome
-    if manifest is not None:
-        manifest.close()
+    with ExitStack() as stack:
+        if manifest is not None:
+            stack.callback(manifest.close)
+        work_done = _outcomes(work, tasks, n_jobs, n_threads, ray, progress)
+        for outcome in stack.enter_context(closing(work_done)):
+            job = outcome.job
+            if outcome.status == "done":
+                outcome = replace(outcome, reason=again[job])
+                if manifest is not None:
+                    stems = {k: _stem_state(work.folder, s) for k, s in outcome.stems.items()}
+                    manifest.add(job, states[job], settings, stems, outcome.audio_s)
+            yield outcome
 
 
 def _outcomes(
