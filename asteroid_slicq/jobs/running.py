@@ -149,7 +149,7 @@ def _why_again(manifest: Manifest, record: Record, mix: FileState, settings: dic
     """What a record and the present differ in; empty where nothing is to be done."""
     if not record.mix.is_now(mix):
         return "the song has changed"
-    if record.settings.get("models") != settings["models"]:
+    if record.settings.get("model") != settings["model"]:
         return "another model"
     if record.settings != settings:
         return "other settings"

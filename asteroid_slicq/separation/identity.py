@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -17,15 +16,19 @@ from asteroid_slicq.separation.separator import Separator
 def fingerprint(model: nn.Module) -> str:
     """Tells a model from others by its name, arguments and weights, wherever it was loaded from.
 
-    A model that keeps weights elsewhere than in its state gives their bytes by the attribute
-    ``other_weights``.
+    Of a model that cannot be serialised as Asteroid's can, its numbers and words count as
+    arguments, and so do the models in it. One that keeps weights elsewhere than in its state gives
+    their bytes by the attribute ``other_weights``.
     """
     serialize = getattr(model, "serialize", None)
     if callable(serialize):
         conf: Any = serialize()
         name, arguments, state = conf["model_name"], conf["model_args"], conf["state_dict"]
     else:
-        name, arguments, state = type(model).__qualname__, {}, model.state_dict()
+        name, arguments = type(model).__qualname__, _plain(model)
+        arguments["modules"] = [fingerprint(child) for child in model.children()]
+        state = dict(model.named_parameters(recurse=False))
+        state |= dict(model.named_buffers(recurse=False))
     head = json.dumps([name, arguments], sort_keys=True, default=str)
     digest = hashlib.sha256(head.encode())
     for key, tensor in sorted(state.items()):
@@ -39,25 +42,27 @@ def fingerprint(model: nn.Module) -> str:
 def describe(separator: Separator) -> dict[str, Any]:
     """What the stems of a separator depend on, whichever song it is; in types that JSON has.
 
-    That is all that it was told but the device: its numbers and words under their names, and the
-    fingerprints of its models under ``"models"``.
+    That is all that it was told but the device: its numbers and words, those of a `SegmentModel`
+    under its name, and under ``"model"`` the fingerprint of the model.
     """
-    settings = {
+    settings = _plain(separator)
+    for name, value in sorted(vars(separator).items()):
+        if isinstance(value, SegmentModel):
+            settings[f"segment{name}"] = _plain(value)
+            settings["model"] = fingerprint(value.model)
+    return settings
+
+
+def _plain(thing: object) -> dict[str, Any]:
+    """Attributes that are numbers, words or lists of them."""
+    return {
         name.lstrip("_"): value
-        for name, value in sorted(vars(separator).items())
-        if isinstance(value, (bool, int, float, str)) or value is None
+        for name, value in sorted(vars(thing).items())
+        if name != "training" and _is_plain(value)
     }
-    return settings | {"models": [fingerprint(model) for model in _models(vars(separator))]}
 
 
-def _models(value: Any) -> Iterator[nn.Module]:
-    """The models in an object, in order."""
-    if isinstance(value, nn.Module):
-        yield value
-    elif isinstance(value, SegmentModel):
-        yield from _models(value.model)
-    elif isinstance(value, dict):
-        yield from _models(value.values())
-    elif isinstance(value, Iterable) and not isinstance(value, (str, bytes, torch.Tensor)):
-        for item in value:
-            yield from _models(item)
+def _is_plain(value: object) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
