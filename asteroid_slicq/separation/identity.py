@@ -65,4 +65,4 @@ def _plain(thing: object) -> dict[str, Any]:
 def _is_plain(value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
-    return value is None or isinstance(value, (bool, int, float, str))
+    return isinstance(value, (bool, int, float, str))
