@@ -292,4 +292,4 @@ class _RemoteLines:
 
     @staticmethod
     def _new_name() -> str:
-        return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}.jsonl"
+        return f"{time.time_ns():020d}-{secrets.token_hex(4)}.jsonl"  # in the order of time
