@@ -130,7 +130,7 @@ def _tell(outcome: Outcome, args: argparse.Namespace, device: torch.device | Non
             complain(outcome.reason)
     elif not args.quiet:
         folder = os.path.join(args.output, job.track)
-        if outcome.stems:
+        if outcome.stems and not is_address(args.output):
             folder = os.path.commonpath([os.path.dirname(stem) for stem in outcome.stems.values()])
         words = ", ".join(outcome.stems)
         if outcome.status == "kept":

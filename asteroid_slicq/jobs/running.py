@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -32,7 +32,7 @@ def separate_jobs(
     n_threads: int | None = None,
     ray: str | None = None,
     progress: JobProgress | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Separate songs; what is wrong with one does not stop the others.
 
     With ``skip_existing`` songs are kept whose stems were made from the same file, by the same
@@ -101,7 +101,7 @@ def _outcomes(
     n_threads: int | None,
     ray: str | None,
     progress: JobProgress | None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Outcomes of tasks, by whoever is to do them."""
     with ExitStack() as stack:
         if ray is not None and tasks:
