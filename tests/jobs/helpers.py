@@ -28,6 +28,11 @@ def stems(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
+def samples(file):
+    """The samples of a WAV file, or of its content, which its tags come before."""
+    return (file if isinstance(file, bytes) else file.read_bytes())[-80_004:]
+
+
 class Deadly(Split):
     """A model whose process is killed where it hears a song that is louder at its start.
 

@@ -7,7 +7,7 @@ import pytest
 
 from asteroid_slicq.cli import main, models
 from tests.helpers import GAINS, Split
-from tests.jobs.helpers import songs, stems
+from tests.jobs.helpers import samples, songs, stems
 
 FAST = ("--segment-seconds", "0.5")
 
@@ -63,7 +63,7 @@ def test_a_run_goes_on_at_an_address(memory, capsys):
         "1 done already"
     )
     assert memory.created("/out/b/bass.wav") > before
-    assert memory.cat("/out/a/bass.wav") == memory.cat("/out/b/bass.wav")
+    assert samples(memory.cat("/out/a/bass.wav")) == samples(memory.cat("/out/b/bass.wav"))
     assert run(*argv, "--skip-existing") == 0
     assert capsys.readouterr().out.splitlines()[-1] == "3 songs: 0 separated, 3 done already"
 
