@@ -18,7 +18,7 @@ from asteroid_slicq.audio.decoding import FORMATS
 # What holds for a stem as for its song, by FFmpeg's names: neither levels nor identifiers.
 _KEPT = (
     *("title", "artist", "album_artist", "album", "track", "disc", "date", "genre", "composer"),
-    *("performer", "publisher", "copyright", "comment", "language", "grouping"),
+    *("performer", "publisher", "copyright", "comment", "grouping"),
 )
 _SOUNDFILE_NAMES = {"track": "tracknumber"} | {
     name: name for name in ("title", "artist", "album", "date", "genre", "comment", "copyright")

@@ -1,11 +1,12 @@
 """What ``separate`` writes on demand: two stems, a residual, a remix; formats, tags and names."""
 
+import av
 import numpy as np
 import pytest
 import soundfile as sf
 import torch
 
-from asteroid_slicq.audio import AudioReader, is_stem
+from asteroid_slicq.audio import AudioReader, is_stem, read_tags
 from asteroid_slicq.cli import main, models
 from asteroid_slicq.vocabulary import AUDIO_FORMATS, LOSSY_FORMATS
 from tests.helpers import Split
@@ -232,3 +233,55 @@ def test_the_bitrate_is_that_asked_for(folder):
         assert separate("song.wav", *options, "--overwrite") == 0
         sizes.append((folder / "out/song/vocals.mp3").stat().st_size)
     assert sizes[1] == pytest.approx(4 * sizes[0], rel=0.1)
+
+
+def tagged(path, **texts):
+    """A FLAC file of half a second with tags."""
+    with av.open(str(path), "w") as file:
+        file.metadata.update(texts)
+        stream = file.add_stream("flac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.ones((1, 4000), np.int16), "s16", "mono")
+        frame.sample_rate = 8000
+        file.mux([*stream.encode(frame), *stream.encode(None)])
+
+
+@pytest.mark.parametrize(
+    ("template", "names"),
+    [
+        ("{track} - {stem}.{ext}", ["b - drums.wav", "song - drums.wav"]),
+        ("{stem}/{track}.{ext}", ["drums/b.wav", "drums/song.wav"]),
+        (
+            "{artist}/{album}/{number} {title} ({stem}).{ext}",
+            [
+                "AC_DC/_Up_/03 So long (drums).wav",
+                "Unknown artist/Unknown album/00 b (drums).wav",
+            ],
+        ),
+    ],
+)
+def test_names_by_a_template(folder, template, names):
+    tagged(folder / "song.flac", artist="AC/DC", album=". ../Up?.", title="So long", track="3/12")
+    tagged(folder / "b.flac")
+    options = ["--stems", "drums", "--output-template", template]
+    assert separate("song.flac", "b.flac", *options) == 0
+    assert written(folder) == names
+    assert separate("song.flac", "b.flac", *options) == 2  # they exist
+    assert separate(folder, "--overwrite", *options) == 0  # stems in a folder are passed over
+
+
+def test_titles_tell_the_stem(folder):
+    tagged(folder / "song.flac", title="So long", artist="Ann")
+    assert separate("song.flac", "--two-stems", "vocals", "--format", "mp3") == 0
+    texts = read_tags(folder / "out" / "song" / "no_vocals.mp3").texts
+    assert texts == {"title": "So long (no_vocals)", "artist": "Ann"}
+
+
+@pytest.mark.parametrize("audio_format", AUDIO_FORMATS)
+def test_stems_in_a_folder_are_passed_over_in_every_format(folder, audio_format, capsys):
+    (folder / "in").mkdir()
+    song(folder / "in" / "song.wav", n_samples=3000)
+    assert separate("in/song.wav", "--format", audio_format) == 0
+    (folder / "out" / "song").rename(folder / "in" / "stems")
+    assert separate("in", "--format", "flac", "--overwrite") == 0
+    assert "4 file(s) passed over" in capsys.readouterr().err
+    assert all(name.startswith("song/") for name in written(folder))

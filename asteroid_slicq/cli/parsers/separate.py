@@ -24,15 +24,18 @@ _EXAMPLES = """\
 examples:
   asteroid-slicq separate song.wav -o stems
   asteroid-slicq separate song.flac album/ -o stems --stems vocals,drums --format flac
+  asteroid-slicq separate song.mp3 -o karaoke --two-stems vocals --format mp3
   asteroid-slicq separate song.mp3 -o stems --model user/xumx-slicq --device cuda
   arecord -t raw -f FLOAT_LE -r 44100 -c 2 \\
       | asteroid-slicq separate --stream --model realtime.pth --stems vocals \\
       | aplay -t raw -f FLOAT_LE -r 44100 -c 2
 
-OUT/<track>/<source>.wav is written, with the sample rate, channels and length of the input.
+OUT/<track>/<source>.wav is written, with the sample rate, channels, length and tags of the input.
+Levels stay as they are, unless a sample would exceed full scale (--clip).
+
 A folder stands for all audio files and videos in it and below; its tree is mirrored in OUT. Stems
 that this command wrote, which are marked inside, are passed over there, and that is said. Of two
-inputs with the same name, the later one goes to OUT/<track>-2. Nothing is rescaled.
+inputs with the same name, the later one goes to OUT/<track>-2.
 
 With --stream, raw interleaved PCM is read from standard input and the stems go to standard output,
 as soon as they are known, in the same sample format and at the rate of the model. A frame of the
