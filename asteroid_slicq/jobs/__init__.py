@@ -4,6 +4,7 @@ from asteroid_slicq.jobs.crew import CrewError
 from asteroid_slicq.jobs.files import separate_files
 from asteroid_slicq.jobs.inputs import Job, collect_jobs
 from asteroid_slicq.jobs.manifest import MANIFEST, Manifest
+from asteroid_slicq.jobs.ray_crew import cluster
 from asteroid_slicq.jobs.remote import is_address
 from asteroid_slicq.jobs.running import separate_jobs
 from asteroid_slicq.jobs.work import Outcome, Work, refuse_collisions
@@ -15,6 +16,7 @@ __all__ = [
     "Manifest",
     "Outcome",
     "Work",
+    "cluster",
     "collect_jobs",
     "is_address",
     "refuse_collisions",

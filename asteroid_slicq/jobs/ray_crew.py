@@ -92,7 +92,6 @@ class RayCrew:
             "num_cpus": 0 if n_gpus else n_threads,
             "max_concurrency": 2,
             "max_restarts": 0,  # the song needs another one, and the crew hires it
-            "runtime_env": {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}},
             **share,
         }
         self._arguments = (
@@ -164,7 +163,7 @@ class RayCrew:
 
 @contextmanager
 def cluster(address: str) -> Iterator[None]:
-    """A connection to a cluster.
+    """A connection to a cluster; the one that there is, if this program has one.
 
     Args:
         address: ``"local"`` for one of this machine alone, which ends with the connection;
@@ -174,6 +173,9 @@ def cluster(address: str) -> Iterator[None]:
         CrewError: it cannot be reached, or Ray is not installed.
     """
     ray = _import_ray()
+    if ray.is_initialized():
+        yield
+        return
     options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "error"}
     if address == "local":
         options["include_dashboard"] = False

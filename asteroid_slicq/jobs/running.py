@@ -107,11 +107,12 @@ def _outcomes(
         if ray is not None and tasks:
             stack.enter_context(cluster(ray))
             here = {str(_absolute(task.job.path)): task for task in tasks}
-            work = replace(work, folder=_absolute(work.folder))
+            given, work = work.folder, replace(work, folder=_absolute(work.folder))
             crew = stack.enter_context(RayCrew(work, n_threads, n_jobs).at_work())
             absolute = [replace(t, job=replace(t.job, path=_absolute(t.job.path))) for t in tasks]
             for outcome in separate_by_crew(crew, absolute, crew.n_workers, _there(progress, here)):
-                yield replace(outcome, job=here[str(outcome.job.path)].job)
+                stems = {k: _below(given, work.folder, stem) for k, stem in outcome.stems.items()}
+                yield replace(outcome, job=here[str(outcome.job.path)].job, stems=stems)
         elif n_jobs is not None and n_jobs > 1 and len(tasks) > 1:
             n_jobs = min(n_jobs, len(tasks))
             n_threads = n_threads or max(1, n_processors() // n_jobs)
@@ -173,6 +174,13 @@ def _stem_state(folder: Path | str, stem: Path | str) -> FileState:
 
 def _path(folder: Path | str, name: str) -> Path | str:
     return remote.join(folder, name) if isinstance(folder, str) else folder / name
+
+
+def _below(given: Path | str, folder: Path | str, stem: Path | str) -> Path | str:
+    """The path of a stem as seen from here, where the folder was given in another way."""
+    if isinstance(given, str) or isinstance(folder, str):
+        return stem
+    return given / Path(stem).relative_to(folder)
 
 
 def _absolute(path: Path | str) -> Path | str:

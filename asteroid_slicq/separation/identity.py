@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import torch
+from asteroid.models import BaseModel
 from torch import nn
 
 from asteroid_slicq.separation.segment_model import SegmentModel
@@ -20,10 +21,8 @@ def fingerprint(model: nn.Module) -> str:
     arguments, and so do the models in it. One that keeps weights elsewhere than in its state gives
     their bytes by the attribute ``other_weights``.
     """
-    serialize = getattr(model, "serialize", None)
-    if callable(serialize):
-        conf: Any = serialize()
-        name, arguments, state = conf["model_name"], conf["model_args"], conf["state_dict"]
+    if isinstance(model, BaseModel):  # whose `serialize` would load more than it needs
+        name, arguments, state = type(model).__name__, model.get_model_args(), model.state_dict()
     else:
         name, arguments = type(model).__qualname__, _plain(model)
         arguments["modules"] = [fingerprint(child) for child in model.children()]

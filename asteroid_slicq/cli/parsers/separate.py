@@ -224,6 +224,8 @@ def _check(args: argparse.Namespace) -> None:
     parser: argparse.ArgumentParser = args.parser
     if args.stream and args.inputs:
         parser.error(f"argument --stream: reads standard input, so no INPUT, got {args.inputs[0]}")
+    if args.ray and "-" in args.inputs:
+        parser.error("argument --ray: its machines have no standard input of this one")
     if not (args.stream or args.inputs):
         parser.error("the following arguments are required: INPUT")
     foreign = _FILE_OPTIONS if args.stream else ("sample_format", "channels")
