@@ -22,11 +22,18 @@ from asteroid_slicq.data.sampled.voices.speech import (
     kokoro_speakers,
 )
 from asteroid_slicq.data.sampled.voices.utterances import Utterance, analyse, pack, unpack
+from asteroid_slicq.data.sampled.voices.wideband import wideband_speakers
 from asteroid_slicq.files import whole_file
 
 #: Seconds that speakers of a source speak, and how often they are drawn: the better the more.
-_SECONDS = {"kokoro": 36.0, "kokoro-styles": 18.0, "festvox-ru": 90.0}
-_WEIGHTS = {"kokoro": 2.0, "kokoro-styles": 1.0, "festvox-us-slt-hts": 1.0, "festvox-ru": 3.0}
+_SECONDS = {"kokoro": 36.0, "kokoro-styles": 18.0, "festvox-ru": 90.0, "mei": 40.0}
+_WEIGHTS = {
+    "kokoro": 2.0,
+    "kokoro-styles": 1.0,
+    "festvox-ru": 3.0,
+    "mei": 2.0,
+    "festvox-us-slt-hts": 1.0,
+}
 _FEW_S = 24.0
 #: How often a man is drawn beside a woman: more men than women sing on records.
 _MEN = 1.4
@@ -99,6 +106,8 @@ def _speakers(folders: dict[str, Path]) -> Iterator[Speaker]:
         yield from kokoro_speakers(folders.get("kokoro-styles"))
     if "festvox-ru" in folders:
         yield from recorded_speakers(folders["festvox-ru"])
+    if "mei" in folders:
+        yield from wideband_speakers(folders["mei"])
     yield from festival_speakers()
     yield from flite_speakers()
 

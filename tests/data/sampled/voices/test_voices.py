@@ -1,5 +1,8 @@
 """Voices: speech is cut into syllables, survives packing, and sings what the notes say."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import soundfile
@@ -13,6 +16,7 @@ from asteroid_slicq.data.sampled.voices import (
     add_voices,
     building,
     read_voices,
+    speech,
     sung_vocals,
 )
 from asteroid_slicq.data.sampled.voices.recorded import phrases_of, recorded_speakers
@@ -20,10 +24,12 @@ from asteroid_slicq.data.sampled.voices.singer import draw_singer
 from asteroid_slicq.data.sampled.voices.singing import PREROLL_S, sing
 from asteroid_slicq.data.sampled.voices.speech import Speaker, draw_line
 from asteroid_slicq.data.sampled.voices.utterances import analyse, pack, unpack
+from asteroid_slicq.data.sampled.voices.wideband import wideband_speakers
 
 pytest.importorskip("pyworld")
 
 RATE = 16000
+FIVE = ("jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo")
 
 
 def babble(rng: np.random.Generator, n_syllables: int = 6) -> tuple[np.ndarray, int]:
@@ -191,3 +197,50 @@ def test_recorded_speech_is_cut_at_its_pauses(tmp_path):
     assert rate == RATE
     assert len(line) / RATE in [pytest.approx(s) for s in lengths]
     assert not list(recorded_speakers(tmp_path / "none"))
+
+
+@pytest.mark.slow
+def test_open_jtalk_speaks_where_it_is_installed(tmp_path):
+    assert not list(wideband_speakers(tmp_path))
+    mei = next(s for s in VOICE_SOURCES if s.name == "mei")
+    speakers = list(wideband_speakers(Path("/") / mei.folder))
+    if not speakers:
+        pytest.skip("Open JTalk and its voice are not installed")
+    for speaker in speakers:
+        x, rate = speaker.say(np.random.default_rng(0))
+        assert rate == 48000
+        np.testing.assert_array_equal(x, speaker.say(np.random.default_rng(0))[0])
+        power, f_hz = np.abs(np.fft.rfft(x)) ** 2, np.fft.rfftfreq(len(x), 1 / rate)
+        assert 10 * np.log10(power[f_hz > 16000].sum() / power.sum()) > -50
+
+
+def test_all_styles_of_kokoro_or_blends_of_five(tmp_path, monkeypatch):
+    """A model that says which style it was given; a file of styles is one voice."""
+    five = {name: np.full((3, 1, 256), i, np.float32) for i, name in enumerate(FIVE)}
+
+    class Model:
+        styles = five
+
+        def __init__(self, data, parts):
+            pass
+
+        def say(self, phonemes, style, speed):
+            return style[0, 0, :1].astype(np.float64), RATE
+
+    found = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(speech.util, "find_spec", lambda name: found)
+    monkeypatch.setattr(speech.shutil, "which", lambda name: "/bin/true")
+    monkeypatch.setattr(speech, "_Kokoro", Model)
+    monkeypatch.setattr(speech, "_phonemes", lambda rng: "a")
+    rng = np.random.default_rng(0)
+    blends = {s.name: s for s in speech.kokoro_speakers()}
+    assert len(blends) == 15
+    assert {s.source for s in blends.values()} == {"kokoro"}
+    assert sum(s.male for s in blends.values()) > 3
+    for name, value in (("am_adam", 7.0), ("bf_emma", 8.0), ("jm_kumo", 9.0)):
+        np.full((3, 256), value, np.float32).tofile(tmp_path / f"{name}.bin")
+    styles = {s.name: s for s in speech.kokoro_speakers(tmp_path)}
+    assert list(styles) == [*FIVE, "am_adam", "bf_emma"]
+    assert [s.male for s in styles.values()] == [False] * 4 + [True, True, False]
+    assert [s.source for s in styles.values()] == ["kokoro"] * 5 + ["kokoro-styles"] * 2
+    assert [s.say(rng)[0][0] for s in styles.values()] == [0, 1, 2, 3, 4, 7, 8]
