@@ -104,8 +104,12 @@ def _play(
         if touch is not None:
             place(noises, touch.sound(note.velocity), start)
     x = out.mean(axis=0)
-    if unamplified:  # the knob for treble
-        x = equalise(x, [biquad("high", rng.uniform(700, 2200), rng.uniform(-3, 14), 0.6, rate)])
+    if unamplified:  # the knobs for bass and treble
+        knobs = [
+            biquad("low", rng.uniform(90, 180), rng.uniform(0, 10), 0.7, rate),
+            biquad("high", rng.uniform(700, 2200), rng.uniform(-3, 14), 0.6, rate),
+        ]
+        x = equalise(x, knobs)
     return x + np.abs(x).max() * noises
 
 

@@ -36,7 +36,7 @@ def _pick_up(rng: np.random.Generator, x: Array, rate: int) -> Array:
     tone = [
         biquad("high", rng.uniform(900, 2200), rng.uniform(3.0, 16.0), 0.6, rate),
         biquad("peak", rng.uniform(2200, 4800), rng.uniform(0.0, 9.0), rng.uniform(0.8, 2.5), rate),
-        biquad("low", rng.uniform(120, 300), rng.uniform(-9.0, 0.0), 0.7, rate),
+        biquad("low", rng.uniform(120, 300), rng.uniform(-6.0, 3.0), 0.7, rate),
     ]
     return equalise(x, tone)
 
