@@ -82,9 +82,10 @@ def add_voices(
             bank.voices[f"{source.name}/{speaker.name}"] = entry
         if progress is not None:
             progress(speaker.name)
-    silent = by_name.keys() - {entry["source"] for entry in bank.voices.values()}
-    for name in sorted(silent) if progress is not None else ():
-        progress(f"{name}: no speech; needed are {by_name[name].taken}")
+    if progress is not None:
+        heard = {entry["source"] for entry in bank.voices.values()}
+        for name in sorted(by_name.keys() - heard):
+            progress(f"{name}: no speech; needed are {by_name[name].taken}")
     if kept is not None and kept.is_dir():
         for path in set(kept.glob("*.npz")) - used:
             path.unlink()

@@ -51,6 +51,8 @@ class Singer:
         scoop_semitones: how far below a note it may begin.
         drift_semitones: slow wandering of the pitch.
         breath: noise that is added above 6 kHz, as a share.
+        noisy_hz: where its harmonics have mostly gone under in noise.
+        noisiest: share of noise at 22 kHz.
         tilt_db: per octave, above or below 1 kHz.
         air_db: fall per octave above the band of the recording, where voiced.
         hiss_db: the same, where unvoiced.
@@ -70,6 +72,8 @@ class Singer:
     scoop_semitones: float
     drift_semitones: float
     breath: float
+    noisy_hz: float
+    noisiest: float
     tilt_db: float
     air_db: float
     hiss_db: float
@@ -117,6 +121,8 @@ def draw_singer(rng: np.random.Generator, voices: Mapping[str, Voice]) -> Singer
         scoop_semitones=rng.uniform(0, 1.8) * (0.25 if tuned else 1.0),
         drift_semitones=rng.uniform(0.03, 0.10) * (0.25 if tuned else 1.0),
         breath=float(rng.uniform(0, 0.35) ** 1.5),
+        noisy_hz=log_uniform(rng, 9000, 18000),
+        noisiest=float(rng.uniform(0.6, 0.98)),
         tilt_db=rng.normal(0, 1.5),
         air_db=rng.uniform(11, 20),
         hiss_db=rng.uniform(3, 10),

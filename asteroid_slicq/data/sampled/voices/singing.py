@@ -245,10 +245,12 @@ def _aperiodicity(
 ) -> Array:
     """Share of noise of every vocoder frame at every frequency."""
     at = utterance.aperiodicity[source.astype(int)]
-    # Above 8 kHz the harmonics go under slowly, as they do in recordings of a wider band.
-    ends = [0.5 * at[:, -1:] + 0.45, np.full((len(at), 1), 0.95)]
+    # Above 8 kHz the harmonics go under slowly, as they do in recordings of a wider band, and for
+    # no two singers at the same frequency.
+    ends = [0.5 * at[:, -1:] + 0.5 * singer.noisiest, np.full((len(at), 1), singer.noisiest)]
     at = np.concatenate([0.3 * at[:, :1], at, *ends], axis=1)
-    place = np.interp(f_hz, (0.0, *APERIODICITY_HZ, 12000.0, 22050.0), np.arange(at.shape[1]))
+    at_hz = (0.0, *APERIODICITY_HZ, singer.noisy_hz, 22050.0)
+    place = np.interp(f_hz, at_hz, np.arange(at.shape[1]))
     low = np.minimum(place.astype(int), at.shape[1] - 2)
     share = place - low
     noise = at[:, low] * (1 - share) + at[:, low + 1] * share
