@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -173,6 +174,17 @@ def test_a_slow_upload_gives_its_place_back(serve, tmp_path):
     with serve(upload_s=0.1, unfinished=1) as jobs:
         assert requests.post(jobs, data=slowly()).status_code == 408
         assert n_files(tmp_path) == 0
+        assert requests.post(jobs, data=song()).status_code == 202
+
+
+def test_an_upload_that_is_broken_off_gives_its_place_back(serve, tmp_path):
+    with serve(unfinished=1) as jobs:
+        host, port = jobs.split("/")[2].split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n")
+            client.sendall(song()[:5000])
+            until(lambda: n_files(tmp_path) == 1)
+        until(lambda: n_files(tmp_path) == 0)
         assert requests.post(jobs, data=song()).status_code == 202
 
 
