@@ -39,8 +39,9 @@ def run(args: argparse.Namespace) -> int:
                 f"the page needs Gradio: pip install 'asteroid-slicq[demo]' ({error})"
             ) from error
         except OSError as error:
-            where = f"port {args.port}" if args.port else "any port"
-            raise CommandError(f"{args.host}: cannot listen on {where} ({error})") from error
+            raise CommandError(str(error)) from error
         say(f"the page is at {server.url} (Ctrl-C ends it)")
+        if server.share_url:
+            say(f"whoever knows this address reaches it, too: {server.share_url}")
         threading.Event().wait()
     return 0

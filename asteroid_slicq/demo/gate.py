@@ -47,6 +47,7 @@ class Gate:
         self._own = Starlette(
             routes=[
                 Route("/songs", self._upload, methods=["POST"]),
+                Route("/songs/{ticket}/", self._is_here),
                 Route("/songs/{ticket}/stop", self._stop, methods=["POST"]),
                 Route("/songs/{ticket}/sound/{index:int}", self._answer(_sound)),
                 Route("/songs/{ticket}/levels/{track}", self._answer(_levels)),
@@ -101,6 +102,13 @@ class Gate:
     def _too_large(self, song: Song) -> str:
         limit = f"{self._settings.max_mb:g} MB"
         return f"{song.file_name} is larger than {limit}, which is what this page takes."
+
+    async def _is_here(self, request: Request) -> Response:
+        try:
+            self._songs.find(request.path_params["ticket"])
+        except SongError as error:
+            return _refusal(404, error)
+        return Response(status_code=204)
 
     async def _stop(self, request: Request) -> Response:
         try:

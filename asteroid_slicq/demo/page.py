@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from html import escape
 from importlib import resources
+from io import StringIO
 from typing import Any
 
 import gradio as gr
@@ -17,13 +19,14 @@ from asteroid_slicq.demo.settings import DemoSettings
 from asteroid_slicq.demo.songs import Songs
 from asteroid_slicq.demo.work import State, Workshop
 
+_ASSETS = resources.files("asteroid_slicq") / "demo/assets"
 _TITLE = "Songs in, stems out"
 _SCRIPTS = ("player.js", "lanes.js", "recorder.js", "page.js")
 _FONT = ["system-ui", "sans-serif"]
 
 
 def launch(
-    settings: DemoSettings, songs: Songs, host: str, ports: tuple[int, int], share: bool
+    settings: DemoSettings, songs: Songs, host: str, port: int, share: bool
 ) -> tuple[gr.Blocks, str, str | None]:
     """Serve the page in threads of its own.
 
@@ -31,43 +34,41 @@ def launch(
         settings: what it offers.
         songs: that it holds.
         host: to listen on.
-        ports: the first to try, and how many.
+        port: to listen on, a free one.
         share: whether to open a tunnel.
 
     Returns:
         What to close in the end, the page's address and that of the tunnel.
 
     Raises:
-        OSError: no port is free.
+        OSError: the tunnel cannot be opened.
     """
     workshop = Workshop(settings, songs)
     blocks = _blocks(settings, workshop)
-    gate = Middleware(Gate, settings=settings, songs=songs)
-    for port in range(ports[0], sum(ports)):
-        try:
-            _, url, share_url = blocks.launch(
-                server_name=host,
-                server_port=port,
-                share=share,
-                quiet=True,
-                prevent_thread_lock=True,
-                app_kwargs={"middleware": [gate]},
-                theme=Base(font=_FONT, font_mono=["ui-monospace", "monospace"]),
-                head=f"<style>{_asset('page.css')}</style>",
-                footer_links=[],
-                allowed_paths=[],
-                show_error=False,
-                ssr_mode=False,
-                mcp_server=False,
-                pwa=False,
-                run_history=False,
-                enable_monitoring=False,
-            )
-            return blocks, url, share_url
-        except OSError:
-            if port + 1 == sum(ports):
-                raise
-    raise AssertionError("no ports")
+    with redirect_stdout(StringIO()):  # where Gradio comments on the tunnel
+        _, url, share_url = blocks.launch(
+            server_name=f"[{host}]" if ":" in host else host,
+            server_port=port,
+            share=share,
+            quiet=True,
+            prevent_thread_lock=True,
+            app_kwargs={"middleware": [Middleware(Gate, settings=settings, songs=songs)]},
+            theme=Base(font=_FONT, font_mono=["ui-monospace", "monospace"]),
+            head=f"<style>{_asset('page.css')}</style>",
+            favicon_path=str(_ASSETS / "icon.svg"),
+            footer_links=[],
+            allowed_paths=[],
+            show_error=False,
+            ssr_mode=False,
+            mcp_server=False,
+            pwa=False,
+            run_history=False,
+            enable_monitoring=False,
+        )
+    if share and share_url is None:
+        blocks.close(verbose=False)
+        raise OSError("the tunnel cannot be opened; Gradio's servers must be reachable for it")
+    return blocks, url, share_url
 
 
 def _blocks(settings: DemoSettings, workshop: Workshop) -> gr.Blocks:
@@ -113,4 +114,4 @@ def _script(settings: DemoSettings) -> str:
 
 
 def _asset(name: str) -> str:
-    return (resources.files("asteroid_slicq") / "demo/assets" / name).read_text(encoding="utf-8")
+    return (_ASSETS / name).read_text(encoding="utf-8")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import tempfile
 import threading
 import warnings
@@ -36,7 +38,7 @@ class DemoServer:
 
     Raises:
         ImportError: Gradio is missing.
-        OSError: no such port is free, or there is no such host.
+        OSError: no such port is free, there is no such host, or no tunnel can be opened.
     """
 
     def __init__(
@@ -69,11 +71,8 @@ class DemoServer:
             os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
             from asteroid_slicq.demo.page import launch
 
-            host, port = self._address
-            first = _FIRST_PORT if port is None else port
-            blocks, self.url, self.share_url = launch(
-                settings, songs, host, (first, _N_PORTS if port is None else 1), self._share
-            )
+            host, port = self._address[0], _free_port(*self._address)
+            blocks, self.url, self.share_url = launch(settings, songs, host, port, self._share)
             self._stack.callback(blocks.close, verbose=False)
             threading.Thread(target=self._sweep, args=(songs,), daemon=True).start()
             self._stack.callback(self._closing.set)
@@ -91,3 +90,24 @@ class DemoServer:
     def _sweep(self, songs: Songs) -> None:
         while not self._closing.wait(_SWEEP_S):
             songs.sweep()
+
+
+def _free_port(host: str, port: int | None) -> int:
+    """The port, or the first of those of Gradio that is free.
+
+    Raises:
+        OSError: none is free, or there is no such host.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise OSError(f"{host}: is no address of this machine ({error.strerror})") from error
+    for candidate in [port] if port else range(_FIRST_PORT, _FIRST_PORT + _N_PORTS):
+        try:
+            socket.create_server((found[4][0], candidate), family=found[0]).close()
+            return candidate
+        except OSError as error:
+            number = error.errno or 0
+            if number != errno.EADDRINUSE:
+                break
+    raise OSError(f"{host}: cannot listen on port {candidate} ({os.strerror(number)})")

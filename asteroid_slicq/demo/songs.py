@@ -15,6 +15,7 @@ from typing import Any
 from asteroid_slicq.audio import track_name
 
 _MAX_NAME = 120
+_IN_USE_S = 180.0
 
 
 class SongError(ValueError):
@@ -72,12 +73,17 @@ class Songs:
         self._lock = threading.Lock()
 
     def add(self, file_name: str) -> Song:
-        """Make room for a song.
+        """Make room for a song, where need be in place of the one that was not used for longest.
 
         Raises:
-            SongError: too many are held.
+            SongError: as many as are held are in use.
         """
         self.sweep()
+        if len(self._songs) >= self._max_songs:
+            idle = [song for song in list(self._songs.values()) if not song.is_busy]
+            oldest = min(idle, key=lambda song: song.used_at, default=None)
+            if oldest is not None and oldest.used_at < time.monotonic() - _IN_USE_S:
+                self.remove(oldest)
         with self._lock:
             if len(self._songs) >= self._max_songs:
                 raise SongError("Too many songs are here at the moment. Try again in some minutes.")

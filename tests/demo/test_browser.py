@@ -27,7 +27,7 @@ import soundfile as sf
 
 from asteroid_slicq.data.procedural import write_dataset
 from tests.demo.conftest import silent_video, wav
-from tests.helpers import environment
+from tests.helpers import ROOT, environment
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
@@ -107,7 +107,9 @@ def page(tmp_path_factory):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     limits = ["--max-minutes", "0.5", "--max-mb", "4"]
-    command = [sys.executable, "-m", "asteroid_slicq", "demo", "--port", str(port), *limits]
+    # That of the Space, whose settings later ones overrule.
+    command = [sys.executable, str(ROOT / "recipes" / "space" / "app.py")]
+    command += ["--host", "127.0.0.1", "--port", str(port), *limits]
     with (
         (folder / "tmp" / "errors").open("w") as errors,
         subprocess.Popen(
@@ -140,6 +142,7 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"]
+    arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser
@@ -336,6 +339,16 @@ def test_bad_files_end_in_a_sentence_and_the_page_works_on(page, visit, tmp_path
     give(tab, {"name": "good one.wav", "mimeType": "audio/wav", "buffer": content})
     tab.wait_for_selector(".slicq[data-stage=done]")
     assert not tab.is_visible(".slicq .notice")
+
+
+def test_a_recording_is_separated(visit):
+    tab = visit()
+    tab.click(".slicq .record")
+    tab.wait_for_selector("text=Stop, 0:01")
+    tab.click(".slicq .record")
+    tab.wait_for_selector(".slicq[data-stage=done]")
+    assert tab.inner_text(".slicq .title") == "recording"
+    assert tab.inner_text(".slicq .details").startswith(("0:01", "0:02"))
 
 
 def test_what_is_cancelled_goes(page, visit, song):

@@ -104,9 +104,10 @@ def test_a_song_goes_in_and_its_stems_come_out(ask, workshop, tmp_path):
     for name in ("vocals.wav", "remix.wav?vocals=1"):
         assert ask(f"GET /songs/{ticket}/{name}")[1].startswith(b"RIFF")
     assert ask(f"GET /songs/{ticket}/stems.zip")[1].startswith(b"PK")
-    absent = ("mix.wav", "upload", "..%2fupload.wav", "sound/9", "sound/-1", "levels/x", "")
+    absent = ("mix.wav", "upload", "..%2fupload.wav", "sound/9", "sound/-1", "levels/x", "x")
     for name in (*absent, "remix.wav?vocals=much", "remix.wav?mix=nan", "remix.wav?/etc/passwd=1"):
         assert ask(f"GET /songs/{ticket}/{name}")[0] == 404, name
+    assert ask(f"GET /songs/{ticket}/")[0] == 204
     assert ask(f"POST /songs/{ticket}/stop")[0] == 204
     status, body = ask(f"GET /songs/{ticket}/vocals.wav")
     assert status == 404

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from asteroid_slicq.demo.songs import SongError
+from asteroid_slicq.demo.songs import SongError, Songs
 
 
 def test_tickets_are_long_and_never_the_same(songs):
@@ -54,6 +54,16 @@ def test_more_than_the_page_holds_are_refused(songs):
         songs.add("a")
     with pytest.raises(SongError, match="Too many songs"):
         songs.add("b")
+
+
+def test_a_full_page_gives_up_what_was_not_used_for_longest(tmp_path):
+    songs = Songs(tmp_path, keep_s=3600, max_songs=3)
+    busy, old, older = (songs.add(name) for name in ("busy", "old", "older"))
+    busy.is_busy = True
+    for song, minutes in ((busy, 9), (old, 4), (older, 5)):
+        song.used_at = time.monotonic() - 60 * minutes
+    songs.add("new")
+    assert [song.folder.exists() for song in (busy, old, older)] == [True, True, False]
 
 
 def test_work_without_stems_and_closing_leave_nothing(songs):

@@ -63,20 +63,26 @@ function take(file) {
     ticket = answer.ticket;
     tell("Waiting for its turn", null);
     trigger("separate", { ticket, model: find(".model select").value });
-    waitInQueue(ticket);
+    follow(ticket);
   };
   request.onerror = () => restart("The server cannot be reached.");
   request.send(file);
 }
 
-async function waitInQueue(mine) {
-  let waiting = true;
-  const isMine = () => waiting && ticket === mine && find(".status").textContent.startsWith("Waiting");
+// While the server works: how many songs wait, and whether it still is there and has this one. Asking
+// keeps a song that waits.
+async function follow(mine) {
+  const isMine = () => ticket === mine && root.dataset.stage === "working";
+  let misses = 0;
   for (await pause(1000); isMine(); await pause(2000)) {
     try {
+      const known = (await fetch(url(""))).ok;
       const { queue_size } = await (await fetch(base + "gradio_api/queue/status")).json();
-      if (isMine() && queue_size) tell("Waiting for its turn: songs in the queue: " + queue_size, null);
-    } catch { waiting = false; }
+      if (isMine() && queue_size && find(".status").textContent.startsWith("Waiting"))
+        tell("Waiting for its turn (" + queue_size + " in the queue)", null);
+      misses = known ? 0 : misses + 1;
+    } catch { misses++; }
+    if (misses > 2 && isMine()) restart("The connection to the server was lost. Try again.");
   }
 }
 
@@ -203,7 +209,7 @@ for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
     if (!isFile(event)) return;
     event.preventDefault();
     const taking = root.dataset.stage === "idle";
-    drop.classList.toggle("over", taking && name.startsWith("drago") || name === "dragenter");
+    drop.classList.toggle("over", taking && ["dragenter", "dragover"].includes(name));
     if (name === "drop" && taking) take(event.dataTransfer.files[0]);
   });
 }
@@ -215,13 +221,13 @@ document.addEventListener("keydown", (event) => {
 });
 
 // Gradio knows the theme that its visitor asked for; colours follow it, and pictures the colours.
-function follow() {
+function recolor() {
   const dark = document.body.classList.contains("dark"), list = document.documentElement.classList;
   list.toggle("dark-page", dark);
   list.toggle("light-page", !dark);
   for (const lane of lanes) lane.draw();
 }
-new MutationObserver(follow).observe(document.body, { attributeFilter: ["class"] });
-follow();
+new MutationObserver(recolor).observe(document.body, { attributeFilter: ["class"] });
+recolor();
 window.addEventListener("pagehide", () => { if (ticket) navigator.sendBeacon(url("stop")); });
 watch("value", () => update(props.value));
