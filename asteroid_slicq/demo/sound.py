@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from asteroid_slicq.audio import StemWriter
+from asteroid_slicq.audio import StemFormat, StemWriter
 from asteroid_slicq.demo.songs import Song, SongError
 from asteroid_slicq.files import whole_file
 from asteroid_slicq.plotting import amplitude_image, drawing_transform
@@ -93,9 +93,8 @@ def remix_of(song: Song, gains: Mapping[str, float]) -> Path:
             raise SongError("The gain of a stem must lie between 0 and 2.")
     with song.lock, sf.SoundFile(song.tracks["mix"]) as mix:
         names = list(gains)
-        writer = StemWriter(
-            song.folder, ["remix"], mix.samplerate, mix.channels, bit_depth="32f", overwrite=True
-        )
+        target, stem_format = {"remix": song.folder / "remix.wav"}, StemFormat("wav", "32f")
+        writer = StemWriter(target, mix.samplerate, mix.channels, stem_format, overwrite=True)
         files = [sf.SoundFile(song.tracks[name]) for name in names]
         try:
             with writer:
@@ -104,7 +103,7 @@ def remix_of(song: Song, gains: Mapping[str, float]) -> Path:
                     total = np.zeros((n, mix.channels), np.float32)
                     for name, file in zip(names, files, strict=True):
                         total += gains[name] * file.read(n, dtype="float32", always_2d=True)
-                    writer.write("remix", total.T)
+                    writer.write(total.T[None])
         finally:
             for file in files:
                 file.close()

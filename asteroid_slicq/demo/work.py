@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from asteroid_slicq.audio import AudioError, AudioReader, StemWriter
+from asteroid_slicq.audio import AudioError, AudioReader, StemFormat, StemWriter
 from asteroid_slicq.demo.settings import DemoSettings
 from asteroid_slicq.demo.songs import Song, SongError, Songs
 from asteroid_slicq.demo.sound import CHUNK_S, IMAGE_SHAPE
@@ -130,7 +130,8 @@ class Workshop:
         with AudioReader(song.upload, downmix=True) as reader:
             rate, n_channels = reader.sample_rate, reader.n_channels
             _check_length(song, reader.n_expected, rate, limit)
-            writer = StemWriter(song.folder, ["mix"], rate, n_channels, bit_depth="32f")
+            mix = {"mix": song.folder / "mix.wav"}
+            writer = StemWriter(mix, rate, n_channels, StemFormat("wav", "32f"))
             peak, n_samples = 0.0, 0
             with writer:
                 for buffer in reader.buffers(rate):
@@ -139,7 +140,7 @@ class Workshop:
                     peak = max(peak, float(np.abs(buffer).max()))
                     n_samples += buffer.shape[1]
                     _check_length(song, n_samples, rate, limit)
-                    writer.write("mix", buffer)
+                    writer.write(buffer[None])
         if peak <= _SILENCE:
             raise SongError(f"{song.file_name} is silent, so there is nothing to separate.")
         return rate, n_channels, n_samples, reader.bit_depth

@@ -46,7 +46,11 @@ SECRET = "a secret of this folder"
 PASSWORDS = Path("/etc/passwd").read_bytes().splitlines()[0]
 STEMS = ("vocals", "drums", "bass", "other")
 LISTEN = """
-window.started = []; window.gains = [];
+window.started = []; window.gains = []; window.told = [];
+addEventListener("DOMContentLoaded", () => new MutationObserver(() => {
+  const status = document.querySelector(".slicq .status");
+  if (status && status.textContent !== told.at(-1)) told.push(status.textContent);
+}).observe(document.body, { subtree: true, childList: true, characterData: true }));
 const start = AudioBufferSourceNode.prototype.start;
 AudioBufferSourceNode.prototype.start = function (when, offset) {
   window.context = this.context;
@@ -192,6 +196,12 @@ def refusal(tab):
     return tab.inner_text(".slicq .notice")
 
 
+def until_done(tab):
+    tab.wait_for_selector(".slicq[data-stage=done], .slicq .notice:not([hidden])")
+    assert not tab.inner_text(".slicq .notice")
+    tab.wait_for_selector(".slicq[data-stage=done]")
+
+
 def gains(tab):
     """Of the original and the stems, once they have settled."""
     tab.wait_for_timeout(250)
@@ -216,8 +226,10 @@ def test_a_song_is_separated_heard_and_kept(page, visit, song):
     tab = visit()
     give(tab, song)
     tab.wait_for_selector(".slicq[data-stage=working]")
-    tab.wait_for_function("document.querySelector('.slicq .status').textContent.startsWith('Sep')")
-    tab.wait_for_selector(".slicq[data-stage=done]")
+    until_done(tab)
+    told = dict.fromkeys(text.split(":")[0].split(" (")[0] for text in tab.evaluate("told") if text)
+    told.pop("Reading", None)  # which may be too short to be seen
+    assert list(told) == ["Uploading", "Waiting for its turn", "Separating"]
     assert tab.inner_text(".slicq .title") == "My söng"
     assert tab.inner_text(".slicq .details") == "0:09 · 44.1 kHz · stereo"
     lanes = tab.eval_on_selector_all(
@@ -301,7 +313,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(visit, tmp_path, scheme):
     assert tab.evaluate(width) == 390
     wav(tmp_path / "tone.wav", 8000, 1, rate=8000)  # mono, of a low rate
     give(tab, tmp_path / "tone.wav")
-    tab.wait_for_selector(".slicq[data-stage=done]")
+    until_done(tab)
     assert tab.inner_text(".slicq .details") == "0:01 · 8 kHz · mono"
     assert tab.evaluate(width) == 390
     tab.tap(".slicq .play")
@@ -337,7 +349,7 @@ def test_bad_files_end_in_a_sentence_and_the_page_works_on(page, visit, tmp_path
     assert not page.songs
     content = wav(path, 20_000)
     give(tab, {"name": "good one.wav", "mimeType": "audio/wav", "buffer": content})
-    tab.wait_for_selector(".slicq[data-stage=done]")
+    until_done(tab)
     assert not tab.is_visible(".slicq .notice")
 
 
@@ -346,7 +358,7 @@ def test_a_recording_is_separated(visit):
     tab.click(".slicq .record")
     tab.wait_for_selector("text=Stop, 0:01")
     tab.click(".slicq .record")
-    tab.wait_for_selector(".slicq[data-stage=done]")
+    until_done(tab)
     assert tab.inner_text(".slicq .title") == "recording"
     assert tab.inner_text(".slicq .details").startswith(("0:01", "0:02"))
 
