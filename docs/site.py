@@ -18,6 +18,7 @@ SOURCES = {
     "default_model.md": "asteroid_slicq/models/xumx_slicq/weights/README.md",
     "recipes/common.md": "recipes/musdb18hq/common/README.md",
     "recipes/xumx_slicq.md": "recipes/musdb18hq/xumx_slicq/README.md",
+    "recipes/bandsplit.md": "recipes/musdb18hq/bandsplit/README.md",
     "recipes/mixin.md": "recipes/musdb18hq/mixin/README.md",
     "recipes/free_stems.md": "recipes/free_stems/README.md",
     "contributing.md": "CONTRIBUTING.md",

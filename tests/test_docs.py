@@ -99,3 +99,10 @@ def test_links_lead_to_files_and_headings():
                 wrong.append((str(path.relative_to(ROOT)), target, anchor))
     assert len(known) > 15
     assert not wrong
+
+
+def test_every_recipe_has_a_page():
+    site = (ROOT / "docs" / "site.py").read_text()
+    recipes = {path.parent for path in (ROOT / "recipes").glob("**/run.sh")}
+    assert len(recipes) >= 4
+    assert not [path for path in recipes if f'"{path.relative_to(ROOT)}/README.md"' not in site]
