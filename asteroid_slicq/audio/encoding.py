@@ -27,7 +27,10 @@ _CODECS = {
     "opus": ("opus", "libopus"),
 }  # container and codec
 # Without noise in place of sound, which does not cancel when stems are summed.
-_OPTIONS = {"aac": {"aac_coder": "fast", "aac_pns": "0", "aac_is": "0"}}
+_AAC_OPTIONS = {"aac_coder": "fast", "aac_pns": "0", "aac_is": "0"}
+# Twice as fast as by default, and nearer to the sound, where bits are many.
+_MP3_OPTIONS = {"compression_level": "7"}
+_MANY_BITS = 128_000  # a second, in each channel
 _LAYOUTS = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
 _PIXELS = {"mjpeg": "yuvj420p", "png": "rgb24"}  # what an encoder needs that encodes nothing
 _ATTACHED_PICTURE = 1 << 10
@@ -66,16 +69,18 @@ class EncodedFile:
         options = {"brand": "M4A ", "movie_timescale": str(rate)} if container == "mp4" else {}
         self._container: Any = av.open(file, "w", format=container, options=options)
         try:
-            self._stream = self._container.add_stream(
-                codec, rate=rate, layout=self._layout, options=_OPTIONS.get(codec, {})
-            )
+            self._stream = self._container.add_stream(codec, rate=rate, layout=self._layout)
             if self._bits:
                 self._format = "s16" if self._bits == 16 else "s32"
+                self._stream.format = self._format
             else:
                 self._format = "fltp"
-                self._stream.bit_rate = stem_format.bitrate_for(rate, n_channels)
-            if self._bits:
-                self._stream.format = self._format
+                bitrate = stem_format.bitrate_for(rate, n_channels)
+                self._stream.bit_rate = bitrate
+                if stem_format.name == "m4a":
+                    self._stream.options |= _AAC_OPTIONS
+                elif stem_format.name == "mp3" and bitrate >= _MANY_BITS * n_channels:
+                    self._stream.options |= _MP3_OPTIONS
             self._start(stem_format.name, tags)
         except BaseException:
             self.discard()

@@ -16,6 +16,7 @@ from asteroid_slicq.audio import (
     is_stem,
     track_name,
 )
+from asteroid_slicq.audio.stem_writing import _KeptBuffers
 from asteroid_slicq.audio.writing import AudioWriter
 from asteroid_slicq.vocabulary import AUDIO_FORMATS
 
@@ -154,6 +155,19 @@ def write_stems(folder, n_samples=5000, error=None, audio_format="wav", peak=0.9
 def test_an_exception_leaves_nothing(tmp_path, error):
     with pytest.raises(error):
         write_stems(tmp_path / "a" / "b", error=error("in the middle"))
+    assert tree(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, AudioError])
+def test_an_exception_while_stems_are_rescaled_leaves_nothing(tmp_path, monkeypatch, error):
+    def scaled(self, scale):
+        assert scale < 1
+        yield np.zeros((2, 2, 100)), None
+        raise error
+
+    monkeypatch.setattr(_KeptBuffers, "scaled", scaled)
+    with pytest.raises(error):
+        write_stems(tmp_path / "a" / "b", peak=1.5, audio_format="flac")
     assert tree(tmp_path) == []
 
 

@@ -1,5 +1,10 @@
 """What ``separate`` writes on demand: two stems, a residual, a remix; formats, tags and names."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import av
 import numpy as np
 import pytest
@@ -9,7 +14,7 @@ import torch
 from asteroid_slicq.audio import AudioReader, is_stem, read_tags
 from asteroid_slicq.cli import main, models
 from asteroid_slicq.vocabulary import AUDIO_FORMATS, LOSSY_FORMATS
-from tests.helpers import Split
+from tests.helpers import Split, environment
 
 GAINS = (0.1, 0.5, 0.15, 0.2)  # of bass, vocals, other and drums: a twentieth is nobody's
 
@@ -285,3 +290,62 @@ def test_stems_in_a_folder_are_passed_over_in_every_format(folder, audio_format,
     assert separate("in", "--format", "flac", "--overwrite") == 0
     assert "4 file(s) passed over" in capsys.readouterr().err
     assert all(name.startswith("song/") for name in written(folder))
+
+
+SLOW_RESCALING = """
+import sys, time, torch
+from asteroid_slicq.audio import stem_writing
+from asteroid_slicq.cli import main, models
+from tests.helpers import Split
+
+def scaled(self, scale):
+    for buffers in original(self, scale):
+        yield buffers
+        print("busy", flush=True)
+        time.sleep(float(sys.argv[1]))
+
+original, stem_writing._KeptBuffers.scaled = stem_writing._KeptBuffers.scaled, scaled
+model = Split()
+with torch.no_grad():
+    model.gains.copy_(torch.tensor([1.8, -0.3, 1.1, -0.4]))
+models.load_default_model = lambda: model
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals are another matter there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("audio_format", ["flac", "mp3"])
+def test_a_process_ended_while_it_rescales_leaves_nothing_half_written(
+    folder, number, audio_format
+):
+    song(folder / "song.wav", n_samples=200_000)
+
+    def start(pause_s):
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-c", SLOW_RESCALING, str(pause_s), "separate", "song.wav"),
+                *("-o", "out", "--format", audio_format, "-q"),
+            ],
+            env=environment(),
+            stdout=subprocess.PIPE,
+        )
+
+    process = start(10)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"busy\n"
+    process.send_signal(number)
+    process.communicate(timeout=120)
+    assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
+    assert not any("." in name and ".part" not in name for name in written_or_none(folder))
+    process = start(0)
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    names = sorted(os.listdir(folder / "out" / "song"))
+    assert names == [f"{name}.{audio_format}" for name in ("bass", "drums", "other", "vocals")]
+    assert {read(folder / "out" / "song" / name).shape for name in names} == {(2, 200_000)}
+
+
+def written_or_none(folder):
+    return written(folder) if (folder / "out").exists() else []
