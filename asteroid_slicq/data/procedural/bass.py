@@ -125,13 +125,7 @@ def draw_line(rng: np.random.Generator, song: Song, kind: str) -> list[Note]:
 
 
 class BassVoice:
-    """A bass instrument drawn once, rendering single notes.
-
-    Args:
-        kind: One of the names in `KINDS`.
-        rng: Random stream.
-        sample_rate: In Hz.
-    """
+    """A bass instrument of a kind of `KINDS`, drawn once, rendering single notes."""
 
     def __init__(self, kind: str, rng: np.random.Generator, sample_rate: int) -> None:
         self.kind, self._rng, self._sr = kind, rng, sample_rate
@@ -156,16 +150,7 @@ class BassVoice:
         self._punch = rng.uniform(0.0, 1.5)
 
     def note(self, f: Array, velocity: float, muted: bool) -> Array:
-        """Render a note.
-
-        Args:
-            f: Frequency contour in Hz, as long as the note.
-            velocity: In (0, 1].
-            muted: Damped with the palm, or a ghost note.
-
-        Shape:
-            - Input and output: ``(time,)``
-        """
+        """Render a note of a frequency contour in Hz, ``(time,)``; ghost notes are muted, too."""
         if self.kind in ("electric", "slap", "upright", "drive"):
             return self._string(f, velocity, muted)
         sr, n = self._sr, len(f)
@@ -221,11 +206,7 @@ class BassVoice:
 
 
 def render_bass(rng: np.random.Generator, song: Song) -> Array:
-    """Render the bass stem of a song.
-
-    Shape:
-        - Output: ``(2, time)``
-    """
+    """Render the bass stem of a song, ``(2, time)``."""
     sr, n = song.sample_rate, song.n_samples
     kind = pick(rng, KINDS[song.style])
     voice = BassVoice(kind, rng, sr)

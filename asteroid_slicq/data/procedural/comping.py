@@ -58,16 +58,9 @@ def block_chords(
     strum_s: float = 0.0,
     power: bool = False,
 ) -> list[Event]:
-    """Play whole chords on a rhythm repeated bar by bar.
+    """Play chords around a MIDI pitch, on a rhythm repeated in the bars where the part plays.
 
-    Args:
-        rng: Random stream.
-        song: The song.
-        plays: Whether the part plays, a value a bar.
-        centre: MIDI pitch the chords lie around.
-        n_voices: Notes a chord.
-        strum_s: Delay from string to string.
-        power: Root, fifth and octave in place of the chord.
+    Strings follow one another by `strum_s`; a power chord is root, fifth and octave.
     """
     rhythm = _rhythm(rng, song)
     hold = float(rng.choice([0.3, 0.7, 0.95, 1.0]))

@@ -117,11 +117,7 @@ def draw_strokes(rng: np.random.Generator, song: Song) -> list[Stroke]:
 
 
 def render_drums(rng: np.random.Generator, song: Song) -> Array:
-    """Render the drum stem of a song.
-
-    Shape:
-        - Output: ``(2, time)``
-    """
+    """Render the drum stem of a song, ``(2, time)``."""
     sr, n = song.sample_rate, song.n_samples
     odds = {"dance": 0.9, "trap": 0.95, "hiphop": 0.6, "pop": 0.45, "funk": 0.1}
     electronic = rng.random() < odds.get(song.style, 0.08)

@@ -82,16 +82,9 @@ def make_electric(rng: np.random.Generator, sample_rate: int, muted: bool = Fals
 
 
 def amplify(rng: np.random.Generator, x: Array, sample_rate: int, gain: float) -> Array:
-    """Send a guitar through an amplifier: tightened, bent twice, then through a loudspeaker.
+    """Send a mono guitar through an amplifier: tightened, bent twice, then through a loudspeaker.
 
-    Args:
-        rng: Random stream.
-        x: Mono signal.
-        sample_rate: In Hz.
-        gain: Drive; 2 breaks up, 100 is saturated.
-
-    Shape:
-        - Input and output: ``(time,)``
+    A `gain` of 2 breaks up, one of 100 is saturated.
     """
     peak = np.abs(x).max() + 1e-9
     x = highpass(x / peak, rng.uniform(80, 250), sample_rate, 1)
@@ -111,11 +104,7 @@ def amplify(rng: np.random.Generator, x: Array, sample_rate: int, gain: float) -
 
 
 def lead_guitar(rng: np.random.Generator, song: Song, events: list[Event]) -> Array:
-    """Play a lead with bends and vibrato: strings read at a moving rate, not yet amplified.
-
-    Shape:
-        - Output: ``(time,)``
-    """
+    """Play a mono lead with bends and vibrato: strings read at a moving rate, not yet amplified."""
     sr = song.sample_rate
     string = make_electric(rng, sr)
     out = np.zeros(song.n_samples)

@@ -106,16 +106,9 @@ def draw_degrees(rng: np.random.Generator) -> tuple[int, ...]:
 def stack_thirds(
     degree: int, mode: str, colour: str, rng: np.random.Generator
 ) -> tuple[int, tuple[int, ...]]:
-    """Build a chord on a degree of a mode.
+    """Build a triad, seventh, ninth or one of two sus chords on a degree, 0 to 6, of a mode.
 
-    Args:
-        degree: 0 to 6.
-        mode: A key of `MODES`.
-        colour: ``"triad"``, ``"seventh"``, ``"ninth"`` or ``"sus"``.
-        rng: Chooses between the two suspensions.
-
-    Returns:
-        Interval of the root over the tonic, and the tones over the root.
+    The result is the interval of the root over the tonic, and the tones over the root.
     """
     scale = MODES[mode]
 
@@ -136,14 +129,7 @@ def draw_colour(rng: np.random.Generator, richness: float) -> str:
 def voice_near(chord: Chord, centre: float, n_voices: int, previous: list[int]) -> list[int]:
     """Voice a chord close to the one before it, so that each part moves little.
 
-    Args:
-        chord: The chord.
-        centre: MIDI pitch the voicing lies around.
-        n_voices: How many notes.
-        previous: Voicing of the chord before, may be empty.
-
-    Returns:
-        MIDI pitches, ascending.
+    Without one before, the voicing lies around the centre. Pitches are MIDI's, ascending.
     """
     classes = list(chord.pitch_classes)
     if len(classes) > n_voices:  # the fifth is missed least

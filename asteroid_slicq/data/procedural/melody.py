@@ -80,18 +80,10 @@ def _draw_motif(rng: np.random.Generator, span: int, density: str, melisma: floa
 def draw_phrases(
     rng: np.random.Generator, song: Song, low: float, high: float, manner: str, threshold: float
 ) -> list[Phrase]:
-    """Write what a lead voice sings through the song.
+    """Write what a lead voice sings through the song, from its lowest to its highest MIDI pitch.
 
-    Args:
-        rng: Random stream.
-        song: The song.
-        low: Lowest MIDI pitch of the voice.
-        high: Highest.
-        manner: ``"long"``, ``"plain"``, ``"busy"`` or ``"rap"``.
-        threshold: Energy of a section above which there is singing.
-
-    Returns:
-        Phrases in order.
+    The manner is ``"long"``, ``"plain"``, ``"busy"`` or ``"rap"``. There is singing where the
+    energy of a section passes the threshold.
     """
     per_bar = song.steps_per_bar
     ladder = [m for m in range(int(low), int(high) + 1) if m % 12 in song.scale]

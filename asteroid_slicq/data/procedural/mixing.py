@@ -17,11 +17,7 @@ LEVELS_DB = {
 
 
 def active_level(x: Array, sample_rate: int) -> float:
-    """Measure the RMS of a sound over the blocks in which it is heard (ITU-R BS.1770's gate).
-
-    Shape:
-        - Input: ``(channel, time)``
-    """
+    """Measure the RMS of a sound over the blocks in which it is heard (ITU-R BS.1770's gate)."""
     block = max(int(0.4 * sample_rate), 1)
     power = np.mean(x**2, axis=0)
     n = -(-len(power) // block)
@@ -36,17 +32,7 @@ def balance_stems(
     sample_rate: int,
     levels_db: dict[str, tuple[float, float]] = LEVELS_DB,
 ) -> dict[str, NDArray[np.float32]]:
-    """Give the stems their levels, and the whole a loudness, so that nothing clips.
-
-    Args:
-        stems: Raw stems.
-        rng: Random stream.
-        sample_rate: In Hz.
-        levels_db: Mean and deviation in dB of the level of each stem.
-
-    Shape:
-        - Input and output: ``(2, time)`` each
-    """
+    """Give the stems, ``(2, time)`` each, their levels, and the whole a loudness; nothing clips."""
     gains = {
         name: float(np.clip(rng.normal(mean, deviation), mean - 8, mean + 7))
         for name, (mean, deviation) in levels_db.items()

@@ -16,11 +16,8 @@ def phase_of(f_hz: Array, sample_rate: int, start: float = 0.0) -> Array:
 def wave_tables(harmonics: NDArray[np.complexfloating]) -> Array:
     """Turn harmonic amplitudes into tables of one period, oversampled for linear interpolation.
 
-    Args:
-        harmonics: Complex amplitudes of harmonics 1, 2, ...
-
     Shape:
-        - Input: ``(table, harmonic)``
+        - Input: ``(table, harmonic)``, complex, of harmonics 1, 2, ...
         - Output: ``(table, time)``, whose last sample repeats the first.
     """
     n_tables, n_harmonics = harmonics.shape
@@ -32,16 +29,10 @@ def wave_tables(harmonics: NDArray[np.complexfloating]) -> Array:
 
 
 def scan(tables: Array, phase: Array, position: Array | float = 0.0) -> Array:
-    """Read tables at a phase, gliding between neighbouring tables.
+    """Read `wave_tables` at a phase in cycles, gliding between neighbouring tables.
 
-    Args:
-        tables: From `wave_tables`.
-        phase: In cycles.
-        position: Table index; fractions blend two tables.
-
-    Shape:
-        - Input: ``(table, time)``, ``(time,)``, ``(time,)``
-        - Output: ``(time,)``
+    The position is the index of a table; fractions blend two. It, the phase and the output are
+    ``(time,)``.
     """
     size = tables.shape[1] - 1
     x = (phase - np.floor(phase)) * size
@@ -75,17 +66,9 @@ def filtered_tables(
 ) -> Array:
     """Tabulate a wave through a resonant low-pass at each of `CUTOFFS_HZ`.
 
-    A note of fixed pitch through a swept filter is then a glide through these tables.
-
-    Args:
-        wave: ``"saw"``, ``"pulse"``, ``"triangle"`` or ``"sine"``.
-        f0_hz: Highest fundamental the tables are read at.
-        resonance: Quality factor of the filter.
-        sample_rate: In Hz.
-        pulse_width: Share of the period, for the pulse.
-
-    Shape:
-        - Output: ``(17, time)``
+    A note of fixed pitch through a swept filter is then a glide through these tables, ``(17,
+    time)``. The wave is ``"saw"``, ``"pulse"``, of a width in periods, ``"triangle"`` or
+    ``"sine"``, read at fundamentals up to `f0_hz`; the resonance is a quality factor.
     """
     n = max(int(min(0.45 * sample_rate, 18000.0) / f0_hz), 1)
     k = np.arange(1, n + 1)

@@ -96,11 +96,7 @@ FAVOURED: dict[str, dict[str, float]] = {
 def perform(
     rng: np.random.Generator, song: Song, note: NoteFn, events: list[Event], tight: float = 1.0
 ) -> Array:
-    """Play events on an instrument; a note of one pitch, length and velocity is rendered once.
-
-    Shape:
-        - Output: ``(time,)``
-    """
+    """Play events on a mono instrument; a note played again is rendered once."""
     out = np.zeros(song.n_samples)
     cache: dict[tuple[int, int, int], Array] = {}
     late: dict[float, int] = {}
@@ -202,11 +198,7 @@ def _crunch(rng: np.random.Generator, song: Song, plays: Array) -> Array:
 
 
 def render_other(rng: np.random.Generator, song: Song) -> Array:
-    """Render the stem of all other instruments of a song.
-
-    Shape:
-        - Output: ``(2, time)``
-    """
+    """Render the stem of all other instruments of a song, ``(2, time)``."""
 
     def channel(x: Array, kind: str) -> Array:
         x = channel_strip(rng, x, kind, song.sample_rate, 9)
@@ -248,16 +240,8 @@ def mix_parts(
 ) -> tuple[Array, Array]:
     """Draw parts, and mix them with levels and echoes of their own.
 
-    Args:
-        rng: Random stream.
-        song: The song.
-        odds: How likely each kind of part is.
-        n_parts: Parts to draw.
-        play: Renders a part, dry, of a kind, where it plays.
-        channel: Brings a part of a kind to a common level.
-
-    Shape:
-        - Output: the mix and what is sent to a room, ``(2, time)``
+    Of a kind that `odds` draws, `play` renders a part, dry, where it plays, and `channel` brings it
+    to a common level. The result is the mix and what is sent to a room, ``(2, time)`` each.
     """
     out, send = np.zeros((2, song.n_samples)), np.zeros((2, song.n_samples))
     first = True

@@ -11,14 +11,8 @@ def derive(seed: Seed, *path: int | str) -> np.random.SeedSequence:
     """Name a stream below a seed, without changing the seed.
 
     ``SeedSequence.spawn`` counts its children, so the second call differs from the first; here the
-    child depends on its path alone, and so neither on order nor on how many others there are.
-
-    Args:
-        seed: Integer of at least 0, or a seed sequence.
-        *path: Names or indices, outermost first.
-
-    Returns:
-        The seed sequence of that path.
+    child depends on its path alone, names or indices with the outermost first, and so neither on
+    order nor on how many others there are.
 
     Raises:
         ValueError: If the seed is negative.

@@ -43,17 +43,9 @@ def bandpass(x: Array, low_hz: float, high_hz: float, sample_rate: int, order: i
 
 
 def biquad(kind: str, f_hz: float, gain_db: float, q: float, sample_rate: int) -> Array:
-    """Design one equaliser section (R. Bristow-Johnson, "Audio EQ cookbook").
+    """Design one equaliser section (R. Bristow-Johnson, "Audio EQ cookbook"), ``(1, 6)``.
 
-    Args:
-        kind: ``"peak"``, ``"low"`` (shelf) or ``"high"`` (shelf).
-        f_hz: Centre or corner frequency.
-        gain_db: Gain at the centre or on the shelf.
-        q: Quality factor.
-        sample_rate: In Hz.
-
-    Shape:
-        - Output: ``(1, 6)``, a second-order section.
+    The kind is ``"peak"``, with a centre, or ``"low"`` or ``"high"``, a shelf with a corner.
     """
     a = 10.0 ** (gain_db / 40.0)
     w = 2.0 * np.pi * _safe(f_hz, sample_rate) / sample_rate
@@ -112,12 +104,7 @@ def compression_gain(
     attack_s: float = 0.005,
     release_s: float = 0.12,
 ) -> Array:
-    """Compute the gain by which `compress` turns a sound down; the arguments are the same.
-
-    Shape:
-        - Input: ``(..., time)``
-        - Output: ``(time,)``, at most 1.
-    """
+    """Compute the gain, ``(time,)``, by which `compress` turns a sound down, from its arguments."""
     hop = 64
     length = x.shape[-1]
     n = -(-length // hop)
@@ -155,9 +142,6 @@ def compress(
         ratio: Of input to output level, at least 1.
         attack_s: Time constant while the level rises.
         release_s: Time constant while the level falls.
-
-    Shape:
-        - Input and output: ``(..., time)``
     """
     return x * compression_gain(x, sample_rate, threshold_db, ratio, attack_s, release_s)
 

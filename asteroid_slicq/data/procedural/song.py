@@ -187,13 +187,7 @@ def _draw_chords(
 
 
 def draw_song(rng: np.random.Generator, n_samples: int, sample_rate: int) -> Song:
-    """Draw the plan of a song long enough for a recording.
-
-    Args:
-        rng: Random stream.
-        n_samples: Length of the recording, at least 1.
-        sample_rate: In Hz.
-    """
+    """Draw the plan of a song long enough for a recording."""
     style = pick(rng, {name: odds for name, (odds, _) in STYLES.items()})
     tempo = float(rng.uniform(*STYLES[style][1]))
     odd = {"ballad": 0.35, "folk": 0.4, "jazz": 0.2, "pop": 0.08, "rock": 0.08, "metal": 0.1}

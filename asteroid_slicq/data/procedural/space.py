@@ -8,12 +8,7 @@ from asteroid_slicq.data.procedural.signal import Array, bandpass, highpass, low
 
 
 def pan(x: Array, position: float) -> Array:
-    """Place a mono sound between left (-1) and right (1) at constant power.
-
-    Shape:
-        - Input: ``(time,)``
-        - Output: ``(2, time)``
-    """
+    """Place a mono sound, ``(time,)``, between left (-1) and right (1) at constant power."""
     angle = (np.clip(position, -1.0, 1.0) + 1.0) * np.pi / 4.0
     return np.stack([np.cos(angle) * x, np.sin(angle) * x]) * np.sqrt(2.0)
 
@@ -39,12 +34,7 @@ def modulated_delay(x: Array, delay: Array) -> Array:
 def chorus(
     x: Array, sample_rate: int, rng: np.random.Generator, depth_s: float = 0.003, mix: float = 0.5
 ) -> Array:
-    """Spread a sound over the stereo field with two slowly moving copies of it.
-
-    Shape:
-        - Input: ``(time,)`` or ``(2, time)``
-        - Output: ``(2, time)``
-    """
+    """Spread a mono or stereo sound over the stereo field with two slowly moving copies of it."""
     x = np.stack([x, x]) if x.ndim == 1 else x
     t = np.arange(x.shape[-1]) / sample_rate
     rate, phase = log_uniform(rng, 0.15, 2.5), rng.uniform(0, 2 * np.pi)
@@ -64,11 +54,7 @@ def echo(
     ping_pong: bool = False,
     tone_hz: float = 4000.0,
 ) -> Array:
-    """Repeat a stereo sound, each repetition darker and weaker; the dry sound is not included.
-
-    Shape:
-        - Input and output: ``(2, time)``
-    """
+    """Repeat a stereo sound, each repetition darker and weaker; the dry sound is not included."""
     out = np.zeros_like(x)
     step = max(int(delay_s * sample_rate), 1)
     tap, gain = x, 1.0
@@ -87,15 +73,8 @@ def echo(
 def room_response(rng: np.random.Generator, rt60_s: float, sample_rate: int) -> Array:
     """Draw the impulse response of a room: early reflections, then decaying noise.
 
-    Three bands decay at their own rates, high ones faster, as air and walls make them.
-
-    Args:
-        rng: Random stream.
-        rt60_s: Time in which the middle band falls by 60 dB.
-        sample_rate: In Hz.
-
-    Shape:
-        - Output: ``(2, time)``, of unit energy a channel.
+    Three bands decay at their own rates, high ones faster, as air and walls make them; the middle
+    one falls by 60 dB in `rt60_s`. The output, ``(2, time)``, has unit energy a channel.
     """
     length = max(int(0.9 * rt60_s * sample_rate), 256)
     t = np.arange(length) / sample_rate
@@ -125,12 +104,7 @@ def room_response(rng: np.random.Generator, rt60_s: float, sample_rate: int) -> 
 
 
 def reverberate(x: Array, response: Array) -> Array:
-    """Convolve a stereo sound with a room response, cut to the length of the sound.
-
-    Shape:
-        - Input: ``(2, time)`` both
-        - Output: ``(2, time)``, wet only.
-    """
+    """Convolve a stereo sound with a room response, cut to the length of the sound; wet only."""
     wet = oaconvolve(x.astype(np.float32), response.astype(np.float32), axes=-1)
     return wet[:, : x.shape[-1]].astype(np.float64)
 

@@ -130,11 +130,7 @@ def make_brass(rng: np.random.Generator, sample_rate: int) -> NoteFn:
 
 
 def lead_line(rng: np.random.Generator, song: Song, events: list[Event]) -> Array:
-    """Play a single line with glides and vibrato: a synth lead, a flute, a violin, a theremin.
-
-    Shape:
-        - Output: ``(2, time)``
-    """
+    """Play a stereo line with glides and vibrato: a synth lead, a flute, a violin, a theremin."""
     sr, n = song.sample_rate, song.n_samples
     wave = str(rng.choice(["saw", "pulse", "triangle", "sine"]))
     airy = rng.random() < 0.3
@@ -179,11 +175,7 @@ def lead_line(rng: np.random.Generator, song: Song, events: list[Event]) -> Arra
 
 
 def risers(rng: np.random.Generator, song: Song) -> Array:
-    """Play noise that rises in pitch into the sections, or falls away from them.
-
-    Shape:
-        - Output: ``(2, time)``
-    """
+    """Play stereo noise that rises in pitch into the sections, or falls away from them."""
     sr, n = song.sample_rate, song.n_samples
     out = np.zeros((2, n))
     for section in song.sections[1:]:

@@ -13,14 +13,9 @@ from asteroid_slicq.data.procedural.signal import Array
 
 
 def glottal_tables(f0_hz: float, sample_rate: int) -> Array:
-    """Tabulate the glottal pulse's derivative from soft (first) to pressed (last).
+    """Tabulate the glottal pulse's derivative from soft (first) to pressed (last), ``(6, time)``.
 
-    Args:
-        f0_hz: Highest fundamental the tables are read at.
-        sample_rate: In Hz.
-
-    Shape:
-        - Output: ``(6, time)``
+    The tables are read at fundamentals up to `f0_hz`.
     """
     n = max(int(min(0.45 * sample_rate, 17000.0) / f0_hz), 1)
     size = 4096
@@ -82,14 +77,10 @@ def filter_frames(x: Array, response: NDArray[np.complexfloating], hop: int) -> 
 
     The first hop fades in, as if the signal before it were unknown.
 
-    Args:
-        x: Signal.
-        response: Of frame `i`, centred on sample `i * hop`, at the bins of a DFT of `8 * hop`.
-        hop: In samples.
+    Frame `i` is centred on sample `i * hop`, and its response at the bins of a DFT of `8 * hop`.
 
     Shape:
-        - Input: ``(time,)``, ``(frame, freq)``
-        - Output: ``(time,)``
+        - Input: ``(time,)``, ``(frame, freq)``; output: ``(time,)``
     """
     n_frames = response.shape[0]
     padded = np.zeros((n_frames + 4) * hop, dtype=np.float32)

@@ -97,11 +97,7 @@ def lead_effects(rng: np.random.Generator, x: Array, sample_rate: int) -> Array:
 
 
 def render_vocals(rng: np.random.Generator, song: Song) -> Array:
-    """Render the vocal stem of a song.
-
-    Shape:
-        - Output: ``(2, time)``
-    """
+    """Render the vocal stem of a song, ``(2, time)``."""
     sr, n = song.sample_rate, song.n_samples
     kind = pick(
         rng,

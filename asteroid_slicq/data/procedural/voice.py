@@ -195,17 +195,7 @@ def sing(
     rng: np.random.Generator,
     breath_in: bool = False,
 ) -> Array:
-    """Sing a phrase.
-
-    Args:
-        notes: In order; times count from 0.
-        singer: Who sings.
-        sample_rate: In Hz.
-        rng: Random stream.
-        breath_in: Whether to inhale before the first note.
-
-    Shape:
-        - Output: ``(time,)``; time 0 of the notes lies `PREROLL_S` after its start.
+    """Sing a phrase of notes in order, ``(time,)``; their time 0 lies `PREROLL_S` after its start.
 
     Raises:
         ValueError: If there are no notes.
