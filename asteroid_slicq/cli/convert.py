@@ -16,11 +16,7 @@ from asteroid_slicq.hub import build_mixin, build_xumx_slicq, not_finite
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert; return the exit code.
-
-    Raises:
-        CommandError: what cannot be read, converted or written, in one sentence.
-    """
+    """Convert; return the exit code."""
     check_output(args.output, args.overwrite)
     model = _convert_mixin(args.state) if args.preset == "mixin" else _convert(args)
     if name := not_finite(model):

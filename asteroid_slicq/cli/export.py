@@ -18,11 +18,7 @@ _TOLERANCE = 1e-4  # of masks, against PyTorch
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export; return the exit code.
-
-    Raises:
-        CommandError: what cannot be exported or written, in one sentence.
-    """
+    """Export; return the exit code."""
     output: Path = args.output
     if output.suffix.lower() != ".onnx":
         raise CommandError(f"{output}: the name must end in .onnx")

@@ -14,9 +14,6 @@ def say(text: str) -> None:
     """Print a line on standard output, whatever characters a file name has.
 
     Nothing happens where it is closed or nobody reads it any more: the work goes on.
-
-    Raises:
-        CommandError: it cannot be written, as on a full disk.
     """
     try:
         _print(text, sys.stdout)

@@ -64,15 +64,9 @@ def _resolve_ensemble(args: argparse.Namespace) -> nn.Module:
 
 
 def resolve_model(spec: str | None) -> BaseModel:
-    """Load a model by name.
+    """Load a model by name: what :func:`asteroid_slicq.load_model` takes, or the one that ships.
 
-    Args:
-        spec: ``None``, ``"default"`` or ``"small"`` for the model that ships with the package; a
-            model file or folder, or a Hub id such as ``user/name`` or ``user/name@revision``, see
-            :func:`asteroid_slicq.load_model`.
-
-    Raises:
-        CommandError: no such model, one without trained weights, or one that cannot be loaded.
+    That has the names ``"default"``, ``"small"`` and ``None``.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the libraries, for developers
@@ -103,9 +97,6 @@ def resolve_device(name: str) -> str:
     """Find a device by name, such as ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
 
     ``auto`` is ``cuda`` where there is one, else ``cpu``.
-
-    Raises:
-        CommandError: the device does not exist here.
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"

@@ -30,12 +30,7 @@ from asteroid_slicq.vocabulary import ORACLES, SPARSITY_MEASURES
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score or search; return the exit code.
-
-    Raises:
-        CommandError: what cannot be scored or written, in one sentence.
-        ValueError: tracks or settings that do not work.
-    """
+    """Score or search; return the exit code."""
     device = resolve_device(args.device)
     if args.output is not None:
         check_output(args.output, overwrite=True)

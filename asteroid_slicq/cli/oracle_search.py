@@ -35,18 +35,7 @@ def run_search(
     fixed: Mapping[str, Any],
     device: str,
 ) -> int:
-    """Search for a sliCQT.
-
-    Args:
-        args: the command line.
-        excerpts: what to score the trials on.
-        fixed: settings that do not vary.
-        device: where to transform.
-
-    Raises:
-        CommandError: what cannot be searched, in one sentence.
-        ValueError: a journal of another search.
-    """
+    """Search for a sliCQT around settings that are fixed; return the exit code."""
     if args.output is None:
         raise CommandError("--search needs a journal, -o FILE")
     if args.stft or args.no_slicqt or args.sparsity:
@@ -81,7 +70,7 @@ def run_search(
             "tracks": [excerpt.track.name for excerpt in excerpts],
         },
     )
-    tell = _silent if args.quiet else say
+    tell = (lambda _: None) if args.quiet else say
     if journal.trials:
         tell(f"{args.output}: goes on after {len(journal.trials)} trials")
     maximise = args.objective not in SPARSER_IS_LESS
@@ -134,7 +123,3 @@ def _outcome(trial: Trial) -> str:
 
 def _frame(config: Config) -> str:
     return " ".join(f"{name}={'auto' if v is None else v}" for name, v in config.items())
-
-
-def _silent(_: str) -> None:
-    pass

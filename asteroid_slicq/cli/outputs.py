@@ -12,11 +12,7 @@ from asteroid_slicq.files import whole_file
 
 
 def check_output(path: Path, overwrite: bool) -> None:
-    """Refuse a file that cannot be written.
-
-    Raises:
-        CommandError: it exists and may not be replaced, or its folder does not take it.
-    """
+    """Refuse a file that exists and may not be replaced, or that its folder does not take."""
     if os.path.isdir(path):
         raise CommandError(f"{path}: cannot be written, a folder has that name")
     if os.path.lexists(path) and not overwrite:
@@ -29,11 +25,7 @@ def check_output(path: Path, overwrite: bool) -> None:
 
 @contextmanager
 def output_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to, which gets the name at the end; see `whole_file`.
-
-    Raises:
-        CommandError: it cannot be written.
-    """
+    """Give a path to write to, which gets the name at the end; see `whole_file`."""
     try:
         with whole_file(path) as partial:
             yield partial

@@ -19,12 +19,7 @@ from asteroid_slicq.hub import CardFacts, publishing, read_evaluation, read_trai
 
 
 def run(args: argparse.Namespace) -> int:
-    """Publish; return the exit code.
-
-    Raises:
-        CommandError: a model that is not there or cannot be read.
-        PublishError: what cannot be published.
-    """
+    """Publish; return the exit code."""
     if reason := unreadable(args.model):
         raise CommandError(f"model {args.model}: {reason}")
     if not os.path.exists(args.model):  # that of the Hub is published already

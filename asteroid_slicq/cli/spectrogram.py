@@ -21,12 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw; return the exit code.
-
-    Raises:
-        CommandError: what cannot be drawn or written, in one sentence.
-        AudioError: a song that cannot be read.
-    """
+    """Draw; return the exit code."""
     output = args.output or Path(f"{track_name(args.song)}.png")
     if output.suffix.lower() not in SUFFIXES:
         raise CommandError(f"{output}: must end in one of {', '.join(SUFFIXES)}")
@@ -65,11 +60,7 @@ def run(args: argparse.Namespace) -> int:
 def _read(
     reader: AudioReader, start_s: float, duration_s: float | None, margin_s: float
 ) -> tuple[float, np.ndarray]:
-    """A part of a song and a margin on both sides, and when its first sample sounds.
-
-    Shape:
-        - output: ``(channel, time)``
-    """
+    """When a part of a song with its margins begins, and its samples, ``(channel, time)``."""
     rate, far = reader.sample_rate, 2.0**62
     first = int(min(max(0.0, start_s - margin_s) * rate, far))
     stop_s = math.inf if duration_s is None else start_s + duration_s + margin_s

@@ -22,11 +22,7 @@ _MOST_BYTES = 2**20  # read at a time
 
 
 def run_stream(args: argparse.Namespace) -> int:
-    """Separate standard input into standard output; return the exit code.
-
-    Raises:
-        CommandError: a model or a number of channels that cannot be served, in one sentence.
-    """
+    """Separate standard input into standard output; return the exit code."""
     if args.model is None:
         raise CommandError(
             "--stream needs --model, a causal one such as of the preset v2-realtime; the model "
@@ -81,12 +77,7 @@ def run_stream(args: argparse.Namespace) -> int:
 class PCMSeparator:
     """Separator of raw samples of a mix into raw samples of its stems.
 
-    Channels are served as `SegmentModel` serves them.
-
-    Args:
-        separator: of the model.
-        n_channels: of the mix and of each stem.
-        dtype: of a sample, in NumPy's letters.
+    Channels are served as `SegmentModel` serves them; ``dtype`` is that of a sample.
 
     Attributes:
         n_odd_bytes: bytes at the end of the stream that made no whole frame.

@@ -13,12 +13,7 @@ from asteroid_slicq.data.sampled import default_folder
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the data set; return the exit code.
-
-    Raises:
-        ValueError: a plan that cannot be, or a track that is there and another one.
-        OSError: a file that cannot be written.
-    """
+    """Write the data set; return the exit code."""
     options: dict[str, Any] = {"n_test": args.test_tracks}
     if args.sounds != "procedural":
         options |= {"render": _renderer(args.sounds, args.cache), "label": args.sounds}

@@ -235,13 +235,7 @@ def propose_random(space: Space, seed: int, number: int) -> Config:
 def propose_bayesian(
     space: Space, seed: int, trials: Sequence[Trial], maximise: bool = True
 ) -> Config:
-    """The next trial of a Bayesian search.
-
-    Invalid trials count as worse than any other.
-
-    Raises:
-        ModuleNotFoundError: if Optuna is not installed.
-    """
+    """The next trial of a Bayesian search; invalid ones count as worse than any other."""
     if importlib.util.find_spec("optuna") is None:
         raise ModuleNotFoundError(
             "a Bayesian search needs Optuna: pip install 'asteroid-slicq[search]'", name="optuna"

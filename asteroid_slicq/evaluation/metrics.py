@@ -32,12 +32,6 @@ def frame_sdr(
     ``museval``; so is a frame without any error, where the ratio is infinite. What is left
     of the signal after the last whole frame is ignored; a signal shorter than a frame is one frame.
 
-    Args:
-        references: the true sources.
-        estimates: the estimated ones, of the same shape.
-        sample_rate: in Hz.
-        frame_s: length of a frame in seconds, greater than 0.
-
     Shape:
         - references, estimates: ``(source, channel, time)``
         - output: ``(source, frame)``, in dB
@@ -109,21 +103,8 @@ def bsseval_v4(
     """SDR, ISR, SIR and SAR of ``museval``, which has to be installed.
 
     Only its module of metrics is loaded: the package as a whole also asks for an ``ffmpeg`` binary.
-
-    Args:
-        references: the true sources, none of them silent throughout.
-        estimates: the estimated ones, of the same shape.
-        sample_rate: in Hz.
-        frame_s: length of a frame in seconds.
-        filter_length: of the distortion filters in samples; it changes all but the SDR.
-
-    Shape:
-        - references, estimates: ``(source, channel, time)``
-        - values of the output: ``(source, frame)``, in dB
-
-    Raises:
-        ModuleNotFoundError: if ``museval`` is not installed.
-        ValueError: if the shapes differ or are wrong, or samples are not finite.
+    No reference may be silent throughout. The length of the distortion filters, in samples, changes
+    all but the SDR. Shapes and errors are those of :func:`frame_sdr`.
     """
     references, estimates = _pair(references, estimates)
     length = round(frame_s * sample_rate)

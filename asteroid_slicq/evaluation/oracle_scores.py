@@ -50,11 +50,7 @@ class Excerpt:
     has_mixture: bool = True
 
     def read(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Mix and sources from one sample of the excerpt to another.
-
-        Shape:
-            - output: ``(channel, time)`` and ``(source, channel, time)``
-        """
+        """Mix, ``(channel, time)``, and sources from one sample of the excerpt to another."""
         stop = min(stop, self.length_samples)
         at, length = self.start + start, stop - start
         stems = np.stack([self.track.read(name, at, length) for name in self.sources])

@@ -77,16 +77,12 @@ def oracle(name: str, transform: InvertibleTransform, mix: Tensor, stems: Tensor
 
 @dataclass(frozen=True)
 class Block:
-    """A block of coefficients of a mix and its sources, slices laid end to end.
-
-    Attributes:
-        mix: coefficients of the mix.
-        sources: those of the true sources.
-        frames: the axes that ``frame`` stands for: slices and time, or time alone.
+    """A block of coefficients of a mix and its true sources, slices laid end to end.
 
     Shape:
         - mix: ``(..., channel, freq, frame)``
         - sources: ``(..., source, channel, freq, frame)``
+        - frames: the axes that ``frame`` stands for, slices and time, or time alone
     """
 
     mix: Tensor
@@ -95,14 +91,7 @@ class Block:
 
 
 def analyse(transform: InvertibleTransform, mix: Tensor, stems: Tensor) -> list[Block]:
-    """Coefficients of a mix and its sources.
-
-    Shape:
-        - mix: ``(..., channel, time)``; stems: ``(..., source, channel, time)``
-
-    Raises:
-        ValueError: if the shapes do not belong together.
-    """
+    """Coefficients of a mix and its sources; shapes and errors are those of :func:`oracle`."""
     if stems.ndim < 3 or mix.shape != stems.shape[:-3] + stems.shape[-2:]:
         raise ValueError(
             "mix must be (..., channel, time) and stems (..., source, channel, time), "
@@ -123,11 +112,7 @@ def analyse(transform: InvertibleTransform, mix: Tensor, stems: Tensor) -> list[
 def estimate(name: str, block: Block, spatial: Tensor | None = None) -> Tensor:
     """Coefficients of an oracle's estimates in one block.
 
-    Args:
-        name: one of :data:`~asteroid_slicq.vocabulary.ORACLES`.
-        block: coefficients of the mix and the true sources.
-        spatial: for ``mwf``, :func:`spatial_sums` of this block, or the sum of those of all parts
-            of a track.
+    The oracle ``mwf`` needs :func:`spatial_sums` of it, or their sum over all parts of a track.
 
     Shape:
         - spatial: ``(..., source, freq, channel, channel)``
@@ -172,11 +157,7 @@ def spatial_sums(sources: Tensor, mix: Tensor) -> Tensor:
 def resynthesise(
     transform: InvertibleTransform, estimates: Sequence[Tensor], length: int
 ) -> Tensor:
-    """Waveforms of estimates, by one pass where the transform has a ``synthesis``.
-
-    Shape:
-        - output: ``(..., length)``
-    """
+    """Waveforms of estimates, by one pass where the transform has a ``synthesis``."""
     synthesis = getattr(transform, "synthesis", transform.inverse)
     return synthesis(estimates, length=length)
 

@@ -32,13 +32,7 @@ class EvaluationError(RuntimeError):
 
 
 class Scored(NamedTuple):
-    """A track that is done.
-
-    Attributes:
-        track: which.
-        scores: see :data:`asteroid_slicq.evaluation.records.Scores`.
-        seconds: that it took; None where it had been done before.
-    """
+    """A track that is done, and the seconds that it took; None where it had been done before."""
 
     track: ReferenceTrack
     scores: Scores

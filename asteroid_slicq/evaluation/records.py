@@ -36,12 +36,7 @@ _VERSION = 1  # of the records: others are computed again
 
 
 def oracle_title(name: str) -> str:
-    """The name of the scores of an oracle.
-
-    Example:
-        >>> oracle_title("mix-phase")
-        'mix-phase oracle'
-    """
+    """The name of the scores of an oracle."""
     return _ORACLE_TITLES.get(name, f"{name} oracle")
 
 

@@ -57,14 +57,7 @@ class ReferenceTrack:
         return [s for s, files in zip(self.sources, self.files, strict=True) if not files]
 
     def read(self) -> tuple[Audio, Audio]:
-        """The mix and the reference sources.
-
-        Shape:
-            - output: ``(channel, time)`` and ``(source, channel, time)``
-
-        Raises:
-            OSError: a file cannot be read; the message has its path.
-        """
+        """The mix, ``(channel, time)``, and the references, ``(source, channel, time)``."""
         mix = self.track.read(MIXTURE)
         stems = np.zeros((len(self.sources), *mix.shape), np.float32)
         for stem, files in zip(stems, self.files, strict=True):

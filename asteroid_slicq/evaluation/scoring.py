@@ -82,9 +82,6 @@ def museval_frames(evaluation: Evaluation, stems: Audio, estimates: Audio) -> Fr
 
     museval refuses an estimate that is silent throughout; by its own rule for frames, no frame
     counts then, for any source.
-
-    Raises:
-        ModuleNotFoundError: museval is not installed.
     """
     kept = ~silent(stems)
     names = [name for name, keep in zip(evaluation.sources, kept, strict=True) if keep]
@@ -107,12 +104,7 @@ def museval_frames(evaluation: Evaluation, stems: Audio, estimates: Audio) -> Fr
 
 
 def silent(waveforms: Audio) -> NDArray[np.bool_]:
-    """Mask of the sources that are silent throughout, for museval: in the sum of the channels.
-
-    Shape:
-        - waveforms: ``(source, channel, time)``
-        - output: ``(source,)``
-    """
+    """Mask of the sources that are silent throughout, for museval: in the sum of the channels."""
     return np.array([not w.sum(0, dtype=np.float64).any() for w in waveforms], dtype=bool)
 
 
@@ -121,17 +113,7 @@ def oracle_estimates(model: Any, mix: Audio, stems: Audio, name: str = "mix-phas
     """Estimates of an oracle, segment by segment to bound the memory.
 
     In the transform of the model; a model that cuts its own chunks (``analyse``, ``synthesise``)
-    does so here.
-
-    Args:
-        model: with a transform.
-        mix: the mix.
-        stems: the true sources.
-        name: one of :data:`asteroid_slicq.vocabulary.ORACLES`.
-
-    Shape:
-        - mix: ``(channel, time)``
-        - stems and output: ``(source, channel, time)``
+    does so here. Names and shapes are those of :func:`asteroid_slicq.evaluation.oracle`.
     """
     chunked = hasattr(model, "analyse") and hasattr(model, "synthesise")
     transform = _Chunks(model) if chunked else model.transform

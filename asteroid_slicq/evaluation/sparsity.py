@@ -4,7 +4,8 @@ The fewer cells of the time-frequency plane hold the energy of a source, the les
 overlap there, which is what masks live on. All measures take cells of any size, by the *area* and
 the energy *density* of each (:mod:`asteroid_slicq.evaluation.tiling`): a transform that cuts every
 cell into two of half the area and the same density has the same measures, so redundancy and block
-structure do not count, resolution does. None depends on the loudness.
+structure do not count, resolution does. None depends on the loudness. All are NaN where all is
+silent, and a ``ValueError`` refuses negative densities, areas that are not above 0, and no cells.
 
 ======== ==========================================================================================
 gini     Gini index of the magnitudes: Hurley, Rickard (2009), "Comparing measures of sparsity"
@@ -36,16 +37,6 @@ def gini_index(density: ArrayLike, area: ArrayLike | None = None) -> float:
 
     Twice the area between the Lorenz curve (share of the sum of magnitudes against share of the
     area, weakest cells first) and the diagonal.
-
-    Args:
-        density: energy density of the cells, not negative.
-        area: of the cells, above 0; None for equal ones. It broadcasts to ``density``.
-
-    Returns:
-        The index; NaN where all is silent.
-
-    Raises:
-        ValueError: for negative densities, areas that are not above 0, or no cells.
     """
     density, area = _cells(density, area)
     order = np.argsort(density)
@@ -63,17 +54,6 @@ def renyi_entropy(density: ArrayLike, area: ArrayLike | None = None, order: floa
 
     ``log₂(Σ area·p^order) / (1 − order)``, with p the density divided by the whole energy. Of the
     time-frequency plane it is the logarithm of the area, in s × Hz, that the energy fills.
-
-    Args:
-        density: energy density of the cells, not negative.
-        area: of the cells, above 0; None for 1.
-        order: above 0 and not 1.
-
-    Returns:
-        The entropy; NaN where all is silent.
-
-    Raises:
-        ValueError: as :func:`gini_index`, or for an order out of range.
     """
     if not order > 0 or order == 1:
         raise ValueError(f"order must be above 0 and not 1, got {order}")
@@ -88,18 +68,7 @@ def renyi_entropy(density: ArrayLike, area: ArrayLike | None = None, order: floa
 
 
 def kurtosis(density: ArrayLike, area: ArrayLike | None = None) -> float:
-    """Kurtosis about zero, mean |c|⁴ / (mean |c|²)²: 1 for a constant, n for one spike in n cells.
-
-    Args:
-        density: energy density |c|² of the cells, not negative.
-        area: of the cells, above 0; None for equal ones.
-
-    Returns:
-        The kurtosis; NaN where all is silent.
-
-    Raises:
-        ValueError: as :func:`gini_index`.
-    """
+    """Kurtosis about zero, mean |c|⁴ / (mean |c|²)²: 1 for a constant, n for a spike in n cells."""
     density, area = _cells(density, area)
     mean = np.average(density, weights=area)
     if not mean > 0:
@@ -116,18 +85,8 @@ def ridge_concentration(density: ArrayLike, height: ArrayLike | None = None) -> 
     each time, weighted by the energy there. 0 for a constant, and for a click, whose ridge runs
     along time; 1 − 1/n for a tone in one of n equal bins.
 
-    Args:
-        density: energy density on a grid, not negative.
-        height: of each row, above 0; None for equal ones.
-
     Shape:
-        - density: ``(freq, time)``; height: ``(freq,)``
-
-    Returns:
-        The concentration; NaN where all is silent.
-
-    Raises:
-        ValueError: as :func:`gini_index`, or for a density that is no grid.
+        - density: ``(freq, time)``; height of each row: ``(freq,)``; None for equal ones
     """
     grid = np.asarray(density, dtype=np.float64)
     if grid.ndim != 2:

@@ -60,11 +60,7 @@ class Tiling:
 
     @property
     def areas(self) -> list[Array]:
-        """Area of a cell of each bin, in seconds × Hz.
-
-        Shape:
-            - output: ``(freq,)`` each
-        """
+        """Area of a cell of each bin, in seconds × Hz, ``(freq,)`` each."""
         unit_s = self.unit / self.sample_rate
         rows = zip(self.heights_hz, self.per_unit, strict=True)
         return [height * unit_s / n for height, n in rows]
@@ -82,12 +78,8 @@ class Tiling:
     def densities(self, blocks: Sequence[Tensor], start: int, stop: int) -> list[Array]:
         """Energy density of the cells from one unit to another, the power of channels averaged.
 
-        Slices are added where they overlap: the cells of a frame do not depend on its layout.
-
-        Args:
-            blocks: coefficients of a waveform.
-            start: first unit, counted from the waveform's first sample.
-            stop: unit after the last.
+        Units count from the waveform's first sample. Slices are added where they overlap: the cells
+        of a frame do not depend on its layout.
 
         Shape:
             - blocks: ``(channel, freq, slice, time)`` or ``(channel, freq, time)`` each
@@ -103,11 +95,7 @@ class Tiling:
 
 
 def tiling(transform: SliCQT | STFT) -> Tiling:
-    """The units and cells of a transform.
-
-    Raises:
-        TypeError: for a transform of another kind.
-    """
+    """The units and cells of a transform."""
     if isinstance(transform, SliCQT):
         return _of_slicqt(transform)
     if isinstance(transform, STFT):
