@@ -55,11 +55,7 @@ def source_combinations(n_sources: int) -> Iterator[tuple[int, ...]]:
 
 
 def resolve_subsets(subsets: Subsets, n_sources: int) -> list[tuple[int, ...]]:
-    """The subsets of sources that ``subsets`` names.
-
-    Raises:
-        ValueError: for an unknown name, no subset at all, an empty one, or one that names a source
-            twice or that does not exist.
+    """The subsets of sources that ``subsets`` names; a ``ValueError`` where it names none.
 
     >>> resolve_subsets("single", 3)
     [(0,), (1,), (2,)]
@@ -221,11 +217,7 @@ def combination_l1(
 
 
 def as_blocks(value: Blocks, name: str) -> list[Tensor]:
-    """Blocks as a list, of one tensor a list of one.
-
-    Raises:
-        ValueError: if there is none.
-    """
+    """Blocks as a list, of one tensor a list of one; none is a ``ValueError``."""
     blocks = [value] if isinstance(value, Tensor) else list(value)
     if len(blocks) == 0:
         raise ValueError(f"{name} must hold at least one block, got none")
@@ -233,11 +225,7 @@ def as_blocks(value: Blocks, name: str) -> list[Tensor]:
 
 
 def check_same_shape(estimates: Tensor, targets: Tensor) -> None:
-    """Refuse what would be broadcast.
-
-    Raises:
-        ValueError: if the shapes differ.
-    """
+    """Refuse what would be broadcast."""
     if estimates.shape != targets.shape:
         raise ValueError(
             f"targets must have the shape of the estimates, {tuple(estimates.shape)}, "

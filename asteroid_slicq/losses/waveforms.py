@@ -117,13 +117,8 @@ def _over_combinations(
 ) -> Tensor:
     """A loss that depends on inner products along the last dimension, of sums of sources.
 
-    Args:
-        loss: a function of an estimate and a target, both ``(batch, channel, subset, sample)``.
-        estimates: see the module.
-        targets: see the module.
-        subsets: see the module.
-        zero_mean: whether waveforms are compared without their mean.
-        give_mix: whether the loss also takes the sum of all targets.
+    It is a function of an estimate and a target, both ``(batch, channel, subset, sample)``, and
+    with ``give_mix`` of the sum of all targets.
     """
     check_same_shape(estimates, targets)
     if targets.ndim != 4 or targets.is_complex() or targets.shape[-1] == 0:

@@ -29,16 +29,7 @@ def require(name: str) -> Any:
 
 
 def as_metadata(key: str, arguments: dict[str, Any], transform: str) -> dict[str, str]:
-    """Arguments of a model as JSON, under a key of an ONNX file's metadata.
-
-    Args:
-        key: in the metadata.
-        arguments: of the model.
-        transform: name of the one that describes the transform.
-
-    Raises:
-        ValueError: for a transform whose arguments are not plain.
-    """
+    """Arguments of a model, one of them of its transform, as JSON under a key of the metadata."""
     try:
         return {key: json.dumps(arguments, allow_nan=False)}
     except (TypeError, ValueError) as error:

@@ -70,17 +70,7 @@ def check_range(
 ) -> None:
     """Refuse a number out of its range by a ``ValueError`` that names one that works.
 
-    Args:
-        name: of the argument.
-        value: the number.
-        least: lower end of the range.
-        most: upper end of the range.
-        unit: of the number.
-        advice: a number that works; None is the nearer end of the range.
-
-    Raises:
-        TypeError: for what is no number.
-        ValueError: for a number out of the range.
+    That is the ``advice``; None is the nearer end of the range. No number is a ``TypeError``.
     """
     check_number(name, value)
     if not least <= value <= most:
@@ -144,15 +134,13 @@ def check_blocks(
     axes: Sequence[str] = ("freq", "time"),
     overlap_added: bool = False,
 ) -> list[Tensor]:
-    """Coefficients as a list of the blocks of a frame.
+    """Coefficients, one tensor a block or that of a matrix, as a list of the blocks of a frame.
 
-    Args:
-        coefficients: one tensor a block, or the one tensor of a matrix.
-        shapes: bins and coefficients in a slice of each block.
-        axes: names of the last axes.
-        overlap_added: whether the time axis runs over slices; the first block tells how many.
+    The ``shapes`` are bins and coefficients in a slice of each block, the ``axes`` names of the
+    last ones. Where the time axis runs over slices, the first block tells how many there are.
 
     Raises:
+        TypeError: for what are no tensors.
         ValueError: when the blocks are not those of the frame, or differ in what they have in
             common.
     """

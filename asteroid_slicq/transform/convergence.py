@@ -33,9 +33,7 @@ def contraction(maps: Maps) -> float:
     """‖I − R∘A‖, by power iteration on E*E over noise of four slices.
 
     Below one for every frame that was tried (docs/overlap_add.md); the smaller, the fewer passes.
-
-    Args:
-        maps: A and R in float64 on the CPU: ``slicqt.maps(torch.float64)``.
+    The maps are ``slicqt.maps(torch.float64)``, on the CPU.
     """
     n_slices, length = 2 * 4 + 1, 4 * maps.layout.n_fft
     transposed = maps.transposed()
@@ -75,12 +73,7 @@ def passes_needed(
 
 
 def remedy(config: FrameConfig, norm_of: Callable[[FrameConfig], float]) -> str:
-    """One argument with which the passes of a frame converge, in a clause.
-
-    Args:
-        config: of the frame.
-        norm_of: the contraction of a frame.
-    """
+    """One argument with which the passes of a frame converge, by their :func:`contraction`."""
     for name, value in _faster(config):
         try:
             norm = norm_of(replace(config, **{name: value}))

@@ -28,15 +28,10 @@ class Windows:
     """Windows and weights of a linear map.
 
     Attributes:
-        bins: windows of all bins, in the order of the flat row.
-        slicing: window over a slice, or None for a window of ones.
-        stream: weights over the coefficients of a slice, one tensor a block, where slices are cut
+        bins: windows of all bins, in the order of the flat row, ``(ΣM_k,)``.
+        slicing: window over a slice, ``(slice_length,)``, or None for a window of ones.
+        stream: weights over the coefficients of a slice, ``(M,)`` a block, where slices are cut
             from an overlap-added stream; None for ones.
-
-    Shape:
-        - ``bins``: ``(ΣM_k,)``
-        - ``slicing``: ``(slice_length,)``
-        - ``stream``: ``(M,)`` each
     """
 
     bins: Tensor
@@ -152,12 +147,7 @@ def overlap_add(slices: Tensor) -> Tensor:
 class FlatRow:
     """The flat row of a frame in NumPy: see :class:`Layout`.
 
-    Attributes:
-        windows: of the analysis, and of the synthesis by the dual.
-
-    Shape:
-        - ``index``, ``sign``, ``lengths``: ``(ΣM_k,)``
-        - ``windows``: ``(2, ΣM_k)``
+    Its windows, ``(2, ΣM_k)``, are those of the analysis, and of the synthesis by the dual.
     """
 
     index: np.ndarray
@@ -182,16 +172,9 @@ def flat_row(
     origin: np.ndarray,
     phase: str,
 ) -> FlatRow:
-    """Lay the windows of all bins out in the flat row.
+    """Lay the windows of all bins, ``−L//2 ≤ j``, and their duals out in the flat row.
 
-    Args:
-        n_fft: length of the DFT.
-        positions: DFT bin of each centre.
-        lengths: length of each IDFT.
-        windows: analysis windows, ``−L//2 ≤ j``.
-        duals: their duals.
-        origin: factor on each bin's windows that sets the time origin of its phase.
-        phase: ``local`` or ``global``.
+    The ``origin`` is a factor on each bin's windows that sets the time origin of its phase.
     """
     index, factors = [], []
     for k, (p, m) in enumerate(zip(positions.tolist(), lengths.tolist(), strict=True)):
@@ -218,19 +201,12 @@ def split_precision(values: np.ndarray) -> Tensor:
     """Float64 values as the sum of two float32 numbers, 48 bits in all.
 
     So ``module.double()`` has its full precision, also after ``module.float()``, and devices
-    without float64 can hold the buffer. A cast to 16 bits does lose it.
-
-    Shape:
-        - values: any; output: ``(2, *values.shape)``
+    without float64 can hold the buffer, ``(2, …)``. A cast to 16 bits does lose it.
     """
     high = values.astype(np.float32)
     return torch.from_numpy(np.stack([high, (values - high).astype(np.float32)]))
 
 
 def joined_precision(pair: Tensor, dtype: torch.dtype) -> Tensor:
-    """The values that :func:`split_precision` split, in a precision.
-
-    Shape:
-        - pair: ``(2, …)``; output: ``(…)``
-    """
+    """The values that :func:`split_precision` split, in a precision."""
     return pair.to(dtype).sum(0)

@@ -36,11 +36,7 @@ class NSGTFrame(Bins):
         return 2 * int(self.lengths.sum()) / self.length
 
     def time_s(self) -> list[Array]:
-        """Time of each coefficient of each block, in seconds; the signal begins at 0.
-
-        Shape:
-            - output: ``(time,)`` each
-        """
+        """Time of each coefficient of each block, in seconds; the signal begins at 0."""
         steps_s = ((m, self.length / m / self.sample_rate) for _, m in self.blocks)
         return [np.arange(m, dtype=np.float64) * step_s for m, step_s in steps_s]
 

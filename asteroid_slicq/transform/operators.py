@@ -33,10 +33,7 @@ from asteroid_slicq.transform.slicing import Slicing, Unsliced
 class Maps:
     """Analysis and one pass of synthesis of a transform, as linear maps in one precision.
 
-    Attributes:
-        slicing: how a signal is cut.
-        analysis: windows of the analysis.
-        synthesis: windows of the synthesis.
+    They are the windows of either, and how a signal is cut.
     """
 
     slicing: Slicing

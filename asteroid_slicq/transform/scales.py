@@ -74,26 +74,14 @@ def design_scale(
 ) -> tuple[Array, Array]:
     """Centre frequencies and quality factors (centre frequency / bandwidth) of the bins.
 
-    Args:
-        scale: one of ``bark``, ``mel``, ``erb``, ``log`` (constant Q), ``vqlog`` (variable Q),
-            ``octave`` (constant Q, by bins per octave), ``linear``; or a pair of arrays
-            ``(f_hz, q)``; or an object that returns such a pair when called without arguments, as
-            the scales of the ``nsgt`` package do. A pair, given or returned, is the scale as it
-            stands: ``n_bins``, ``f_min_hz`` and ``f_max_hz`` are then ignored.
-        n_bins: number of bins, both ends included, at least 2. On the ``octave`` scale it is bins
-            per octave, at least 1.
-        f_min_hz: lowest centre frequency in Hz. 0 is allowed, with a Q of 0 there, on ``bark``,
-            ``mel``, ``erb`` and ``linear``.
-        f_max_hz: highest centre frequency in Hz. On the ``octave`` scale the steps are exactly
-            2^(1/n_bins), and the last bin is the highest that is not above ``f_max_hz``. (``nsgt``
-            narrows the steps until one meets it; its scale objects can be passed as ``scale``.)
-        gamma_hz: what ``vqlog`` adds to the bandwidth of every bin, in Hz; 0 on all other scales.
-
-    Returns:
-        ``(f_hz, q)``, float64, of which ``f_hz`` increases strictly.
+    The arguments are those of :class:`FrameConfig`. Of a pair ``(f_hz, q)``, given or returned,
+    which is the scale as it stands, all others are ignored. On ``bark``, ``mel``, ``erb`` and
+    ``linear`` an ``f_min_hz`` of 0 is allowed, with a Q of 0 there. On ``octave`` the steps are
+    exactly 2^(1/n_bins), and the last bin is the highest that is not above ``f_max_hz``. (``nsgt``
+    narrows the steps until one meets it; its scale objects can be passed as ``scale``.)
 
     Shape:
-        - output: ``(n_bins,)`` each; on ``octave`` and from a pair, as many as there are bins.
+        - output: ``(n_bins,)`` each, float64; on ``octave`` and from a pair, as many as there are
 
     Raises:
         TypeError: when an argument, or what a scale object returns, is of a wrong type.

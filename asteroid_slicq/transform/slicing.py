@@ -65,12 +65,7 @@ class Slicing:
                 yield batch, n, n_slices, m
 
     def analyse(self, x: Tensor, n_slices: int, windows: Windows) -> tuple[Tensor, ...]:
-        """Coefficients of a signal, by chunks of bounded size.
-
-        Shape:
-            - x: ``(batch, length)``, real
-            - output: as :meth:`shapes`, complex
-        """
+        """Coefficients, as :meth:`shapes`, of a signal, ``(batch, length)``, chunk by chunk."""
         batch = x.shape[0]
         layout = self.layout
         factors = layout.analysis_factors(windows.bins)
@@ -115,11 +110,7 @@ class Slicing:
 
 @dataclass(frozen=True)
 class Unsliced:
-    """A signal as one slice without a window, as of the NSGT.
-
-    Attributes:
-        layout: where the coefficients of the signal lie.
-    """
+    """A signal as one slice without a window, as of the NSGT."""
 
     layout: Layout
 
@@ -190,9 +181,6 @@ def _slices(x: Tensor, start: int, stop: int, hop: int) -> Tensor:
     """Slices of a signal; one hop of zeros is in front of it, and as many as it takes behind.
 
     Only slices at the ends are copied.
-
-    Shape:
-        - x: ``(batch, length)``; output: ``(batch, stop − start, 2·hop)``
     """
     first, last = (start - 1) * hop, stop * hop
     part = x[:, max(0, first) : last]

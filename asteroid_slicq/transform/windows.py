@@ -22,11 +22,7 @@ WINDOWS = {
 
 
 def bell(window: str, width: int) -> Array:
-    """A window at −width/2 ≤ j < width/2, one at 0.
-
-    Raises:
-        ValueError: for an unknown window.
-    """
+    """A window at −width/2 ≤ j < width/2, one at 0; an unknown one is a ``ValueError``."""
     check_choice("window", window, list(WINDOWS))
     j = np.arange(width) - width // 2
     if window == "sine":
@@ -39,9 +35,6 @@ def analysis_windows(widths: np.ndarray, window: str) -> tuple[Array, ...]:
     """One bell a bin; a plateau for a DC or Nyquist bin that is wider than its neighbour.
 
     A bell there would leave a hole between the two. The plateau's flanks are the neighbour's, Hann.
-
-    Shape:
-        - widths: ``(n_bins,)``; output: ``(widths[k],)`` each
     """
     windows = [bell(window, int(m)) for m in widths]
     for end, neighbour in ((0, 1), (-1, -2)):
@@ -59,16 +52,8 @@ def canonical_dual(
     """``M_k·g_k / Σ_j M_j·|g_j|²``, the sum over the full spectrum with its mirror image.
 
     The frame is painless: each window is no longer than its own IDFT, so the frame operator is
-    multiplication by that sum, and dividing by it inverts the transform exactly.
-
-    Args:
-        windows: analysis windows, ``−width/2 ≤ j``.
-        positions: DFT bin of each window's centre.
-        lengths: ``M_k``, length of each bin's IDFT.
-        n: length of the signal's DFT.
-
-    Raises:
-        ValueError: when no window covers some DFT bin.
+    multiplication by that sum, and dividing by it inverts the transform exactly. A DFT bin, of n,
+    that no window covers is a ``ValueError``.
     """
     total = np.zeros(n)
     for k, (g, p, m) in enumerate(zip(windows, positions, lengths, strict=True)):

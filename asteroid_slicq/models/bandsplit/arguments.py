@@ -23,11 +23,7 @@ _STFT_S = 4096 / 44100  # length of an STFT frame
 
 
 def check_arguments(args: Mapping[str, Any]) -> None:
-    """Refuse arguments of a wrong type, out of their ranges, or that do not go together.
-
-    Raises:
-        TypeError, ValueError: the message names the argument.
-    """
+    """Refuse arguments of a wrong type, out of their ranges, or that do not go together."""
     check_number("sample_rate", args["sample_rate"])
     for name in ("n_channels", "width", "n_layers", "head_width"):
         check_integer(name, args[name], 1)

@@ -64,14 +64,8 @@ def bands_of(
 ) -> Bands:
     """Bands and network steps of a transform.
 
-    Args:
-        transform: an overlap-added sliCQT, the number of whose coefficients in half a slice is a
-            multiple of the coarsest block's in every block, or an STFT.
-        bands_per_octave: number of bands in an octave where none is widened.
-        min_band_hz: least bandwidth of a band in Hz.
-        steps_per_s: network steps per second. The number of steps in half a slice divides that of
-            the coefficients of every block, and is the nearest to this; an STFT has a step per
-            STFT frame.
+    Of an overlap-added sliCQT, the number of steps in half a slice divides that of the coefficients
+    of every block, and is the nearest to ``steps_per_s``; an STFT has a step per STFT frame.
     """
     if isinstance(transform, STFT):
         frequencies = [transform.frequencies_hz]

@@ -24,11 +24,6 @@ _PERIOD = 1000.0  # longest of the rotary positions, in steps over 2π
 class BandLinear(nn.Module):
     """A linear map for each band, all in one batched product.
 
-    Args:
-        n_bands: number of maps.
-        n_in: features in.
-        n_out: features out.
-
     Shape:
         - x: ``(band, row, n_in)``; output: ``(band, row, n_out)``
     """
@@ -45,12 +40,9 @@ class BandLinear(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """Norm, LSTM along an axis, linear map, residual.
+    """Norm, LSTM along an axis, ``time`` or ``bands``, linear map, residual.
 
-    Args:
-        width: features of the state.
-        axis: ``time`` or ``bands``.
-        causal: along time in one direction.
+    A causal one runs along time in one direction.
 
     Shape:
         - x, output: ``(band, batch, step, width)``
@@ -82,9 +74,7 @@ class Recurrent(nn.Module):
 class Attention(nn.Module):
     """Norm, attention along an axis with rotary positions, residual; then a gated linear unit.
 
-    Args:
-        width: features of the state, shared among heads of 32.
-        axis: ``time`` or ``bands``.
+    Heads have 32 features of the state's width.
 
     Shape:
         - x, output: ``(band, batch, step, width)``
@@ -150,11 +140,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def check_width(width: int) -> int:
-    """Number of attention heads of a width.
-
-    Raises:
-        ValueError: when it does not divide into heads, each of an even number of features.
-    """
+    """Number of attention heads of a width; they need an even number of features each."""
     n_heads = max(1, width // _HEAD_WIDTH)
     if width % (2 * n_heads):
         nearest = max(2, width // _HEAD_WIDTH * _HEAD_WIDTH)

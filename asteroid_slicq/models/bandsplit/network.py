@@ -43,18 +43,7 @@ class BandNetwork(nn.Module):
 
     Args:
         bands: of the transform.
-        n_sources: number of sources.
-        n_channels: channels of the mix, which share the vectors.
-        width: features of a vector.
-        n_layers: pairs of layers, along time and along bands.
-        head_width: features of a head.
-        time_mixer: layers along time, ``attention`` or ``lstm``.
-        band_mixer: the same along bands.
-        complex_input: whether the network sees phases, or magnitudes alone.
-        complex_masks: whether masks are complex, or real in 0 … 1.
-        band_dropout: probability in training that a band of an example is not heard.
-        layer_dropout: probability in training that an example passes by a layer.
-        causal: whether no step depends on later ones.
+        n_sources: number of sources; this and all others as of :class:`BandSplit`.
 
     Shape:
         - blocks: ``(batch, channel, freq, time, 2)`` each, real and imaginary part

@@ -55,11 +55,7 @@ def normalised(
 ) -> Tensor:
     """Convolution, batch norm, ReLU; outside of training the norm is part of the convolution.
 
-    Args:
-        layer: the convolution, without a bias.
-        norm: what follows it.
-        x: its input.
-        frames: its weight, where that is laid out otherwise, with a stride of 1.
+    The ``frames`` are the weight, where that is laid out otherwise, with a stride of 1.
     """
     weight = layer.weight if frames is None else frames
     transposed = isinstance(layer, nn.ConvTranspose2d)

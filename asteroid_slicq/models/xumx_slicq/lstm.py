@@ -99,11 +99,6 @@ class GroupedLSTM(nn.Module):
     What an LSTM costs here is the number of its steps, not their size: so the groups are one LSTM
     whose weight matrices are block diagonal. In training, layers but the last drop features out.
 
-    Args:
-        n_inputs: features that each LSTM reads.
-        n_hidden: features of each in each direction.
-        n_groups: how many there are.
-
     Shape:
         - x: ``(batch, group, n_inputs, step)``
         - output: ``(batch, group, 2·n_hidden, step)``, forward before backward
@@ -136,11 +131,7 @@ def _block_diagonal(parts: list[Tensor], n_inputs: int | None) -> Tensor:
     """Weights of one layer and direction of all groups as those of one LSTM.
 
     Rows are gates before groups before features; columns are directions before groups before
-    features, as the layer below gives them.
-
-    Args:
-        parts: a matrix or a vector a group, its rows gates before features.
-        n_inputs: columns of a layer that reads the input, which has no directions.
+    features, as the layer below gives them, or ``n_inputs`` features, which have no directions.
 
     Shape:
         - parts: ``(4·h, columns)`` or ``(4·h,)``; output: ``(4·j·h, j·columns)`` or ``(4·j·h,)``

@@ -84,11 +84,7 @@ def make_networks(
     causal: bool = False,
     bandwidth_hz: float | None = None,
 ) -> BlockNetworks:
-    """Networks with random weights, see :class:`asteroid_slicq.XUMXSliCQ` for the arguments.
-
-    Raises:
-        ValueError: when an argument lies outside its range.
-    """
+    """Networks with random weights, see :class:`asteroid_slicq.XUMXSliCQ` for the arguments."""
     check_choice("network", network, list(NETWORKS))
     if causal and network != "v2":
         raise ValueError(f"causal must be False for the network {network}, got {causal}")

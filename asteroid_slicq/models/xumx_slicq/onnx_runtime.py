@@ -19,19 +19,9 @@ _PAST_SLICES = 3  # before a slice that its masks depend on
 
 
 class OnnxMasks:
-    """The masks of an exported model, by ONNX Runtime on the CPU.
+    """The masks of an exported model, by ONNX Runtime on the CPU, and the model's arguments.
 
-    Args:
-        path: a file that ``asteroid-slicq export`` wrote.
-        n_threads: of ONNX Runtime; None is as many as PyTorch has.
-
-    Attributes:
-        model_args: arguments of the :class:`asteroid_slicq.XUMXSliCQ` that was exported.
-
-    Raises:
-        ImportError: without the package ``onnxruntime``.
-        ValueError: when the file holds no model that was exported.
-        OSError: when it cannot be read.
+    Arguments and errors are those of :class:`OnnxSeparator`.
     """
 
     def __init__(self, path: str | os.PathLike[str], n_threads: int | None = None) -> None:
@@ -87,7 +77,9 @@ class OnnxSeparator(XUMXSliCQ):
         n_threads: of ONNX Runtime; None is as many as PyTorch has.
 
     Raises:
-        ImportError, ValueError, OSError: as :class:`OnnxMasks`.
+        ImportError: without the package ``onnxruntime``.
+        ValueError: when the file holds no model that was exported.
+        OSError: when it cannot be read.
     """
 
     def __init__(self, path: str | os.PathLike[str], n_threads: int | None = None) -> None:
