@@ -56,10 +56,6 @@ def library_path(path: str | os.PathLike[str]) -> Any:
 class Partial:
     """A hidden, empty file or folder beside a target, which no other process touches.
 
-    Args:
-        target: beside which it is made; its folder must exist.
-        is_folder: make a folder.
-
     Attributes:
         path: where it is until somebody renames it.
 
@@ -98,11 +94,8 @@ def whole_file(target: Path, *, durable: bool = False) -> Iterator[Path]:
     """Give a path to write to, which gets the name of the target at the end.
 
     It replaces a target that exists. On any exception it is removed, and the target is as it was.
-
-    Args:
-        target: the file; its folder must exist.
-        durable: wait until the content is on the disk, so that a crash of the machine does not
-            leave an empty file under the name.
+    If it is to be durable, this waits until the content is on the disk, so that a crash of the
+    machine does not leave an empty file under the name.
 
     Raises:
         OSError: it cannot be written; it has the name of the target.
@@ -126,15 +119,7 @@ def whole_file(target: Path, *, durable: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(target: Path, hidden_in: Path) -> Iterator[Path]:
-    """Give a folder to fill, which gets the name of the target at the end.
-
-    Args:
-        target: must not exist.
-        hidden_in: the folder where it is filled, of the same file system.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Give a folder to fill, hidden in another one, which becomes the target at the end."""
     with hidden_folder(hidden_in / target.name) as path:
         yield path
         os.rename(path, target)
@@ -142,11 +127,7 @@ def whole_folder(target: Path, hidden_in: Path) -> Iterator[Path]:
 
 @contextmanager
 def hidden_folder(target: Path) -> Iterator[Path]:
-    """Give an empty folder beside a target; what is in it at the end is removed.
-
-    Raises:
-        OSError: it cannot be made.
-    """
+    """Give an empty folder beside a target; what is in it at the end is removed."""
     partial = Partial(target, is_folder=True)
     try:
         yield partial.path
@@ -157,13 +138,7 @@ def hidden_folder(target: Path) -> Iterator[Path]:
 def replace_all(targets: Mapping[Path, Path]) -> None:
     """Give files their names, all of them or, on any exception, none.
 
-    What has the names is replaced; if not all can be, it has them again.
-
-    Args:
-        targets: the name of each file, in the same file system.
-
-    Raises:
-        OSError: one cannot be replaced.
+    What has the names, in the same file system, is replaced; if not all can be, it has them again.
     """
     before: dict[Path, tuple[Path, int | None]] = {}
     try:

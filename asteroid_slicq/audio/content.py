@@ -44,12 +44,7 @@ def first_bytes(file: BinaryIO) -> bytes:
 
 
 class Content:
-    """Parts of a file, as one without a name.
-
-    Args:
-        file: open for reading.
-        parts: first byte of each, and the one after its last; at least one part.
-    """
+    """Parts of a file, from a first byte to the one after the last, as one without a name."""
 
     def __init__(self, file: BinaryIO, parts: _Parts):
         self._file, self._parts = file, parts

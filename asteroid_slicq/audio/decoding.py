@@ -33,15 +33,10 @@ _SLACK_ALL_S = 0.3  # of the longest stream
 class DecodedSource:
     """Samples of a file that FFmpeg decodes.
 
-    Of several streams of sound the one that is marked as the default counts, else the first.
-
-    Args:
-        path: of the file.
-        stream: which of its streams of sound, from 0.
+    Arguments and attributes are those of `AudioReader`. What such files announce is not exact, so
+    ``n_samples`` is ``None``.
 
     Attributes:
-        sample_rate, n_channels, n_expected, bit_depth: as of `AudioReader`.
-        n_samples: ``None``, what such files announce is not exact.
         channels: FFmpeg's names of the channels, such as ``"FL"``; ``"NONE"`` where not known.
 
     Raises:
@@ -103,11 +98,7 @@ class DecodedSource:
         return streams[self._wanted]
 
     def read(self, n_samples: int) -> Iterator[np.ndarray]:
-        """Read to the end, that many samples at a time. Shape of each: ``(channel, time)``.
-
-        Raises:
-            AudioError: the file ends early, cannot be decoded, or changes its format.
-        """
+        """Read to the end, that many samples at a time. Shape of each: ``(channel, time)``."""
         held, n_held = [self._first], self._first.shape[1]
         for block in self._blocks:
             held.append(block)

@@ -32,11 +32,7 @@ _USUAL = {
 def stereo_weights(channels: Sequence[str]) -> np.ndarray:
     """Weights of channels in a stereo mix; nothing is rescaled, so that it may pass full scale.
 
-    Args:
-        channels: FFmpeg's names, ``"NONE"`` for those that the file does not name.
-
-    Shape:
-        - output: ``(2, channel)``
+    Channels have FFmpeg's names, ``"NONE"`` where the file has none. Shape: ``(2, channel)``.
 
     Raises:
         LookupError: channels of no place in BS.775, or a number of them that tells no places.

@@ -36,13 +36,7 @@ class _Stream(sf.SoundFile):
 
 
 class PCMSource:
-    """Samples of a file of uncompressed audio, FLAC or Vorbis.
-
-    Args:
-        path: of the file.
-
-    Attributes:
-        sample_rate, n_channels, n_samples, n_expected, bit_depth: as of `AudioReader`.
+    """Samples of a file of uncompressed audio, FLAC or Vorbis; attributes as of `AudioReader`.
 
     Raises:
         LookupError: something else.
@@ -79,11 +73,7 @@ class PCMSource:
                 )
 
     def read(self, n_samples: int) -> Iterator[np.ndarray]:
-        """Read to the end, that many samples at a time. Shape of each: ``(channel, time)``.
-
-        Raises:
-            AudioError: the file ends early or cannot be decoded.
-        """
+        """Read to the end, that many samples at a time. Shape of each: ``(channel, time)``."""
         n_read, n_all = 0, _UNKNOWN_LENGTH if self.n_samples is None else self.n_samples
         while n_read < n_all:  # what follows may be a tag
             try:

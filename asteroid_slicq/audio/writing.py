@@ -236,11 +236,7 @@ def peak_of(buffer: np.ndarray, path: Path) -> float:
 
 
 def publish(writers: Iterable[AudioWriter]) -> None:
-    """Give files their names once all are whole; what had the names stays where one cannot.
-
-    Raises:
-        AudioError: not all of a file reached the disk, or one cannot have its name.
-    """
+    """Give files their names once all are whole; what had the names stays where one cannot."""
     targets = {}
     for writer in writers:
         writer.finish()

@@ -34,16 +34,7 @@ Scores = dict[str, dict[str, dict[str, float | None]]]
 def make_card(
     config: Mapping[str, Any], facts: CardFacts, evaluation: Mapping[str, Any] | None = None
 ) -> ModelCard:
-    """The card of a model.
-
-    Args:
-        config: of the model, see :func:`asteroid_slicq.hub.publishing.describe`.
-        facts: what the config does not say.
-        evaluation: see :func:`asteroid_slicq.hub.card_facts.read_evaluation`.
-
-    Raises:
-        ValueError: scores without the data that they were measured on.
-    """
+    """The card of a model, of its config, of what that does not say, and of its scores."""
     scores, results = "", []
     if evaluation:
         if facts.evaluation_data is None:

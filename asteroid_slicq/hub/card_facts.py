@@ -130,25 +130,15 @@ class CardFacts:
 
 
 def find_dataset(name: str | None) -> Dataset | None:
-    """The data set of that short name, or one with that title.
-
-    Example:
-        >>> find_dataset("musdb18-hq").license
-        'cc-by-nc-sa-4.0'
-        >>> find_dataset("my own songs").title
-        'my own songs'
-    """
+    """The data set of that short name, or one with that title."""
     return None if name is None else DATASETS.get(name.lower(), Dataset(None, name))
 
 
 def sums_of_stems(sources: Sequence[str] | None) -> str:
     """Describe, in words, sources that are sums of stems of MUSDB18; empty where there are none.
 
-    Example:
-        >>> sums_of_stems(["harmonic", "percussive", "vocals"])
-        'harmonic is bass + other, percussive is drums'
-        >>> sums_of_stems(["vocals"])
-        ''
+    >>> sums_of_stems(["harmonic", "percussive", "vocals"])
+    'harmonic is bass + other, percussive is drums'
     """
     names = [name for name in sources or () if name in SUMS_OF_STEMS]
     return ", ".join(f"{name} is {' + '.join(SUMS_OF_STEMS[name])}" for name in names)

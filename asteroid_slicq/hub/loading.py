@@ -83,16 +83,9 @@ def find_model(
 ) -> tuple[Path, Path | None]:
     """The file of a model, and the ``config.json`` that a ``.safetensors`` needs.
 
-    Args:
-        spec: see :func:`load_model`.
-        revision: of the Hub: a branch, tag or commit; ``None`` is what ``@`` in ``spec`` says, or
-            ``main``.
-        cache_dir: of files of the Hub; ``None`` for the Hub's own, under ``HF_HOME``.
-        token: of the Hub; ``None`` for the one that is logged in.
-
-    Raises:
-        ModelFileError: nothing that may be a model is there.
-        OSError: it cannot be downloaded; of the Hub, an error of ``huggingface_hub``.
+    A revision of ``None`` is what ``@`` in ``spec`` says, or ``main``. Other arguments are those of
+    :meth:`asteroid_slicq.registration.Shareable.from_pretrained`, errors those of
+    :func:`load_model`.
     """
     name = os.fspath(given_path(spec, "spec"))
     if reason := unreadable(name):
@@ -115,11 +108,7 @@ def find_model(
 
 
 def read_model_file(path: Path, config: Path | None = None) -> dict[str, Any]:
-    """What a file of :func:`find_model` holds: name, arguments and weights of a model.
-
-    Raises:
-        ModelFileError: it holds no model, or more than a model.
-    """
+    """What a file of :func:`find_model` holds: name, arguments and weights of a model."""
     return _read_safetensors(path, config) if _is_safetensors(path) else _read_pickle(path)
 
 
@@ -132,11 +121,7 @@ def not_finite(model: BaseModel) -> str | None:
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a ``config.json`` that names a model and its arguments.
-
-    Raises:
-        ModelFileError: when it does not.
-    """
+    """Read a ``config.json`` that names a model and its arguments."""
     try:
         config = json.loads(given_path(path, "path").read_text(encoding="utf-8"))
     except ValueError as error:

@@ -74,11 +74,9 @@ def convert_mixin_state(networks: Sequence[KerasFile | KerasWeights]) -> dict[st
     layers = list(dict.fromkeys(key.rpartition(".")[0] for key in expected))
     state: dict[str, Tensor] = {}
     for index, network in enumerate(networks):
-        is_path = isinstance(network, (str, os.PathLike))
-        told = str(network) if is_path else f"network {index}"
-        weights = (
-            read_keras_weights(network) if isinstance(network, (str, os.PathLike)) else network
-        )
+        told, weights = f"network {index}", network
+        if isinstance(network, (str, os.PathLike)):
+            told, weights = str(network), read_keras_weights(network)
         convolutions = _convolutions(weights, told)
         if len(convolutions) != len(layers):
             raise ValueError(
@@ -100,13 +98,7 @@ def convert_mixin_state(networks: Sequence[KerasFile | KerasWeights]) -> dict[st
 
 
 def read_keras_weights(path: KerasFile) -> dict[str, Array]:
-    """All arrays of the layers in a Keras file, a whole model or weights alone, by name.
-
-    Raises:
-        ImportError: without h5py.
-        OSError: when the file cannot be opened.
-        ValueError: when it is no HDF5 file.
-    """
+    """All arrays of the layers in a Keras file, a whole model or weights alone, by name."""
     try:
         import h5py
     except ImportError as error:
@@ -131,11 +123,7 @@ def read_keras_weights(path: KerasFile) -> dict[str, Array]:
 
 
 def in_order(paths: Sequence[KerasFile]) -> list[KerasFile]:
-    """Sort the files in the order of the sources, where their names tell it.
-
-    Raises:
-        ValueError: when one stands twice, or the names of some contradict the order given.
-    """
+    """Sort the files in the order of the sources, where their names tell it."""
     if len({Path(path).resolve() for path in paths}) < len(paths):
         raise ValueError(f"paths must be different files, got {', '.join(map(str, paths))}")
     told = [_sources_told(path) for path in paths]

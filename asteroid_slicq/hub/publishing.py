@@ -38,11 +38,7 @@ class PublishError(ValueError):
 
 
 def describe(model: BaseModel) -> dict[str, Any]:
-    """The ``config.json`` of a model: how it is built again, what it takes and what it gives.
-
-    Raises:
-        PublishError: an argument of the model that JSON cannot hold.
-    """
+    """The ``config.json`` of a model: how it is built again, what it takes and what it gives."""
     conf = registration.plain_serialization(model.serialize())
     config = {
         "library_name": "asteroid",
@@ -85,12 +81,7 @@ def write_repository(
 ) -> list[str]:
     """Write the files of a repository, all or none, and make sure that they load.
 
-    Args:
-        model: any model that Asteroid knows by name.
-        folder: where to; made if it is not there.
-        facts: for the card; ``None`` writes no card.
-        evaluation: see :func:`asteroid_slicq.hub.card_facts.read_evaluation`.
-        overwrite: whether files in the folder may be replaced.
+    The folder is made if it is not there. Without facts there is no card.
 
     Returns:
         The names of the files.

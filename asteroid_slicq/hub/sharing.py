@@ -41,12 +41,7 @@ def push(
 ) -> str:
     """Write a model into a repository of the Hub; a card that is there stays.
 
-    Args:
-        model: the model.
-        repo_id: ``user/name``.
-        private: refuse to publish where everybody could read it.
-        token: of the Hub; ``None`` for the one that is logged in.
-        about: further fields of :class:`CardFacts`, for a new card.
+    A new one has the fields ``about`` of :class:`CardFacts`, too.
     """
     from asteroid_slicq.hub.publishing import check_access, upload, write_repository
 

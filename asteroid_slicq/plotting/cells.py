@@ -172,10 +172,6 @@ def edges_of_blocks(frame: Frame) -> list[Array]:
 
 
 def drawn_range_hz(edges_hz: Sequence[Array]) -> tuple[float, float]:
-    """Range of an axis: all bins but DC, from 20 Hz on.
-
-    Args:
-        edges_hz: of each block.
-    """
+    """Range of an axis over the edges of each block: all bins but DC, from 20 Hz on."""
     lowest, highest = np.concatenate(edges_hz)[[1, -1]]
     return float(max(lowest, min(20, highest / 2))), float(highest)

@@ -22,21 +22,13 @@ class ArchiveError(ValueError):
 
 
 def unpack(archive: Path, target: Path, *, progress: Progress | None = None) -> list[Path]:
-    """Unpack a zip archive.
+    """Unpack a zip archive; return its files, as they lie in the target, which is made if missing.
 
     All names are looked at before anything is written: an archive with one that leads out of the
     target is refused as a whole. Each file appears under its name once it is complete and its
     checksum is right. Files that are there already in the right size are kept, so that the same
     call after an interruption does the rest. What macOS adds to archives, and hidden files, are
     left out.
-
-    Args:
-        archive: the zip file.
-        target: folder to unpack into, made if missing.
-        progress: is told how far it is.
-
-    Returns:
-        The files of the archive, as they lie in the target.
 
     Raises:
         ArchiveError: if the archive or a file in it is damaged, encrypted, a link, or would be
@@ -78,11 +70,7 @@ def _unpack_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path)
 
 
 def _content(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
-    """Pieces of a file; the last read checks the checksum.
-
-    Raises:
-        BadZipFile: whatever the decompressors say of damaged data.
-    """
+    """Pieces of a file; the last read checks the checksum. All damage is a ``BadZipFile``."""
     try:
         with opened.open(member) as source:
             while chunk := source.read(_CHUNK):

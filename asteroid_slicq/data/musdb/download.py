@@ -40,13 +40,7 @@ class _TryAgainError(Exception):
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file on a server, and how to tell that it came whole.
-
-    Args:
-        url: where it is.
-        size_bytes: its size.
-        md5: its checksum, in hexadecimal digits.
-    """
+    """A file on a server, and how to tell that it came whole."""
 
     url: str
     size_bytes: int
@@ -55,12 +49,6 @@ class RemoteFile:
 
 def zenodo_file(record: int, name: str, base_url: str = ZENODO, attempts: int = 5) -> RemoteFile:
     """Ask Zenodo where a file of a record is, how large it is, and for its checksum.
-
-    Args:
-        record: number of the record.
-        name: of the file in it.
-        base_url: of Zenodo, or of a mirror that answers as it does.
-        attempts: as for :func:`download`.
 
     Raises:
         DownloadError: if there is no answer, or no such file in it.
@@ -101,17 +89,11 @@ def zenodo_file(record: int, name: str, base_url: str = ZENODO, attempts: int = 
 def download(
     remote: RemoteFile, target: Path, *, attempts: int = 5, progress: Progress | None = None
 ) -> Path:
-    """Download a file, or the rest of it, and check it.
+    """Download a file, or the rest of it, and check it; return the target.
 
-    Args:
-        remote: what to download.
-        target: where to. A file that is there already is checked, and kept if it is right.
-        attempts: how often in a row an attempt may bring nothing before this gives up. Between
-            them it waits 1, 2, 4 … s, or as long as the server asks for.
-        progress: is told how far it is.
-
-    Returns:
-        ``target``, which appears under this name only once it is whole and checked.
+    That appears under its name only once it is whole and checked. One that is there already is
+    checked, and kept if it is right. So many attempts in a row may bring nothing before this gives
+    up; between them it waits 1, 2, 4 … s, or as long as the server asks for.
 
     Raises:
         DownloadError: if the file cannot be had, the disk is full, or the checksum is wrong twice.
@@ -150,11 +132,7 @@ def download(
 
 
 def need_space(folder: Path, n_bytes: int, what: str) -> None:
-    """Refuse to begin what the disk has no room for.
-
-    Raises:
-        DownloadError: if less is free than is needed.
-    """
+    """Refuse to begin what the disk has no room for."""
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
         raise DownloadError(

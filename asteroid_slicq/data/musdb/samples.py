@@ -17,12 +17,7 @@ _SAME_DB = -20.0  # what a lossy codec or the rounding of a loud mix may change
 def inspect_samples(
     tracks: Iterable[Track], mixture: str, stems: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """Read every sample of tracks, as many tracks at a time as there are processors.
-
-    Args:
-        tracks: with a file each for the mixture and all stems, of the same length.
-        mixture: name of the file of the mix, without ``.wav``.
-        stems: names of the files of the stems.
+    """Read every sample of the files of tracks, as many tracks at a time as there are processors.
 
     Returns:
         A line for each file that cannot be used, and one for each mixture that is not the sum of

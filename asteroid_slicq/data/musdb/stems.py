@@ -93,14 +93,7 @@ def _unpack(file: Path, folder: Path) -> None:
 
 
 def read_stem(file: Path, stream: int) -> tuple[int, NDArray[np.int16]]:
-    """The sample rate and the samples of a stream, rounded to 16 bits.
-
-    Shape:
-        - samples: ``(channel, time)``
-
-    Raises:
-        AudioError: there is no such stream, or it is damaged.
-    """
+    """The sample rate and the samples, ``(channel, time)``, of a stream, rounded to 16 bits."""
     with AudioReader(file, stream=stream) as reader:
         parts = [
             np.rint(buffer * 2.0**15).clip(-(2**15), 2**15 - 1).astype(np.int16)
