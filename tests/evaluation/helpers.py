@@ -1,13 +1,21 @@
-"""Tracks to score, and how results are read."""
+"""Tracks to score, scores as museval has them, and how results are read."""
 
+import importlib.util
 import json
 
 import numpy as np
 import pytest
 import soundfile
 
+from asteroid_slicq.evaluation import find_reference_tracks
+from asteroid_slicq.evaluation import museval_format as museval_json
+
 RATE = 4000
 SOURCES = ("bass", "vocals")
+
+needs_museval = pytest.mark.skipif(
+    importlib.util.find_spec("museval") is None, reason="museval is not installed"
+)
 
 
 def strict(text):
@@ -33,3 +41,18 @@ def write_track(root, name, seconds=2.5, seed=0, silent=(), rate=RATE):
         soundfile.write(folder / f"{source}.wav", stem, rate, subtype="FLOAT")
     soundfile.write(folder / "mixture.wav", mix, rate, subtype="FLOAT")
     return folder
+
+
+def tracks_of(data, sources=SOURCES):
+    return find_reference_tracks(data, "test", sources, RATE)
+
+
+def random_frames(rng, n_frames, targets):
+    frames = {
+        target: {m: rng.normal(5, 3, n_frames) for m in museval_json.METRICS} for target in targets
+    }
+    for metrics in frames.values():
+        for values in metrics.values():
+            values[rng.random(n_frames) < 0.3] = np.nan
+    frames[targets[0]]["SIR"][0] = np.inf
+    return frames
