@@ -9,7 +9,7 @@ from asteroid.models import BaseModel
 
 from asteroid_slicq import BandSplit, MiXiN, XUMXSliCQ
 from asteroid_slicq.hub import ModelFileError
-from tests.hub.test_publishing import (
+from tests.hub.helpers import (
     NO_XET,
     assert_same,
     run_python,
