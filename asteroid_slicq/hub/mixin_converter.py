@@ -74,9 +74,10 @@ def convert_mixin_state(networks: Sequence[KerasFile | KerasWeights]) -> dict[st
     layers = list(dict.fromkeys(key.rpartition(".")[0] for key in expected))
     state: dict[str, Tensor] = {}
     for index, network in enumerate(networks):
-        told, weights = f"network {index}", network
         if isinstance(network, (str, os.PathLike)):
             told, weights = str(network), read_keras_weights(network)
+        else:
+            told, weights = f"network {index}", network
         convolutions = _convolutions(weights, told)
         if len(convolutions) != len(layers):
             raise ValueError(
