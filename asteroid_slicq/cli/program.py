@@ -7,6 +7,8 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import takewhile
+from typing import Any
 
 from asteroid_slicq import __version__
 from asteroid_slicq.cli.messages import complain
@@ -25,6 +27,7 @@ _COMMANDS = (
     "export",
     "publish",
 )
+_OPTIONS = ("-h", "--help", "--version", "--debug")  # before a command
 _EXAMPLES = """\
 examples:
   asteroid-slicq separate song.wav -o stems        stems/song/{vocals,drums,bass,other}.wav
@@ -83,6 +86,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments of a command, whose inputs may stand before and after its options."""
     parser = _parser()
     refuse_empty(parser, argv)
+    first = takewhile(lambda word: word.startswith("-"), argv)
+    if unknown := [word for word in first if word not in _OPTIONS]:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     args, rest = parser.parse_known_args(argv)
     if rest and not any(word.startswith("-") for word in rest) and hasattr(args, "inputs"):
         args.inputs += rest
@@ -93,8 +99,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return args
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that takes options in full alone, as those of its commands do."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **arguments})
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="asteroid-slicq",
         description="Music source separation with the sliCQ transform.",
         epilog=_EXAMPLES,

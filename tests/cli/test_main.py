@@ -341,3 +341,18 @@ def test_process_that_is_stopped_cleans_up(tmp_path, number, code):
     assert process.returncode == code
     assert "Traceback" not in err
     assert os.listdir(tmp_path) == ["song.wav"]
+
+
+@pytest.mark.parametrize(
+    ("words", "unknown"),
+    [
+        (["--vers"], "--vers"),
+        (["--deb", "synth", "out"], "--deb"),
+        (["synth", "out", "--track", "1"], "--track 1"),
+        (["spectrogram", "song.wav", "--overw"], "--overw"),
+    ],
+)
+def test_options_are_written_in_full(words, unknown, folder, capsys):
+    assert main(words) == 2
+    assert f"unrecognized arguments: {unknown}\n" in capsys.readouterr().err
+    assert tree(folder) == []
