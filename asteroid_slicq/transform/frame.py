@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from asteroid_slicq.transform.checks import check_integer
 from asteroid_slicq.transform.scales import Array
 from asteroid_slicq.transform.windows import tukey
 
@@ -55,11 +56,7 @@ class Bins:
         return tuple(n for n, _ in self.blocks)
 
     def frequency_hz(self) -> list[Array]:
-        """Centre frequency of each row of each block, in Hz.
-
-        Shape:
-            - output: ``(freq,)`` each
-        """
+        """Centre frequency of each row of each block, in Hz, ``(freq,)`` each."""
         return np.split(self.frequencies_hz, np.cumsum(self.bins_per_block)[:-1])
 
 
@@ -117,11 +114,7 @@ class Frame(Bins):
 
     @cached_property
     def slicing_window(self) -> Array:
-        """The Tukey window of a slice; windows of neighbouring slices sum to one.
-
-        Shape:
-            - output: ``(slice_length,)``
-        """
+        """The Tukey window of a slice; windows of neighbouring slices sum to one."""
         times = np.arange(self.slice_length, dtype=np.float64)
         return tukey(times, self.slice_length, self.transition_length)
 
@@ -131,11 +124,13 @@ class Frame(Bins):
         Shape:
             - output: ``(n_coefficients,)``
         """
+        n_coefficients = check_integer("n_coefficients", n_coefficients, 1)
         times = np.linspace(0, self.slice_length, n_coefficients, endpoint=False)
         return tukey(times, self.slice_length, self.transition_length)
 
     def n_slices(self, length_samples: int) -> int:
         """Number of slices that cover a signal, the first centred on its first sample."""
+        length_samples = check_integer("length_samples", length_samples, 1)
         return math.ceil(length_samples / self.slice_hop) + 1
 
     def table(self, length_samples: int) -> list[list[int]]:

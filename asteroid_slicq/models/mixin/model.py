@@ -200,6 +200,7 @@ class MiXiN(Separable, registration.Shareable):
             - coefficients: ``(..., channel, freq, chunk, time)``, complex
             - output: ``(..., channel, n_samples)``
         """
+        n_samples = check_integer("n_samples", n_samples, 1)
         return self._join(self.transform.inverse(coefficients.transpose(-3, -2)), n_samples)
 
     def _run_networks(self, mix: Tensor) -> Tensor:
