@@ -22,20 +22,21 @@ from tests.helpers import noise
 
 
 @pytest.mark.parametrize("who_is_pinv", [None, "encoder", "decoder"])
-@pytest.mark.parametrize("length", [1, 2, 3, 147, 148, 149, 2001])
-@pytest.mark.parametrize("leading", [(), (1, 1), (2, 1), (2, 3), (2, 1, 3)])
-def test_round_trip(leading, length, who_is_pinv):
+def test_round_trip(who_is_pinv):
     encoder, decoder = make_enc_dec("slicqt", who_is_pinv=who_is_pinv, **SMALL)
-    x = noise(*leading, length)
-    before = x.clone()
-    spec = encoder(x)
     frame = encoder.filterbank.slicqt.frame
-    frames = (frame.n_slices(length) + 1) * (frame.slice_length // 4 // 2)
-    rows = leading[:-1] if leading[-1:] == (1,) and len(leading) == 2 else leading
-    assert spec.shape == (*rows, 32, frames)
-    assert decoder(spec).shape[-1] >= length
-    assert error_db(decoder(spec, length=length), x) <= -100
-    assert torch.equal(x, before)
+    shapes = [(*leading, 149) for leading in ((), (1, 1), (2, 3), (2, 1, 3))]
+    shapes += [(2, 1, length) for length in (1, 2, 3, 147, 148, 149, 2001)]
+    for *leading, length in shapes:
+        x = noise(*leading, length)
+        before = x.clone()
+        spec = encoder(x)
+        frames = (frame.n_slices(length) + 1) * (frame.slice_length // 4 // 2)
+        rows = leading[:-1] if leading[-1:] == [1] and len(leading) == 2 else leading
+        assert spec.shape == (*rows, 32, frames)
+        assert decoder(spec).shape[-1] >= length
+        assert error_db(decoder(spec, length=length), x) <= -100
+        assert torch.equal(x, before)
 
 
 def test_layout_is_that_of_the_matrix():
@@ -290,9 +291,9 @@ def test_gradients():
     fb = SliCQTFB(12, 4, 2, f_min_hz=600.0, passes=2).double()
     encoder, decoder = Encoder(fb), Decoder(fb)
     x = noise(1, 1, 20, dtype=torch.float64).requires_grad_()
-    assert torch.autograd.gradcheck(encoder, (x,))
+    assert torch.autograd.gradcheck(encoder, (x,), fast_mode=True)
     short = noise(12, 3, dtype=torch.float64, seed=1).requires_grad_()
-    assert torch.autograd.gradcheck(lambda c: decoder(c)[..., :10], (short,))
+    assert torch.autograd.gradcheck(lambda c: decoder(c)[..., :10], (short,), fast_mode=True)
 
 
 # ---------------------------------------------------------------------------- transforms

@@ -152,7 +152,7 @@ def test_buffers_of_no_samples_pass_through_a_stream():
 @pytest.mark.parametrize("method", ["n_slices", "time_s", "table"])
 def test_lengths_of_a_frame_are_positive_integers(method):
     tell = getattr(SLICQT.frame, method)
-    with pytest.raises(ValueError, match="^length_samples must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"^length_samples must be at least 1, got 0"):
         tell(0)
     with pytest.raises(TypeError, match=r"^length_samples must be an integer, got 2\.5"):
         tell(2.5)

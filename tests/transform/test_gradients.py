@@ -76,9 +76,9 @@ def energy(slicqt: SliCQT, x: torch.Tensor) -> torch.Tensor:
 
 @each_layout
 def test_gradcheck(layout):
-    """Random sums of derivatives, and of a short signal every one: another phase is a factor."""
+    """Random sums of derivatives, and of a short signal every one: other rasters are as long."""
     slicqt = build(layout, FEW).double()
-    checks = [((2, 101), True), *([((1, 5), False)] if "local" in layout else [])]
+    checks = [((2, 101), True), *([((1, 5), False)] if layout.startswith("none") else [])]
     for shape, fast in checks:
         x = noise(*shape).requires_grad_()
         assert torch.autograd.gradcheck(slicqt, x, fast_mode=fast)

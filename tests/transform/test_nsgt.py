@@ -169,8 +169,7 @@ def test_backward_is_the_adjoint(length, rasterize):
     assert torch.allclose(left, torch.stack(products).sum(), rtol=1e-10)
 
 
-@pytest.mark.parametrize("rasterize", ["none", "full"])
-@pytest.mark.parametrize("length", [20, 21])
+@pytest.mark.parametrize(("length", "rasterize"), [(20, "none"), (21, "full")])
 def test_gradcheck_both_directions_and_twice(length, rasterize):
     nsgt = NSGT("linear", 2, 1200.0, 2800.0, 8000, length=length, rasterize=rasterize).double()
     x = noise(1, length).requires_grad_()
