@@ -25,7 +25,7 @@ LAYERS = """
     models
     filterbank losses wiener separation data
     transform audio
-    registration vocabulary files processes
+    registration vocabulary files processes catalogue
 """
 LAYER = {name: i for i, line in enumerate(LAYERS.split("\n")) for name in line.split()}
 # A documented path, the entry point, and what only one command needs, and not for its help.

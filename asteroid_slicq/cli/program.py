@@ -15,7 +15,8 @@ from asteroid_slicq.cli.messages import complain
 from asteroid_slicq.cli.parsers.arguments import refuse_empty
 from asteroid_slicq.cli.process import Signals, share_processors, standard_streams
 
-# Each has a module of its options in `parsers`, and one here whose `run(args)` is its exit code.
+# Each has a module of its options in `parsers`, and one here whose `run(args)` is its exit code: of
+# the same name, unless its options set `module`.
 _COMMANDS = (
     "separate",
     "spectrogram",
@@ -26,6 +27,7 @@ _COMMANDS = (
     "convert",
     "export",
     "publish",
+    "models",
 )
 _OPTIONS = ("-h", "--help", "--version", "--debug")  # before a command
 _EXAMPLES = """\
@@ -33,6 +35,7 @@ examples:
   asteroid-slicq separate song.wav -o stems        stems/song/{vocals,drums,bass,other}.wav
   asteroid-slicq spectrogram song.wav --stft       song.png
   asteroid-slicq oracle musdb18hq --stft 4096/1024 what could be reached at best
+  asteroid-slicq models                            presets, what ships, what was downloaded
   asteroid-slicq publish model.pth --repo user/name --dry-run
   asteroid-slicq separate --help                   all options of a command
 """
@@ -54,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with standard_streams():
         try:
             args = parse(argv)
-            command = import_module(f"asteroid_slicq.cli.{args.command}")
+            command = import_module(f"asteroid_slicq.cli.{getattr(args, 'module', args.command)}")
             with signals.caught():
                 code = command.run(args)
             return 128 + signals.received if signals.received else code

@@ -135,7 +135,7 @@ def _training(config: Mapping[str, Any], facts: CardFacts) -> str:
     # These are the settings of this project's recipes, whose targets are known.
     if data is not None and facts.training_settings and (sums := sums_of_stems(config["sources"])):
         lines.append(f"Of its sources, {sums}.")
-    if data is DATASETS["procedural"]:
+    if data in (DATASETS["procedural"], DATASETS["free-stems"]):
         lines.append("It has heard no real music.")
     lines += ["", "Arguments of the model:", "", *_block("json", _compact(config["model_args"]))]
     if facts.training_settings:

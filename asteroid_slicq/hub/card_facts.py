@@ -38,6 +38,13 @@ DATASETS = {
     "musdb18hq": _MUSDB18_HQ,
     "musdb18": Dataset("musdb18", "MUSDB18", **_MUSDB),
     "procedural": Dataset(None, "procedural stems (`asteroid-slicq synth`)", "mit"),
+    "free-stems": Dataset(
+        None,
+        "songs composed by `asteroid-slicq synth`, played by synthesisers and from recordings and "
+        "voices under MIT, CC0, BSD-like, CC-BY and Apache licences, which "
+        "`asteroid-slicq sounds list` names",
+        "mit",
+    ),
 }
 """Those with a short name; any other is named by its title."""
 

@@ -58,6 +58,15 @@ def describe(model: BaseModel) -> dict[str, Any]:
     return config
 
 
+def _stated(facts: CardFacts | None) -> dict[str, str]:
+    """What a list of models shows of a card, for those who have no card at hand."""
+    if facts is None:
+        return {}
+    data = facts.training_data
+    stated = {"trained_on": data and data.title, "license": facts.stated_license}
+    return {key: value for key, value in stated.items() if value}
+
+
 def check_repo_id(repo_id: str) -> None:
     """Refuse, by a `PublishError`, a name that no repository of the Hub can have."""
     try:
@@ -100,7 +109,7 @@ def write_repository(
         raise PublishError(
             f"the weights {name} of the model hold NaN or infinity: its training failed"
         )
-    config = describe(model)
+    config = {**describe(model), **_stated(facts)}
     scored = evaluation.get("model") if evaluation else None
     if scored is not None and scored != fingerprint(model):
         raise PublishError("the scores are of other weights, or of another mode of the model")

@@ -24,6 +24,7 @@ COMMANDS = (
     "convert",
     "export",
     "publish",
+    "models",
 )
 # What pip writes for an entry point, and what shows after it.
 SCRIPT = """
@@ -77,6 +78,21 @@ def test_help_and_version_load_neither_torch_nor_asteroid(program):
     assert "asteroid_slicq.cli.program" in loaded.split()
     assert not {"torch", "asteroid", "numpy"} & set(loaded.split())
     assert all(f"usage: asteroid-slicq {command}" in out for command in COMMANDS)
+
+
+def test_models_are_listed_without_torch(program):
+    out, loaded = program(LOADED, "models")
+    assert "bandsplit-realtime" in out
+    assert not {"torch", "asteroid", "numpy", "huggingface_hub"} & set(loaded.split())
+
+
+@pytest.mark.slow
+def test_a_song_is_separated_without_what_trains_and_draws(program, tmp_path):
+    soundfile.write(tmp_path / "song.wav", 0.1 * numpy_noise(20000), 44100)
+    _, loaded = program(LOADED, "separate song.wav -o out -q")
+    unneeded = {"pytorch_lightning", "torchmetrics", "matplotlib", "librosa", "onnx", "museval"}
+    assert "torch" in loaded.split()
+    assert not unneeded & set(loaded.split())
 
 
 @pytest.mark.parametrize("policy", [None, "ACTIVE"])
