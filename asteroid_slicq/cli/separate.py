@@ -100,7 +100,12 @@ def _work(args: argparse.Namespace, output: FileOutput) -> Work:
     if args.ray and args.device == "auto":
         device = None  # what its machines have
     separator = Separator(
-        model, args.segment_seconds, args.overlap_seconds, device, shifts=args.shifts
+        model,
+        args.segment_seconds,
+        args.overlap_seconds,
+        device,
+        args.shifts,
+        two_passes=not args.one_pass,
     )
     if separator.edge_warning:
         complain(f"warning: {separator.edge_warning}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from asteroid_slicq.separation.axes import (
     to_model_channels,
 )
 from asteroid_slicq.separation.methods import Separable
+from asteroid_slicq.separation.segment_model import SongStatistics
 from asteroid_slicq.transform import STFT, check_choice, check_number
 from asteroid_slicq.vocabulary import ENSEMBLE_DOMAINS
 
@@ -82,7 +84,7 @@ class Ensemble(Separable):
     @property
     def segment_step_samples(self) -> int:
         """Least common multiple of the members' steps where that is short, else the longest."""
-        steps = [int(getattr(model, "segment_step_samples", 1)) for model in self.members]
+        steps = [_step(model) for model in self.members]
         common = math.lcm(*steps)
         return common if common <= _MAX_STEP_S * self.sample_rate else max(steps)
 
@@ -99,24 +101,81 @@ class Ensemble(Separable):
                 stack.enter_context(getattr(model, "fixed_weights", nullcontext)())
             yield
 
+    def song_statistics(self) -> EnsembleStatistics | None:
+        """What the members measure over a whole song; ``None`` where none of them does."""
+        each = [self._statistics_of(model) for model in self.members]
+        return EnsembleStatistics(each) if any(each) else None
+
+    def _statistics_of(self, model: nn.Module) -> SongStatistics | None:
+        """Those of a member; ``None`` of one whose steps are not those of the ensemble."""
+        make = getattr(model, "song_statistics", None)
+        return None if make is None or self.step_ratio(model) is None else make()
+
+    def step_ratio(self, model: nn.Module) -> int | None:
+        """Steps of a member in a step of the ensemble; ``None`` where they do not go into it."""
+        ratio, left = divmod(self.segment_step_samples, _step(model))
+        return None if left else ratio
+
     def forward(self, mix: Tensor) -> Tensor:
         """Separate a mix, see the class for the shapes."""
+        return self.mean(mix, list(self.members))
+
+    def mean(self, mix: Tensor, calls: Sequence[Callable[[Tensor], Tensor]]) -> Tensor:
+        """The mean of what is called in place of each member."""
         batch = mix_to_batch(mix, self.n_channels)
         domain = _Masks(batch) if self.domain == "mask" else None
         total = batch.new_zeros(())
-        for model, weight, order in zip(self.members, self.weights, self._orders, strict=True):
+        members = zip(self.members, calls, self.weights, self._orders, strict=True)
+        for model, call, weight, order in members:
             if weight:
-                estimate = self._estimate(model, batch)[:, order]
+                estimate = self._estimate(model, call, batch)[:, order]
                 total = total + weight * (estimate if domain is None else domain.of(estimate))
         return from_batch(total if domain is None else domain.applied(total), mix.ndim)
 
-    def _estimate(self, model: nn.Module, mix: Tensor) -> Tensor:
+    def matched(self, model: nn.Module, mix: Tensor) -> Tensor:
+        """A mix of the ensemble as a member takes it."""
+        return to_model_channels(mix, _n_channels(model)).contiguous()
+
+    def _estimate(self, model: nn.Module, call: Callable[[Tensor], Tensor], mix: Tensor) -> Tensor:
         """Sources of a member with the channels of the ensemble, in the member's order."""
         n_channels = mix.shape[1]
-        estimate = model(to_model_channels(mix, _n_channels(model)).contiguous())
+        estimate = call(self.matched(model, mix))
         if estimate.ndim == 3:  # a mono model of Asteroid's has no axis for the channel
             estimate = estimate.unsqueeze(2)
         return from_model_channels(estimate, n_channels) if estimate.shape[2] == 1 else estimate
+
+
+class EnsembleStatistics:
+    """What the members of an ensemble measure over a whole song, see `SongStatistics`.
+
+    Args:
+        each: of each member; ``None`` for one that measures nothing.
+    """
+
+    def __init__(self, each: Sequence[SongStatistics | None]) -> None:
+        self._each = each
+
+    def observe(
+        self, model: Ensemble, mix: Tensor, position: int, start: int, stop: int | None
+    ) -> None:
+        """Measure a segment by each member."""
+        for member, statistics in zip(model.members, self._each, strict=True):
+            ratio = model.step_ratio(member)
+            if statistics is not None and ratio is not None:
+                until = None if stop is None else stop * ratio
+                own = model.matched(member, mix)
+                statistics.observe(member, own, position * ratio, start * ratio, until)
+
+    def separate(self, model: Ensemble, mix: Tensor, position: int) -> Tensor:
+        """The sources of a segment."""
+        calls: list[Callable[[Tensor], Tensor]] = []
+        for member, statistics in zip(model.members, self._each, strict=True):
+            ratio = model.step_ratio(member)
+            if statistics is None or ratio is None:
+                calls.append(member)
+            else:
+                calls.append(partial(statistics.separate, member, position=position * ratio))
+        return model.mean(mix, calls)
 
 
 class _Masks:
@@ -142,6 +201,10 @@ class _Masks:
         (mix,) = self._stft(self._mix)
         sources = [self._stft.inverse([mask * mix], self._length) for mask in masks.unbind(1)]
         return torch.stack(sources, 1)
+
+
+def _step(model: nn.Module) -> int:
+    return int(getattr(model, "segment_step_samples", 1))
 
 
 def _n_channels(model: nn.Module) -> int:

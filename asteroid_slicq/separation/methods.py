@@ -26,6 +26,7 @@ def separate(
     overlap_s: float | None = None,
     device: str | torch.device | None = None,
     shifts: int = 1,
+    two_passes: bool = True,
     **kwargs: Any,
 ) -> Any:
     """Separate what Asteroid's ``separate`` accepts: an array, a tensor or the path of a file.
@@ -46,6 +47,7 @@ def separate(
         overlap_s: see `Separator`.
         device: see `Separator`.
         shifts: see `Separator`.
+        two_passes: see `Separator`.
         **kwargs: ``stems``, ``two_stems``, ``residual``, ``remix`` and ``progress`` of
             `Separator.separate_waveform`; for a path, the other ones of `Separator.separate_file`.
 
@@ -59,7 +61,7 @@ def separate(
         ValueError: an argument out of range, or another rate with ``resample=False``.
         AudioError: a file cannot be read or written, or a stem exists; a `ValueError`.
     """
-    separator = Separator(model, segment_s, overlap_s, device, shifts)
+    separator = Separator(model, segment_s, overlap_s, device, shifts, two_passes)
     is_path = isinstance(wav, (str, os.PathLike))
     _check_options(is_path, output_dir, force_overwrite, sample_rate, kwargs)
     if is_path and not resample:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from itertools import chain
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -19,6 +21,22 @@ _MIN_INPUT_S = 0.1  # shorter segments reach the model padded with zeros
 _SHIFTS_S = 0.5
 
 
+class SongStatistics(Protocol):
+    """What a model measures in a first pass over the segments of a song, to separate them by.
+
+    A model's method ``song_statistics()`` returns a new one, or ``None`` where there is nothing to
+    measure. Positions are in steps of the model, ``segment_step_samples``.
+    """
+
+    def observe(self, model: Any, mix: Tensor, position: int, start: int, stop: int | None) -> None:
+        """Measure the steps of a segment from ``start`` to ``stop``, counted in the segment."""
+        ...
+
+    def separate(self, model: Any, mix: Tensor, position: int) -> Tensor:
+        """The sources of a segment, as the model itself gives them."""
+        ...
+
+
 class SegmentModel:
     """A model that is called on segments of any number of channels that it can serve.
 
@@ -29,7 +47,9 @@ class SegmentModel:
         model: maps ``(batch, channel, time)`` to ``(batch, source, channel, time)`` and has the
             attributes ``sources``, ``sample_rate`` and ``n_channels``. A model that sees time in
             steps, such as slices, says so by ``segment_step_samples``: then every segment starts
-            on a step, and the steps are those of the whole song. Asteroid's mono models, which
+            on a step, and the steps are those of the whole song. One that measures something over
+            all that it hears may measure it over the whole song, in a pass of its own, see
+            `SongStatistics`. Asteroid's mono models, which
             return ``(batch, source, time)`` and have no names for them, are served, too.
         device: where it is to run; ``None`` for where it is. The model itself is never moved.
         shifts: how often it runs on a segment, which begins later each time, by delays spread
@@ -106,8 +126,40 @@ class SegmentModel:
             f"has {n_channels} channels, this model separates {served} or mono; mix it down first"
         )
 
-    def __call__(self, segment: np.ndarray) -> np.ndarray:
+    def song_statistics(self) -> list[SongStatistics] | None:
+        """Empty statistics of a song, one for each shift; ``None`` where the model has none."""
+        make = getattr(self.model, "song_statistics", None)
+        if make is None or (first := make()) is None:
+            return None
+        return [first, *(make() for _ in self._delays[1:])]
+
+    @torch.inference_mode()
+    def observe(
+        self,
+        song: list[SongStatistics],
+        segment: np.ndarray,
+        position: int,
+        start: int,
+        stop: int | None,
+    ) -> None:
+        """Measure a segment of a song, see `SongStatistics`. Shape: ``(batch, channel, time)``."""
+        if segment.any():  # silence adds nothing
+            mix = self._prepared(to_model_channels(torch.tensor(segment), self.n_channels))
+            for statistics, delay in zip(song, self._delays, strict=True):
+                statistics.observe(self.model, F.pad(mix, (delay, 0)), position, start, stop)
+
+    def __call__(
+        self,
+        segment: np.ndarray,
+        song: list[SongStatistics] | None = None,
+        position: int = 0,
+    ) -> np.ndarray:
         """Separate a segment, in evaluation mode if the caller has seen to it.
+
+        Args:
+            segment: the mix.
+            song: statistics of all of the song.
+            position: of the segment in it, in steps of the model.
 
         Shape:
             ``(batch, channel, time)`` → ``(batch, source, channel, time)``
@@ -119,20 +171,28 @@ class SegmentModel:
         if n_missing > 0:
             segment = np.pad(segment, [(0, 0), (0, 0), (0, n_missing)])
         mix = to_model_channels(torch.tensor(segment), self.n_channels)
-        estimate = self._run(mix)
-        for delay in self._delays[1:]:
-            estimate = estimate + self._run(F.pad(mix, (delay, 0)))[..., delay:]
-        estimate = estimate / len(self._delays)
+        estimate: Tensor | None = None
+        for index, delay in enumerate(self._delays):
+            call = self.model
+            if song is not None:
+                call = partial(song[index].separate, self.model, position=position)
+            part = self._run(F.pad(mix, (delay, 0)), call)[..., delay:]
+            estimate = part if estimate is None else estimate + part
+        estimate = cast(Tensor, estimate) / len(self._delays)
         return from_model_channels(estimate, n_channels)[..., :n_samples].numpy()
 
-    @torch.inference_mode()
-    def _run(self, mix: Tensor) -> Tensor:
-        """Run the model, wherever it is, on its own number of channels; it may write into them."""
+    def _prepared(self, mix: Tensor) -> Tensor:
+        """The mix where the model is, in its number type, in memory that it may write into."""
         tensor = next(self.model.parameters(), None)
         if tensor is None:
             tensor = next(self.model.buffers(), torch.empty(0))
         dtype = tensor.dtype if tensor.is_floating_point() else torch.float32
-        estimate = self.model(mix.contiguous().to(tensor.device, dtype))
+        return mix.contiguous().to(tensor.device, dtype)
+
+    @torch.inference_mode()
+    def _run(self, mix: Tensor, call: Callable[..., Any] | None = None) -> Tensor:
+        """Run the model, or a call in its place, on its own number of channels."""
+        estimate = (call or self.model)(self._prepared(mix))
         if not isinstance(estimate, Tensor):
             raise TypeError(
                 f"model must return a tensor (batch, source, channel, time), "

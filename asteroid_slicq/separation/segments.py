@@ -54,10 +54,26 @@ def process_in_segments(
     """
     weight = crossfade(overlap)
     hop = size - overlap
+    tail: np.ndarray | None = None
+    for segment, is_last in cut_into_segments(buffers, size, overlap):
+        estimate = process(segment)
+        if tail is not None and overlap:
+            yield tail * (1 - weight) + estimate[..., :overlap] * weight
+        begin, end = 0 if tail is None else overlap, None if is_last else hop
+        if estimate[..., begin:end].size:
+            yield estimate[..., begin:end]
+        if not is_last:
+            tail = estimate[..., hop:].copy()
+
+
+def cut_into_segments(
+    buffers: Iterable[np.ndarray], size: int, overlap: int
+) -> Iterator[tuple[np.ndarray, bool]]:
+    """Yield the segments of a stream, and whether each is the last; see `process_in_segments`."""
+    hop = size - overlap
     source = iter(buffers)
     pieces: list[np.ndarray] = []
     n_held = 0
-    tail: np.ndarray | None = None
     while True:
         while n_held <= size:  # one sample more than a segment tells that it is not the last
             buffer = next(source, None)
@@ -69,14 +85,8 @@ def process_in_segments(
             return
         held = np.concatenate(pieces, axis=-1)
         is_last = n_held <= size
-        estimate = process(held[..., :size])
-        if tail is not None and overlap:
-            yield tail * (1 - weight) + estimate[..., :overlap] * weight
-        begin, end = 0 if tail is None else overlap, None if is_last else hop
-        if estimate[..., begin:end].size:
-            yield estimate[..., begin:end]
+        yield held[..., :size], is_last
         if is_last:
             return
-        tail = estimate[..., hop:].copy()
         # Longer than the overlap, so that the next segment covers all of the tail.
         pieces, n_held = [held[..., hop:]], n_held - hop

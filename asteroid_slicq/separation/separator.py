@@ -10,7 +10,8 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from torch import nn
 from asteroid_slicq.audio import (
     AudioError,
     AudioReader,
+    AudioWarning,
     StemWriter,
     Tags,
     read_tags,
@@ -34,9 +36,9 @@ from asteroid_slicq.separation.samples import as_array, check_rate
 from asteroid_slicq.separation.segment_model import SegmentModel
 from asteroid_slicq.separation.segments import process_in_segments
 from asteroid_slicq.separation.selection import select
+from asteroid_slicq.separation.song import Progress, Song, after_first, counted, measure
+from asteroid_slicq.transform import check_flag
 from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S, DEFAULT_SEGMENT_S, DEFAULT_TEMPLATE
-
-Progress = Callable[[float, float], None]
 
 _SAFE_OVERLAP_S = 1.0
 
@@ -56,6 +58,9 @@ class Separator:
         device: where the model runs; ``None`` for where it is. The model itself is not moved.
         shifts: how often each segment is separated, every time a little later, for the mean of
             the estimates: a little better, and as much slower.
+        two_passes: whether a model that measures something over all that it hears, such as the
+            covariances of Wiener-EM, measures the whole song first; else each segment alone, which
+            takes three quarters of the time. `stream` is for one pass, unless it is told.
 
     Raises:
         ValueError: lengths or shifts out of range, or a model without a sample rate.
@@ -68,9 +73,11 @@ class Separator:
         overlap_s: float | None = None,
         device: str | torch.device | None = None,
         shifts: int = 1,
+        two_passes: bool = True,
     ):
         check_segment(segment_s, overlap_s)
         self._model = SegmentModel(model, device, shifts)
+        self._two_passes = check_flag("two_passes", two_passes)
         self.sample_rate = self._model.sample_rate
         if overlap_s is None:
             overlap_s = min(DEFAULT_OVERLAP_S, segment_s / 4)
@@ -172,11 +179,13 @@ class Separator:
         batch, n_channels, n_samples = mix.shape
         estimates = np.empty((batch, len(chosen.names), n_channels, n_samples), np.float32)
         step = max(1, round(rate))
-        buffers = (mix[..., start : start + step] for start in range(0, n_samples, step))
+        buffers = [mix[..., start : start + step] for start in range(0, n_samples, step)]
         n_done = 0
         tell = progress or _ignore
         tell(0.0, n_samples / rate)
-        for read, sources in self._stream_beside(buffers, rate):
+        song = self.measure(counted(buffers, rate, n_samples / rate, tell), rate)
+        tell = tell if song is None else after_first(tell)
+        for read, sources in self._stream_beside(buffers, rate, song):
             stop = n_done + read.shape[-1]
             estimates[..., n_done:stop] = chosen(read, sources)
             n_done = stop
@@ -271,7 +280,9 @@ class Separator:
             with writer:
                 tell(0.0, total_s)
                 buffers = (buffer[None] for buffer in reader.buffers(rate))
-                for mix, sources in self._stream_beside(buffers, rate):
+                song = self._measure_file(path, output.downmix, tell, total_s)
+                tell = tell if song is None else after_first(tell)
+                for mix, sources in self._stream_beside(buffers, rate, song):
                     writer.write(chosen(mix, sources)[0], None if rest is None else mix[0])
                     n_done += mix.shape[-1]
                     tell(n_done / rate, total_s)
@@ -304,7 +315,7 @@ class Separator:
         return output.paths(Path(path), folder, track or track_name(path), names, tags)
 
     def _stream_beside(
-        self, buffers: Iterable[np.ndarray], sample_rate: float
+        self, buffers: Iterable[np.ndarray], sample_rate: float, song: Song | None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the mix and its sources, of the same samples; see `stream`."""
         held: list[np.ndarray] = []
@@ -314,23 +325,59 @@ class Separator:
                 held.append(buffer)
                 yield buffer
 
-        for sources in self.stream(kept(), sample_rate):
+        for sources in self.stream(kept(), sample_rate, song):
             mix = np.concatenate(held, axis=-1)
             n_samples = sources.shape[-1]
             held[:] = [mix[..., n_samples:]]
             yield mix[..., :n_samples], sources
 
-    def stream(self, buffers: Iterable[np.ndarray], sample_rate: float) -> Iterator[np.ndarray]:
+    def measure(self, buffers: Iterable[np.ndarray], sample_rate: float) -> Song | None:
+        """Measure what the model wants to know of a whole song, for `stream`.
+
+        Args:
+            buffers: the mix, see `stream`.
+            sample_rate: in Hz.
+
+        Returns:
+            ``None`` where it wants to know nothing, or a single segment is all of the song.
+        """
+        if not self._two_passes or getattr(self._model.model, "song_statistics", None) is None:
+            return None
+        with self._model.evaluating() as model:
+            mix = resample_stream(buffers, sample_rate, self.sample_rate)
+            return measure(model, mix, self._size, self._overlap)
+
+    def _measure_file(
+        self, path: str | os.PathLike[str], downmix: bool, tell: Progress, total_s: float
+    ) -> Song | None:
+        """The same of a file, whose warnings come when it is separated."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AudioWarning)
+            with AudioReader(path, downmix) as reader:
+                rate = reader.sample_rate
+                buffers = (buffer[None] for buffer in reader.buffers(rate))
+                return self.measure(counted(buffers, rate, total_s, tell), rate)
+
+    def stream(
+        self, buffers: Iterable[np.ndarray], sample_rate: float, song: Song | None = None
+    ) -> Iterator[np.ndarray]:
         """Separate a stream, with the model in evaluation mode.
 
         Args:
             buffers: the mix. Shape of each: ``(batch, channel, time)``.
             sample_rate: in Hz.
+            song: what `measure` found in the same stream.
 
         Yields:
             The sources, in all of the mix's length. Shape: ``(batch, source, channel, time)``.
         """
-        n_read = n_done = 0
+        n_read = n_done = n_segments = 0
+        n_steps = (self._size - self._overlap) // self._model.step
+
+        def separated(segment: np.ndarray) -> np.ndarray:
+            nonlocal n_segments
+            n_segments += 1
+            return model(segment, song, (n_segments - 1) * n_steps)
 
         def counted() -> Iterator[np.ndarray]:
             nonlocal n_read
@@ -340,7 +387,7 @@ class Separator:
 
         with self._model.evaluating() as model:
             mix = resample_stream(counted(), sample_rate, self.sample_rate)
-            sources = process_in_segments(mix, model, self._size, self._overlap)
+            sources = process_in_segments(mix, separated, self._size, self._overlap)
             for estimate in resample_stream(sources, self.sample_rate, sample_rate):
                 # Before the end resampling lags behind; at the end it gives a few frames too many.
                 estimate = estimate[..., : n_read - n_done]

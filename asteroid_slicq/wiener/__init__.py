@@ -10,8 +10,10 @@ from asteroid_slicq.wiener.filtering import (
     wiener_em,
 )
 from asteroid_slicq.wiener.postfilter import wiener_on_stft
+from asteroid_slicq.wiener.song import SongCovariances
 
 __all__ = [
+    "SongCovariances",
     "apply_mix_phase",
     "filter_masked",
     "impose_mix_phase",

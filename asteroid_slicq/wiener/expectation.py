@@ -134,10 +134,24 @@ def _noise(x: Tensor, window: int, eps: float) -> Tensor:
     Shape:
         - x: ``(batch, channel, freq, frame)``; output: ``(2, batch, window)``
     """
-    re, im = torch.view_as_real(x.resolve_conj()).unbind(-1)
-    power = torch.addcmul(re.square(), im, im).amax((1, 2))  # |x|², of items and frames
+    power = _loudest(x)
     power = torch.nn.functional.pad(power, (0, -power.shape[-1] % window))
-    loudest = power.unflatten(-1, (-1, window)).amax(-1)
-    dtype = torch.float32 if x.device.type == "mps" else torch.float64
+    return noise_of(power.unflatten(-1, (-1, window)).amax(-1), eps)
+
+
+def loudest_frame(x: Tensor) -> Tensor:
+    """Power of the loudest coefficient of each item; ``(batch, …, frame)`` → ``(batch,)``."""
+    return _loudest(x).amax(-1)
+
+
+def noise_of(loudest: Tensor, eps: float) -> Tensor:
+    """ε and √ε for the power of the loudest coefficient. Shape: ``(…)`` → ``(2, …)``."""
+    dtype = torch.float32 if loudest.device.type == "mps" else torch.float64
     scale = (loudest.to(dtype) / _SCALE_FACTOR**2).clamp(min=1.0)
     return torch.stack([eps * scale, eps**0.5 * scale])
+
+
+def _loudest(x: Tensor) -> Tensor:
+    """The same of each frame. Shape: ``(batch, channel, freq, frame)`` → ``(batch, frame)``."""
+    re, im = torch.view_as_real(x.resolve_conj()).unbind(-1)
+    return torch.addcmul(re.square(), im, im).amax((1, 2))  # |x|², of items and frames

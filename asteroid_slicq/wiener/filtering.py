@@ -25,7 +25,11 @@ from asteroid_slicq.wiener.expectation import ExpectationMaximisation
 Coefficients = TypeVar("Coefficients", Tensor, Sequence[Tensor])
 """One tensor, or the blocks of a sliCQT; what goes in comes out."""
 
-_EPS = float(torch.finfo(torch.float32).eps)
+EPS = float(torch.finfo(torch.float32).eps)
+"""ε of xumx-sliCQ V2."""
+
+WINDOW_FRAMES = 5000
+"""Frames over which its spatial covariances are constant."""
 
 
 def apply_mix_phase(masks: Tensor, mix: Tensor) -> Tensor:
@@ -116,8 +120,8 @@ def wiener_em(
     estimates: Coefficients,
     mix: Coefficients,
     iterations: int = 1,
-    window_frames: int | None = 5000,
-    eps: float | None = _EPS,
+    window_frames: int | None = WINDOW_FRAMES,
+    eps: float | None = EPS,
 ) -> Coefficients:
     """Refine complex source estimates by the multichannel Wiener filter, differentiably.
 
@@ -177,8 +181,8 @@ def filter_masked(
     masks: Tensor,
     mix: Tensor,
     iterations: int = 1,
-    window_frames: int | None = 5000,
-    eps: float | None = _EPS,
+    window_frames: int | None = WINDOW_FRAMES,
+    eps: float | None = EPS,
 ) -> Tensor:
     """:func:`wiener_em` of :func:`apply_mix_phase`, cheaper: the products are never in memory.
 

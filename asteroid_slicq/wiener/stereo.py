@@ -24,11 +24,38 @@ def refine(y: Tensor, x: Tensor, iterations: int, noise: Tensor, out: Tensor) ->
     if y.is_complex():
         moments = _moments(_source_rows(y, noise.dtype))
     else:
-        masks = rearrange(y, "b j c f w t -> b (f w) j c t").contiguous()
-        moments = _moments_of_masks(masks.to(noise.dtype), mix)
+        moments = _moments_of_masks(_mask_rows(y, noise.dtype), mix)
     for _ in range(iterations - 1):
         moments = _moments(_fit(moments, mix, noise).sources())
-    rows = _fit(moments, mix, noise).sources()
+    _write(_fit(moments, mix, noise).sources(), out)
+
+
+def sums_of_masked(masks: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Sums over the frames of masks times the mix: of y yᴴ = [[r, c], [c̄, s]], and of the power.
+
+    Shape:
+        - masks: ``b j c f w t``, real; x: ``b c f w t``, complex
+        - output: r, s, re c, im c and the power, ``(batch, freq × window, source, 5)``
+    """
+    moments = _moments_of_masks(_mask_rows(masks, dtype), _mix_rows(x, dtype))
+    return torch.cat([moments.sums, moments.power.sum(-1, keepdim=True)], -1)
+
+
+def refine_masked(masks: Tensor, x: Tensor, sums: Tensor, noise: Tensor, out: Tensor) -> None:
+    """One EM iteration with covariances of other frames: :func:`sums_of_masked` of all of them.
+
+    Shape:
+        - masks, out: ``b j c f w t``; x: ``b c f w t``, complex
+        - sums: ``(batch, freq × window, source, 5)``; noise: ``(2, batch, freq × window, 1)``
+    """
+    mix = _mix_rows(x, noise.dtype)
+    power = _moments_of_masks(_mask_rows(masks, noise.dtype), mix).power
+    moments = _Moments(power, sums[..., :4], sums[..., 4])
+    _write(_fit(moments, mix, noise).sources(), out)
+
+
+def _write(rows: Tensor, out: Tensor) -> None:
+    """Rows of sources to where complex ones are wanted."""
     target = rearrange(torch.view_as_real(out), "b j c f w t p -> b f w j c p t")
     target.copy_(rows.to(target.dtype).view(target.shape))
 
@@ -124,10 +151,12 @@ class _Moments(NamedTuple):
     Shape:
         - power: ``(batch, freq, source, frame)``
         - sums: r, s, re c, im c, ``(batch, freq, source, 4)``
+        - total: sum of the power, ``(batch, freq, source)``; None for that of these frames
     """
 
     power: Tensor
     sums: Tensor
+    total: Tensor | None = None
 
 
 def _moments(y: Tensor) -> _Moments:
@@ -165,7 +194,7 @@ def _fit(moments: _Moments, mix: Tensor, noise: Tensor) -> _Model:
     """
     floor, ridge = noise
     power = moments.power
-    weight = floor + power.sum(-1)
+    weight = floor + (power.sum(-1) if moments.total is None else moments.total)
     entries = moments.sums / weight.unsqueeze(-1)  # of R_j = [[r, c], [c̄, s]]
     spatial = (entries @ _constant("action", mix)).unflatten(-1, (4, 4))
     a, d, re_b, im_b = (entries.mT @ power).unbind(2)  # C = Σ_j P_j·R_j + √ε·I = [[a, b], [b̄, d]]
@@ -220,6 +249,11 @@ def _source_rows(y: Tensor, dtype: torch.dtype) -> Tensor:
     parts = torch.view_as_real(y.resolve_conj())
     rows = rearrange(parts, "b j c f w t p -> b (f w) j (c p) t")
     return rows.contiguous().to(dtype)  # one by one these are faster than both at once
+
+
+def _mask_rows(masks: Tensor, dtype: torch.dtype) -> Tensor:
+    """Shape: ``b j c f w t`` → ``(batch, freq × window, source, channel, frame)``."""
+    return rearrange(masks, "b j c f w t -> b (f w) j c t").contiguous().to(dtype)
 
 
 def _mix_rows(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -86,7 +86,7 @@ def test_a_stream_that_is_left_leaves_no_trace():
     first = next(stream)
     assert_untouched(model, before)
     stream.close()
-    wanted = model.separate(MIXES[0], segment_s=0.5)[..., : first.shape[-1]]
+    wanted = model.separate(MIXES[0], segment_s=0.5, two_passes=False)[..., : first.shape[-1]]
     np.testing.assert_allclose(first[0], wanted, atol=1e-6)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from asteroid_slicq import registration
 from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend, make_networks
+from asteroid_slicq.models.xumx_slicq.song import SongStatistics
 from asteroid_slicq.models.xumx_slicq.v1 import time_kernel
 from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES, fixed_weights
 from asteroid_slicq.separation import Separable, check_sources, from_batch, mix_to_batch
@@ -315,6 +316,15 @@ class XUMXSliCQ(Separable, registration.Shareable):
     def segment_step_samples(self) -> int:
         """Distance of the slices: segments of a long file start on a multiple of it."""
         return self.transform.frame.slice_hop
+
+    def song_statistics(self) -> SongStatistics | None:
+        """What is measured over a whole song that comes in segments, for `Separator`.
+
+        These are the covariances of one iteration of Wiener-EM on coefficients in stereo; ``None``
+        where the model makes others or none.
+        """
+        is_served = self.wiener == "slicqt" and self.wiener_iterations == 1 and self.n_channels == 2
+        return SongStatistics(len(self.transform.frame.blocks)) if is_served else None
 
     def fixed_weights(self) -> AbstractContextManager[None]:
         """A context in which the weights do not change: they are laid out for inference once.

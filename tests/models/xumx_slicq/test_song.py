@@ -1,0 +1,99 @@
+"""Facts about songs in segments: with two passes, stems are those of the song in one piece."""
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+
+from asteroid_slicq import XUMXSliCQ
+from asteroid_slicq.separation import Ensemble, Separator
+from asteroid_slicq.wiener import SongCovariances, wiener_em
+from tests.helpers import complex_noise, noise, numpy_noise
+
+RATE = 2000
+TRANSFORM = {"n_bins": 12, "f_min_hz": 60.0}
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return XUMXSliCQ(hidden_channels=(2, 3), sample_rate=RATE, transform=TRANSFORM).eval()
+
+
+@pytest.fixture
+def mix():
+    """Noise that grows, so that the covariances of parts differ: twenty seconds in stereo."""
+    grown = numpy_noise(2, 20 * RATE) * np.linspace(0.01, 1, 20 * RATE, dtype=np.float32) ** 2
+    grown[1, : 10 * RATE] *= 0.2
+    return grown
+
+
+def whole(model, mix):
+    with torch.inference_mode():
+        return model(torch.from_numpy(mix)[None])[0].numpy()
+
+
+def snr_db(reference, estimate):
+    return 10 * np.log10((reference**2).sum() / ((reference - estimate) ** 2).sum())
+
+
+@pytest.mark.parametrize("segment_s", [4.0, 9.0])
+def test_segments_do_not_show(model, mix, segment_s):
+    expected = whole(model, mix)
+    one_pass = Separator(model, segment_s, 2.0, two_passes=False).separate_waveform(mix)
+    assert snr_db(expected, one_pass) < 70
+    assert snr_db(expected, Separator(model, segment_s, 2.0).separate_waveform(mix)) > 90
+
+
+def test_a_batch_and_shifts_have_statistics_of_their_own(model, mix):
+    both = np.stack([mix, mix[:, ::-1]])
+    made = Separator(model, 4.0, 2.0, shifts=2).separate_waveform(both)
+    delay = RATE // 4
+    for item, estimate in zip(both, made, strict=True):
+        later = np.pad(item, ((0, 0), (delay, 0)))
+        expected = (whole(model, item) + whole(model, later)[..., delay:]) / 2
+        assert snr_db(expected, estimate) > 80
+
+
+def test_members_of_an_ensemble_measure_the_song(model, mix):
+    torch.manual_seed(1)
+    other = XUMXSliCQ(hidden_channels=(2, 2), sample_rate=RATE, transform=TRANSFORM).eval()
+    plain = XUMXSliCQ(
+        hidden_channels=(2, 2), sample_rate=RATE, transform=TRANSFORM, wiener_iterations=0
+    ).eval()
+    ensemble = Ensemble([model, other, plain])
+    expected = np.mean([whole(each, mix) for each in (model, other, plain)], 0)
+    assert snr_db(expected, Separator(ensemble, 4.0, 2.0).separate_waveform(mix)) > 90
+
+
+def test_a_file_is_read_twice_and_its_progress_grows(model, mix, tmp_path):
+    mix = np.clip(mix, -1, 1)
+    sf.write(tmp_path / "song.wav", mix.T, RATE, subtype="FLOAT")
+    told = []
+    paths = Separator(model, 4.0, 2.0).separate_file(
+        tmp_path / "song.wav", progress=lambda done, total: told.append((done, total))
+    )
+    for stem, expected in zip(model.sources, whole(model, mix), strict=True):
+        assert snr_db(expected, sf.read(paths[stem])[0].T) > 80
+    done = [each for each, _ in told]
+    assert done == sorted(done)
+    assert done[-1] == pytest.approx(20)
+
+
+def test_what_the_song_cannot_tell_is_measured_in_segments(model):
+    model.wiener_iterations = 2
+    assert model.song_statistics() is None
+    model.wiener_iterations = 0
+    assert model.song_statistics() is None
+    mono = XUMXSliCQ(n_channels=1, sample_rate=RATE, transform=TRANSFORM, hidden_channels=(2, 2))
+    assert mono.song_statistics() is None
+
+
+def test_covariances_that_were_added_up_are_those_of_the_whole():
+    mix, masks = 40 * complex_noise(2, 2, 3, 10, 8), noise(2, 4, 2, 3, 10, 8).sigmoid()
+    sums = SongCovariances(window_frames=30)
+    for start, stop in ((0, 2), (2, 7), (7, 10)):
+        sums.add(masks[..., start:stop, :], mix[..., start:stop, :], 8 * start)
+    expected = wiener_em(masks * mix.unsqueeze(1), mix, window_frames=30)
+    refined = sums.refine(masks[..., 3:9, :], mix[..., 3:9, :], 24)
+    torch.testing.assert_close(refined, expected[..., 3:9, :], atol=1e-4, rtol=1e-4)
