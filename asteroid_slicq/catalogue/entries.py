@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +84,7 @@ PRESETS = {
 """Presets; speeds are those of the README's table, measured by ``benchmarks/separator.py``."""
 
 SHIPPED = ("default", "models/xumx_slicq/weights/small.pth")
-SHIPPED_FACTS = {
-    "trained_on": "procedural songs (asteroid-slicq synth)",
-    "license": "mit",
-    "seconds_per_second": PRESETS["small"].speed,
-}
+SHIPPED_TRAINED_ON, SHIPPED_LICENSE = "procedural songs (asteroid-slicq synth)", "mit"
 
 
 def presets() -> list[Entry]:
@@ -113,7 +109,10 @@ def shipped() -> list[Entry]:
     """The models that ship with the package."""
     name, file = SHIPPED
     entry = of_file(name, "ships", _PACKAGE / file)
-    return [] if entry is None else [Entry(**{**vars(entry), **SHIPPED_FACTS})]
+    if entry is None:
+        return []
+    facts = {"trained_on": SHIPPED_TRAINED_ON, "license": SHIPPED_LICENSE}
+    return [replace(entry, **facts, seconds_per_second=PRESETS["small"].speed)]
 
 
 def in_folder(folder: Path) -> list[Entry]:
@@ -134,20 +133,20 @@ def in_folder(folder: Path) -> list[Entry]:
 
 def of_file(name: str, where: str, path: Path, config: Path | None = None) -> Entry | None:
     """The entry of a file; ``None`` for one that is whole, but no model of Asteroid's."""
-    about = {"name": name, "where": where, "path": str(path)}
+    entry = Entry(name, where, str(path))
     try:
-        about["n_bytes"] = path.stat().st_size
+        entry = replace(entry, n_bytes=path.stat().st_size)
         header = read_header(path, config if config and config.is_file() else None)
     except HeaderError as error:
-        return Entry(**about, problem=str(error))
+        return replace(entry, problem=str(error))
     except OSError as error:
-        return Entry(**about, problem=f"cannot be read ({error.strerror or error})")
+        return replace(entry, problem=f"cannot be read ({error.strerror or error})")
     if header is None:
         return None
     causal = header.model_args.get("causal")
     card = {**read_card(path.with_name("README.md")), **header.about}
-    return Entry(
-        **about,
+    return replace(
+        entry,
         model=header.model_name,
         n_parameters=header.n_parameters,
         sources=header.sources,
