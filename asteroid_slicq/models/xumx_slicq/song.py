@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from torch import Tensor
 
 from asteroid_slicq.wiener import SongCovariances
-
-if TYPE_CHECKING:
-    from asteroid_slicq.models.xumx_slicq.model import XUMXSliCQ
 
 
 class SongStatistics:
@@ -24,13 +21,11 @@ class SongStatistics:
     def __init__(self, n_blocks: int) -> None:
         self._blocks = [SongCovariances() for _ in range(n_blocks)]
 
-    def observe(
-        self, model: XUMXSliCQ, mix: Tensor, position: int, start: int, stop: int | None
-    ) -> None:
+    def observe(self, model: Any, mix: Tensor, position: int, start: int, stop: int | None) -> None:
         """Measure some slices of a segment; every slice of the song once.
 
         Args:
-            model: the model.
+            model: the :class:`asteroid_slicq.XUMXSliCQ`.
             mix: the segment.
             position: of the segment in the song.
             start: first slice to measure, counted in the segment.
@@ -46,7 +41,7 @@ class SongStatistics:
             first = (position + start) * block.shape[-1]
             sums.add(mask[..., own, :], block[..., own, :], first)
 
-    def separate(self, model: XUMXSliCQ, mix: Tensor, position: int) -> Tensor:
+    def separate(self, model: Any, mix: Tensor, position: int) -> Tensor:
         """The sources of a segment.
 
         Shape:
