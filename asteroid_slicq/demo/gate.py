@@ -7,11 +7,13 @@ those that serve files, fetch addresses or take uploads, are not there.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
+import soundfile as sf
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -69,6 +71,8 @@ class Gate:
         await app(scope, receive, send)
 
     async def _upload(self, request: Request) -> Response:
+        if "x-song" not in request.headers:  # which pages of other sites cannot send
+            return _refusal(403, SongError("Songs are taken from the page alone."))
         limit = self._settings.max_bytes
         name = request.query_params.get("name", "")
         try:
@@ -126,7 +130,7 @@ class Gate:
                 if not song.tracks:
                     raise SongError("This song has not been separated yet.")
                 return await run_in_threadpool(make, song, request)
-            except (SongError, FileNotFoundError) as error:
+            except (SongError, OSError, sf.LibsndfileError) as error:  # removed meanwhile
                 return _refusal(404, error)
 
         return answer
@@ -171,4 +175,4 @@ def _remix(song: Song, request: Request) -> Response:
 def _download(path: Any, name: str, media_type: str) -> Response:
     disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
     headers = {**_HEADERS, "Content-Disposition": disposition}
-    return FileResponse(path, media_type=media_type, headers=headers)
+    return FileResponse(path, media_type=media_type, headers=headers, stat_result=os.stat(path))

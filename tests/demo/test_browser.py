@@ -440,7 +440,7 @@ def test_it_listens_on_this_machine_alone(page):
 def test_ctrl_c_ends_it_and_nothing_stays(page):
     """The last of this file: it ends the server."""
     content = b"x" * 1000
-    assert page.ask("POST", "/songs?name=left.wav", content)[0] == 200
+    assert page.ask("POST", "/songs?name=left.wav", content, X_Song="1")[0] == 200
     assert len(page.songs) == 1
     assert oct(page.songs[0].parent.stat().st_mode)[-3:] == "700"
     page.process.send_signal(signal.SIGINT)

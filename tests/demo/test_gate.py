@@ -91,9 +91,9 @@ def test_all_else_is_not_there(ask, request_):
 
 
 def test_a_song_goes_in_and_its_stems_come_out(ask, workshop, tmp_path):
-    status, body = ask(
-        "POST /songs?name=My%20s%C3%B6ng.wav", wav(tmp_path / "song", 16_000, rate=8000)
-    )
+    content = wav(tmp_path / "song", 16_000, rate=8000)
+    assert ask("POST /songs?name=from_elsewhere.wav", content)[0] == 403
+    status, body = ask("POST /songs?name=My%20s%C3%B6ng.wav", content, x_song="1")
     assert status == 200
     ticket = json.loads(body)["ticket"]
     assert json.loads(body)["name"] == "My söng.wav"
@@ -123,11 +123,24 @@ def test_a_song_goes_in_and_its_stems_come_out(ask, workshop, tmp_path):
     ],
 )
 def test_uploads_that_are_refused_leave_nothing(ask, songs, content, headers, status, error):
-    got, body = ask("POST /songs?name=a.wav", content, **headers)
+    got, body = ask("POST /songs?name=a.wav", content, x_song="1", **headers)
     assert got == status
     assert json.loads(body)["error"].startswith(error)
     assert not list(songs._root.iterdir())
 
 
+def test_what_is_removed_while_it_is_asked_for_is_gone(ask, songs):
+    song = songs.add("a.wav")
+    song.tracks = {name: song.folder / f"{name}.wav" for name in ("mix", "bass")}
+    for name in ("sound/0", "levels/bass", "bass.wav", "remix.wav?bass=1", "stems.zip"):
+        status, body = ask(f"GET /songs/{song.ticket}/{name}")
+        assert (status, json.loads(body)) == (404, {"error": "These stems are gone."})
+
+
 def test_a_page_that_is_full_says_so(ask):
-    assert [ask("POST /songs?name=a", b"x")[0] for _ in range(4)] == [200, 200, 200, 503]
+    assert [ask("POST /songs?name=a", b"x", x_song="1")[0] for _ in range(4)] == [
+        200,
+        200,
+        200,
+        503,
+    ]

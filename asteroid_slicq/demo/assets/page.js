@@ -51,6 +51,7 @@ function take(file) {
   show("working");
   const request = upload = new XMLHttpRequest();
   request.open("POST", base + "songs?name=" + encodeURIComponent(file.name));
+  request.setRequestHeader("X-Song", "1");
   request.upload.onprogress = (event) => tell("Uploading", event.loaded / event.total);
   request.onload = () => {
     upload = null;
