@@ -74,6 +74,7 @@ class DemoServer:
             host, port = self._address[0], _free_port(*self._address)
             blocks, self.url, self.share_url = launch(settings, songs, host, port, self._share)
             self._stack.callback(blocks.close, verbose=False)
+            self._stack.callback(songs.close)  # so that work which is going on ends
             threading.Thread(target=self._sweep, args=(songs,), daemon=True).start()
             self._stack.callback(self._closing.set)
             self._stack = self._stack.pop_all()
