@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -91,6 +92,8 @@ def read_tags(path: Path) -> Tags:
 def metadata(path: Path) -> dict[str, str]:
     """All texts that a file notes about itself, by FFmpeg's names in small letters."""
     found: dict[str, str] = {}
+    if not os.path.isfile(path) or not os.path.getsize(path):  # of which PyAV prints a traceback
+        return found
     with suppress(*_UNREADABLE), _opened(path) as container:
         streams = [stream.metadata for stream in container.streams.audio[:1]]
         for texts in (*streams, container.metadata):

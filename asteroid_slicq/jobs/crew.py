@@ -18,7 +18,7 @@ _MOST_FALSE_STARTS = 3
 JobProgress = Callable[[Job, float, float], None]
 
 
-class CrewError(RuntimeError):
+class CrewError(OSError):
     """Workers that cannot be had; the message is one sentence."""
 
 

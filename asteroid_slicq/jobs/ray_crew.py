@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +18,8 @@ import torch
 from asteroid_slicq.jobs.crew import CrewError, Event
 from asteroid_slicq.jobs.work import Task, Work
 
+_ADDRESS = re.compile(r"(?:ray://)?([^/]+):(\d+)")
+_REACH_S = 10.0
 _POLL_S, _PROGRESS_S, _END_S = 0.5, 1.0, 10.0
 
 
@@ -176,16 +180,19 @@ def cluster(address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    if host := _ADDRESS.fullmatch(address):  # Ray itself tries for minutes
+        try:
+            socket.create_connection((host[1].strip("[]"), int(host[2])), _REACH_S).close()
+        except OSError as error:
+            reason = error.strerror or error
+            raise CrewError(f"Ray at {address}: cannot be reached ({reason})") from error
     options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "error"}
     if address == "local":
         options["include_dashboard"] = False
-    started = time.monotonic()
     try:
         ray.init(**options)
     except Exception as error:
-        waited_s = time.monotonic() - started
-        reason = f"{_first_line(error)}, after {waited_s:.0f} s"
-        raise CrewError(f"Ray at {address}: cannot be reached ({reason})") from error
+        raise CrewError(f"Ray at {address}: cannot be reached ({_first_line(error)})") from error
     try:
         yield
     finally:

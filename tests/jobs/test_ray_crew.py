@@ -1,17 +1,34 @@
 """Facts about workers on a cluster of Ray: they share the songs, and a lost one loses nothing."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from asteroid_slicq.cli import main, models
 from asteroid_slicq.jobs import separate_files
-from tests.helpers import environment
+from tests.helpers import Split, environment
 from tests.jobs.helpers import Deadly, songs, stems, write_deadly_song
 
 pytestmark = pytest.mark.slow
+
+
+def test_a_cluster_that_is_not_there(folder, capsys, monkeypatch):
+    songs(folder / "in", 1)
+    monkeypatch.setattr(models, "load_default_model", Split)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    assert main(["separate", "in", "-o", "out", "--ray", address]) == 2
+    told = f"asteroid-slicq: Ray at {address}: cannot be reached (Connection refused)\n"
+    assert capsys.readouterr().err == told
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["separate", "in", "-o", "out", "--ray", address]) == 2
+    assert 'pip install "asteroid-slicq[ray]"' in capsys.readouterr().err
+    assert not Path("out").exists()
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,8 @@ examples:
   asteroid-slicq separate song.flac album/ -o stems --stems vocals,drums --format flac
   asteroid-slicq separate song.mp3 -o karaoke --two-stems vocals --format mp3
   asteroid-slicq separate song.mp3 -o stems --model user/xumx-slicq --device cuda
+  asteroid-slicq separate album/ mixtape.m3u "more/*.mp3" -o stems --jobs 4 --skip-existing
+  asteroid-slicq separate - --stdin-name song -o stems < song.mp3
   arecord -t raw -f FLOAT_LE -r 44100 -c 2 \\
       | asteroid-slicq separate --stream --model realtime.pth --stems vocals \\
       | aplay -t raw -f FLOAT_LE -r 44100 -c 2
@@ -35,7 +37,9 @@ Levels stay as they are, unless a sample would exceed full scale (--clip).
 
 A folder stands for all audio files and videos in it and below; its tree is mirrored in OUT. Stems
 that this command wrote, which are marked inside, are passed over there, and that is said. Of two
-inputs with the same name, the later one goes to OUT/<track>-2.
+inputs with the same name, the later one goes to OUT/<track>-2. A playlist stands for its entries.
+Runs over several songs note in OUT/.asteroid-slicq.jsonl what stems were made from, by which model
+and with which settings: by that --skip-existing knows what is done already.
 
 With --stream, raw interleaved PCM is read from standard input and the stems go to standard output,
 as soon as they are known, in the same sample format and at the rate of the model. A frame of the
@@ -46,9 +50,9 @@ samples that are NaN or infinite; the exit code is 2 then.
 MODEL may be any model of Asteroid's, too: use this command in place of `asteroid-infer`, which
 knows no plugins and writes no stereo.
 
-exit code: 0 when all was done, 2 when an input or option was refused (the others are done),
-130 after Ctrl-C, 128 + N after signal N; nothing half-written stays behind, and what a run that
-was killed left is removed by the next one that writes there.
+exit code: 0 when all was done, now or, with --skip-existing, before; 2 when an input or option was
+refused (the others are done), 130 after Ctrl-C, 128 + N after signal N; nothing half-written stays
+behind, and what a run that was killed left is removed by the next one that writes there.
 """
 _FILE_OPTIONS = (
     "output",
