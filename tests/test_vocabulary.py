@@ -5,6 +5,7 @@ import soundfile as sf
 import torch
 
 from asteroid_slicq import XUMXSliCQ, vocabulary
+from asteroid_slicq.audio import encoding, stem_format
 from asteroid_slicq.cli import program as cli
 from asteroid_slicq.evaluation import Evaluation
 from asteroid_slicq.evaluation.scoring import estimate
@@ -21,6 +22,8 @@ def test_names_are_those_of_the_tables():
     assert set(vocabulary.WINDOWS) == set(WINDOWS)
     assert set(vocabulary.XUMX_SLICQ_PRESETS) == set(PRESETS)
     assert set(vocabulary.BANDSPLIT_PRESETS) == set(bandsplit.PRESETS)
+    assert set(vocabulary.LOSSY_FORMATS) == set(stem_format._BITRATES) == set(stem_format._RATES)
+    assert {"wav", *encoding._CODECS} == set(vocabulary.AUDIO_FORMATS)
 
 
 def test_sources_of_mixin_are_sums_of_stems_that_add_up_to_the_song():

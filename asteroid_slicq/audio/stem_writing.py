@@ -49,6 +49,7 @@ class StemWriter:
         rest: the stem that holds what the others leave of the mix, so that all of them, as written,
             sum to the mix, as written; ``None`` for none.
         tags: of the files, by stem.
+        song: what warnings call the song; ``None`` for the folder of its stems.
 
     Attributes:
         paths: the targets.
@@ -69,12 +70,14 @@ class StemWriter:
         clip: str | None = None,
         rest: str | None = None,
         tags: Mapping[str, Tags] | None = None,
+        song: str | None = None,
     ):
         check_clip(clip)
         self.paths = dict(targets)
         self._format = stem_format or StemFormat()
         self._settings = (sample_rate, n_channels, self._format, n_samples)
         self._tags = tags or {}
+        self._song = song or self._place
         self._rest = None if rest is None else list(self.paths).index(rest)
         rescales = (clip or ("rescale" if rest is None else "clamp")) == "rescale"
         self._keeps = rescales and self._format.levels.high <= 1.0
@@ -170,15 +173,18 @@ class StemWriter:
 
     def _warn(self) -> None:
         if self._kept is not None and self._peak > 1.0:
+            which, none = (
+                ("all stems are", "none") if len(self.paths) > 1 else ("it is", "it never")
+            )
             _tell(
-                f"{self._place}: all stems are {-20 * math.log10(self._scale):.2f} dB lower than "
-                f"in the song, so that none exceeds full scale; {_ADVICE}, --clip clamp "
+                f"{self._song}: {which} {-20 * math.log10(self._scale):.2f} dB lower than without "
+                f"limits, so that {none} exceeds full scale; {_ADVICE}, --clip clamp "
                 "(clip='clamp') limits samples instead"
             )
         elif self._n_limited:
             above_db = 20 * math.log10(max(self._peak, 1.0))
             _tell(
-                f"{self._place}: {self._n_limited} samples were limited to full scale (the peak is "
+                f"{self._song}: {self._n_limited} samples were limited to full scale (the peak is "
                 f"{above_db:.1f} dB above it), and other stems took what was over, so that they "
                 f"sum to the mix; {_ADVICE}, --clip rescale (clip='rescale') lowers all instead"
             )

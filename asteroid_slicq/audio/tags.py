@@ -112,11 +112,13 @@ _UNREADABLE = (av.error.FFmpegError, OSError, ValueError, StopIteration)
 def _opened(path: Path) -> Iterator[Any]:
     """The container; nothing of its sound is decoded."""
     options = {"format_whitelist": FORMATS, "probesize": "32", "analyzeduration": "0"}
-    with (
-        path.open("rb") as file,
-        av.open(file, "r", options=options, metadata_errors="replace") as container,
-    ):
-        yield container
+    with path.open("rb") as file:
+        # FFmpeg may take very short MP3 files for something else.
+        is_mp3 = path.suffix.lower() == ".mp3" and file.read(3) == b"ID3"
+        file.seek(0)
+        kind = "mp3" if is_mp3 else None
+        with av.open(file, "r", kind, options, metadata_errors="replace") as container:
+            yield container
 
 
 def _disposition(stream: Any) -> int:

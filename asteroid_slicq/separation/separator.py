@@ -271,6 +271,7 @@ class Separator:
                 clip=output.clip,
                 rest=rest,
                 tags={stem: tags.of_stem(stem, Path(name).name) for stem in chosen.names},
+                song=name,
             )
             if any(target.exists() and target.samefile(path) for target in writer.paths.values()):
                 raise AudioError(f"{path}: would be replaced by one of its own stems")

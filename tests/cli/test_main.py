@@ -153,7 +153,7 @@ def test_too_loud_stems_are_one_warning(folder, model, capsys):
     write(folder / "song.wav")
     assert run("separate", "song.wav", "-o", "out", "-q") == 0
     (line,) = capsys.readouterr().err.splitlines()
-    start = f"asteroid-slicq: warning: {os.path.join('out', 'song')}: all stems are "
+    start = "asteroid-slicq: warning: song: all stems are "
     assert line.startswith(start)
     assert "--bit-depth 32f" in line
     bass, vocals = (sf.read(folder / f"out/song/{name}.wav")[0] for name in ("bass", "vocals"))

@@ -59,7 +59,7 @@ def written(folder):
     return sorted(
         str(path.relative_to(folder / "out"))
         for path in (folder / "out").rglob("*")
-        if path.is_file()
+        if path.is_file() and path.name != ".asteroid-slicq.jsonl"  # the record of a run
     )
 
 
