@@ -124,8 +124,8 @@ def draw_singer(rng: np.random.Generator, voices: Mapping[str, Voice]) -> Singer
         noisy_hz=log_uniform(rng, 9000, 18000),
         noisiest=float(rng.uniform(0.6, 0.98)),
         tilt_db=rng.normal(0, 1.5),
-        air_db=rng.uniform(11, 20),
-        hiss_db=rng.uniform(3, 10),
+        air_db=rng.uniform(12, 24),
+        hiss_db=rng.uniform(6, 16),
         steadiness=rng.uniform(0.5, 0.85),
         tuned=tuned,
     )

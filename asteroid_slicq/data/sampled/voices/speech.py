@@ -185,7 +185,8 @@ def kokoro_speakers(more: Path | None = None, n_blends: int = 10) -> Iterator[Sp
         for path in sorted(more.glob("*.bin")):
             if path.stem not in own:
                 style = np.fromfile(path, np.float32).reshape(-1, 1, _N_STYLE)
-                styles.append((path.stem, "kokoro-styles", path.stem[1] == "m", style))
+                male = path.stem[1] == "m" and path.stem not in _BOYS
+                styles.append((path.stem, "kokoro-styles", male, style))
     for name, source, male, style in styles:
 
         def say(rng: Rng, style: NDArray[np.float32] = style) -> tuple[Audio, int]:
@@ -208,6 +209,7 @@ def _blends(
 
 
 _N_STYLE = 256  # numbers of a style
+_BOYS = ("zm_yunxia",)  # whose compass is a woman's
 _KOKORO_SUFFIXES = ("", "_model_1", "_model_2", "_model_3", "_model_4")
 #: Diphthongs and affricates of espeak-ng, as Kokoro writes them.
 _SPELLING = {"eɪ": "A", "aɪ": "I", "oʊ": "O", "aʊ": "W", "ɔɪ": "Y", "dʒ": "ʤ", "tʃ": "ʧ"}
