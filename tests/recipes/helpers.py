@@ -6,7 +6,7 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,12 +15,31 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.helpers import RECIPES, environment
 
 RATE = 8000
 STEMS = ("bass", "vocals", "other", "drums")
+TINY_TRAINING = {
+    "data": {
+        "segment_s": 0.25,
+        "samples_per_track": 4,
+        "validation_segments": 2,
+        "statistics_segments": 0,
+    },
+    "model": {
+        "preset": "small",
+        "sample_rate": RATE,
+        "hidden_channels": [2, 3],
+        "transform": {"n_bins": 16, "f_min_hz": 200.0},
+    },
+    "training": {"epochs": 1, "batch_size": 4, "wiener_in_training": False},
+    "loss": {"mask_sum_weight": 0.0},
+    "run": {"num_workers": 0, "n_threads": 1, "accelerator": "cpu", "preview_epochs": 0},
+}
+"""Of xumx-sliCQ: an epoch of two steps, on three tracks."""
 
 # Runs trainings one after the other, each in a process of its own that shares the imports. One
 # may be killed: in a step, its gradients there and its weights not yet changed; or in the midst
@@ -163,6 +182,21 @@ def ask(
     server.stdin.write(json.dumps(job) + "\n")
     server.stdin.flush()
     return int(server.stdout.readline())
+
+
+def trainer(server: subprocess.Popen, folder: Path, *tracks: str) -> Callable[..., tuple[int, str]]:
+    """Trainings in ``exp`` on some tracks, of ``TINY_TRAINING`` and options: exit code and log."""
+    write_stems(folder / "data", *tracks)
+    (folder / "conf.yml").write_text(yaml.safe_dump(TINY_TRAINING))
+
+    def train(*options: str, moment: tuple[str, int] | None = None) -> tuple[int, str]:
+        arguments = ["--model", folder / "conf.yml", "--data_dir", folder / "data"]
+        arguments += ["--exp_dir", folder / "exp", *options]
+        log = folder / "exp.log"
+        log.unlink(missing_ok=True)
+        return ask(server, arguments, moment, log), log.read_text()
+
+    return train
 
 
 def last_checkpoint(exp_dir: Path) -> dict:

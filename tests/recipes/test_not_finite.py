@@ -10,32 +10,14 @@ import pytest
 import pytorch_lightning as pl
 import soundfile
 import torch
-import yaml
 from common.checkpoints import WithinEpochs
 from common.finite import Finiteness, TrainingError
 from torch.utils.data import DataLoader
 
 from tests.helpers import RECIPES
-from tests.recipes.helpers import RATE, ask, last_checkpoint, serve, write_stems
+from tests.recipes.helpers import last_checkpoint, serve, trainer
 
 RECIPE = RECIPES / "xumx_slicq"
-SETTINGS = {
-    "data": {
-        "segment_s": 0.25,
-        "samples_per_track": 4,
-        "validation_segments": 4,
-        "statistics_segments": 0,
-    },
-    "model": {
-        "preset": "small",
-        "sample_rate": RATE,
-        "hidden_channels": [2, 3],
-        "transform": {"n_bins": 16, "f_min_hz": 200.0},
-    },
-    "training": {"epochs": 2, "batch_size": 4, "wiener_in_training": False},
-    "loss": {"mask_sum_weight": 0.0},
-    "run": {"num_workers": 0, "n_threads": 1, "accelerator": "cpu", "preview_epochs": 0},
-}
 # The stems of the third track are finite, and their powers are not.
 LOUD = 1e30
 
@@ -50,17 +32,7 @@ def server():
 
 @pytest.fixture
 def train(server, tmp_path):
-    write_stems(tmp_path / "data", "train/a", "train/b", "train/c", "train/d")
-    (tmp_path / "conf.yml").write_text(yaml.safe_dump(SETTINGS))
-
-    def run(*options: str, moment=None) -> tuple[int, str]:
-        arguments = ["--model", tmp_path / "conf.yml", "--data_dir", tmp_path / "data", *options]
-        arguments += ["--exp_dir", tmp_path / "exp"]
-        log = tmp_path / "exp.log"
-        log.unlink(missing_ok=True)
-        return ask(server, arguments, moment, log), log.read_text()
-
-    return run
+    return trainer(server, tmp_path, "train/a", "train/b", "train/c", "train/d")
 
 
 def change(folder: Path, value: float) -> None:
@@ -91,13 +63,13 @@ def test_a_stem_that_holds_nan_is_named(workers, train, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_step_and_files(train, tmp_path):
-    assert train("--epochs", "1")[0] == 0
+    assert train()[0] == 0
     before = last_checkpoint(tmp_path / "exp")["global_step"]
     written = (tmp_path / "exp" / "best_model.pth").read_bytes()
     (loud,) = {p.parent for p in (tmp_path / "data" / "train" / "a").glob("*.wav")}
     for name in "abcd":  # whichever are not for validation
         change(loud.parent / name, LOUD)
-    code, log = train()
+    code, log = train("--epochs", "2")
     assert code == 1
     assert f"the loss of step {before} (epoch 1, batch 0) is " in log
     assert log.count(".wav from ") >= 4

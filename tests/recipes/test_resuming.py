@@ -11,35 +11,16 @@ from common.resuming import Checkpoint, changes_since
 
 from tests.helpers import RECIPES
 from tests.recipes.helpers import (
-    RATE,
     STEMS,
-    ask,
     events_of,
     last_checkpoint,
     recipe_module,
     serve,
-    write_stems,
+    trainer,
 )
 
 RECIPE = RECIPES / "xumx_slicq"
 PARSE = recipe_module(RECIPE, "train").SETTINGS.parse
-SETTINGS = {
-    "data": {
-        "segment_s": 0.25,
-        "samples_per_track": 4,
-        "validation_segments": 2,
-        "statistics_segments": 0,
-    },
-    "model": {
-        "preset": "small",
-        "sample_rate": RATE,
-        "hidden_channels": [2, 3],
-        "transform": {"n_bins": 16, "f_min_hz": 200.0},
-    },
-    "training": {"epochs": 1, "batch_size": 4, "wiener_in_training": False},
-    "loss": {"mask_sum_weight": 0.0},
-    "run": {"num_workers": 0, "n_threads": 1, "accelerator": "cpu", "preview_epochs": 0},
-}
 
 
 def settings(*options: str):
@@ -95,17 +76,7 @@ def server():
 
 @pytest.fixture
 def train(server, tmp_path):
-    write_stems(tmp_path / "data", "train/a", "train/b", "train/c")
-    (tmp_path / "conf.yml").write_text(yaml.safe_dump(SETTINGS))
-
-    def run(*options: str, moment=None) -> tuple[int, str]:
-        arguments = ["--model", tmp_path / "conf.yml", "--data_dir", tmp_path / "data"]
-        arguments += ["--exp_dir", tmp_path / "exp", *options]
-        log = tmp_path / "exp.log"
-        log.unlink(missing_ok=True)
-        return ask(server, arguments, moment, log), log.read_text()
-
-    return run
+    return trainer(server, tmp_path, "train/a", "train/b", "train/c")
 
 
 def group_of(folder: Path) -> dict:
