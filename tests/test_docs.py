@@ -39,7 +39,7 @@ def home(folder):
     """What a reader has: a song, an album and a model."""
     (folder / "album").mkdir()
     for path in ("song.wav", "album/one.wav"):
-        soundfile.write(folder / path, numpy_noise(44100, 2, scale=0.1), 44100)
+        soundfile.write(folder / path, numpy_noise(22050, 2, scale=0.1), 44100)
     model = XUMXSliCQ(hidden_channels=(2, 2), transform={"n_bins": 14, "f_min_hz": 150.0})
     torch.save(model.serialize(), folder / "my_model.pth")
     return folder

@@ -17,7 +17,7 @@ FAST = ("--n-bins", 24, "--f-min", 100, "--device", "cpu")
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     root, rng = tmp_path_factory.mktemp("stems"), np.random.default_rng(0)
-    time = np.arange(3 * RATE) / RATE
+    time = np.arange(2 * RATE) / RATE
     for number in range(3):
         folder = root / ("train", "test", "test")[number] / f"song {number}"
         folder.mkdir(parents=True)

@@ -24,7 +24,7 @@ FRAMES = {
     "wide least": {"n_bins": 20, "min_width": 63, "window": "sine"},
 }
 SMALL = {"n_bins": 8, "f_min_hz": 300.0, "sample_rate": 8000}
-LENGTHS = [64, 65, 66, 67, 1000, 1001, 4099, 11026]
+LENGTHS = [64, 65, 66, 67, 1001, 4098]
 
 
 def random_like(blocks, seed: int = 1) -> list[torch.Tensor]:
@@ -176,8 +176,12 @@ def test_gradcheck_both_directions_and_twice(length, rasterize):
     assert torch.autograd.gradcheck(nsgt, x)
     blocks = [b.requires_grad_() for b in random_like(blocks_of(nsgt, x))]
     assert torch.autograd.gradcheck(lambda *c: nsgt.inverse(c), blocks)
-    assert torch.autograd.gradgradcheck(lambda x: blocks_of(nsgt, x)[0].abs().square().sum(), x)
-    assert torch.autograd.gradgradcheck(lambda *c: nsgt.inverse(c).pow(3).sum(), blocks)
+    assert torch.autograd.gradgradcheck(
+        lambda x: blocks_of(nsgt, x)[0].abs().square().sum(), x, fast_mode=True
+    )
+    assert torch.autograd.gradgradcheck(
+        lambda *c: nsgt.inverse(c).pow(3).sum(), blocks, fast_mode=True
+    )
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:FutureWarning")  # of torch, by itself

@@ -19,14 +19,15 @@ FRAMES = {
 SMALL = {"n_bins": 8, "f_min_hz": 300.0, "sample_rate": 8000}
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, 457, 458, 459, 9030, 44101])
 @pytest.mark.parametrize("frame", FRAMES)
-def test_reconstruction(frame, length):
+def test_reconstruction(frame):
     slicqt = SliCQT(**FRAMES[frame])
-    x = noise(1, 2, length, dtype=torch.float64)
-    assert (slicqt.inverse(slicqt(x.float()), length) - x.float()).abs().max() <= 1e-5
-    slicqt = slicqt.double()
-    assert (slicqt.inverse(slicqt(x), length) - x).abs().max() <= 1e-12
+    for length in (1, 2, 3, 457, 458, 459, 9030, 44101):
+        x = noise(1, 2, length, dtype=torch.float64)
+        slicqt.float()
+        assert (slicqt.inverse(slicqt(x.float()), length) - x.float()).abs().max() <= 1e-5
+        slicqt.double()
+        assert (slicqt.inverse(slicqt(x), length) - x).abs().max() <= 1e-12
 
 
 def test_coefficients_equal_the_reference():

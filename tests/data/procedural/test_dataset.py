@@ -19,10 +19,9 @@ def digest(root):
 
 def test_the_tree_is_that_of_musdb_and_mixtures_are_sums(tmp_path):
     seen = []
-    folders = write_dataset(tmp_path, 4, 0.6, 1, progress=seen.append)
+    folders = write_dataset(tmp_path, 2, 0.2, 1, progress=seen.append)
     assert sorted(seen) == sorted(folders)
-    assert len(folders) == 4
-    assert [f.parent.name for f in folders] == ["train"] * 3 + ["test"]
+    assert [f.parent.name for f in folders] == ["train", "test"]
     assert {p.name for p in tmp_path.iterdir()} == {"train", "test"}
     for folder in folders:
         assert {p.name for p in folder.iterdir()} == FILES
@@ -30,7 +29,7 @@ def test_the_tree_is_that_of_musdb_and_mixtures_are_sums(tmp_path):
         for name in (*STEMS, "mixture"):
             audio[name], rate = soundfile.read(folder / f"{name}.wav", dtype="int16")
             assert rate == 44100
-            assert audio[name].shape == (round(0.6 * 44100), 2)
+            assert audio[name].shape == (round(0.2 * 44100), 2)
             assert soundfile.info(folder / f"{name}.wav").subtype == "PCM_16"
         total = sum(audio[n].astype(np.int64) for n in STEMS)
         assert np.array_equal(total, audio["mixture"])

@@ -75,6 +75,7 @@ def test_silence_stays_silent(model):
         assert not model(torch.zeros(1, 2, SAMPLE_RATE)).any()
 
 
+@pytest.mark.slow
 def test_separates_a_real_song(model):
     """The example of ``stempeg``, where that package and the ffmpeg binary it needs are there."""
     try:
