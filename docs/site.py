@@ -20,6 +20,7 @@ SOURCES = {
     "recipes/xumx_slicq.md": "recipes/musdb18hq/xumx_slicq/README.md",
     "recipes/bandsplit.md": "recipes/musdb18hq/bandsplit/README.md",
     "recipes/mixin.md": "recipes/musdb18hq/mixin/README.md",
+    "recipes/comparison.md": "recipes/comparison/README.md",
     "recipes/free_stems.md": "recipes/free_stems/README.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",

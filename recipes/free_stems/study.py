@@ -14,11 +14,9 @@ would leave most of the device idle. On a CPU one trains after the other.
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
@@ -27,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 HERE = Path(__file__).resolve().parent
 MUSDB = HERE.parent / "musdb18hq"
@@ -35,6 +32,7 @@ sys.path[:0] = [str(MUSDB), str(MUSDB / "xumx_slicq")]
 
 from common.configuration import Configuration, Variants  # noqa: E402
 from common.loaders import make_datasets  # noqa: E402
+from common.trainee import Course, Trainee  # noqa: E402
 from domains import CHANGES, RATE, STEMS, Audio, Separate, read_songs, score  # noqa: E402
 from system import XUMXSystem  # noqa: E402
 
@@ -62,87 +60,23 @@ class Case:
         return self.size, self.songs + (", augmented" if self.augmented else ""), self.loss
 
 
-class Trainee:
-    """A network in training, whose step is replayed as a CUDA graph where there is one.
-
-    Args:
-        conf: settings.
-        data: batches of any number of indices.
-        n_steps: of the whole training; the learning rate rises for 30 and falls as a cosine.
-        device: to train on.
-        folder: for statistics that networks share.
-    """
-
-    def __init__(
-        self,
-        conf: Configuration,
-        data: ResidentSegments,
-        n_steps: int,
-        device: torch.device,
-        folder: Path,
-    ):
-        torch.manual_seed(conf["training"]["seed"])
-        self.model = XUMXSystem.make_model(conf).to(device).train()
-        loss = XUMXSystem.make_loss(conf, self.model, data.segments, folder)
-        self.system = XUMXSystem(self.model, None, loss, None, None)
-        self.data, self.n_steps, self.device = data, n_steps, device
-        self.batch_size = conf["training"]["batch_size"]
-        self.peak_rate = conf["optim"]["lr"]
-        self.clipping = conf["training"]["gradient_clipping"]
-        self.rate = torch.tensor(0.0, device=device)
-        on_gpu = device.type == "cuda"
-        self.optimizer = torch.optim.Adam(self.model.parameters(), self.rate, capturable=on_gpu)
-        self.stream = torch.cuda.Stream(device) if on_gpu else None
-        self.graph: Any = None
-        self.done = 0
-        self.batch = self._next_batch()
-
-    def _next_batch(self) -> Tensor:
-        order = np.random.default_rng([self.done, 7])
-        return self.data.__getitems__(order.integers(0, 10**9, self.batch_size).tolist())
-
-    def _step(self) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        self.system.losses(self.batch)["loss"].backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clipping)
-        self.optimizer.step()
-
-    def _advance(self, step: Any) -> None:
-        share = self.done / self.n_steps
-        factor = min(1.0, (self.done + 1) / 30) * (0.01 + 0.495 * (1 + math.cos(math.pi * share)))
-        self.rate.fill_(self.peak_rate * factor)
-        if self.done:
-            self.batch.copy_(self._next_batch())
-        step()
-        self.done += 1
-
-    def prepare(self) -> None:
-        """Take the first steps, and capture one."""
-        if self.stream is None:
-            return
-        with torch.cuda.stream(self.stream):
-            for _ in range(3):
-                self._advance(self._step)
-            self.stream.synchronize()
-            try:
-                self.graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(self.graph, stream=self.stream):
-                    self._step()
-            except RuntimeError as error:
-                print(f"no CUDA graph: {str(error).splitlines()[0]}", flush=True)
-                self.graph = None
-
-    def train(self) -> Any:
-        """Take all other steps, and return the model."""
-        with torch.cuda.stream(self.stream) if self.stream is not None else nullcontext():
-            while self.done < self.n_steps:
-                self._advance(self._step if self.graph is None else self.graph.replay)
-                if self.stream is not None and self.done % 20 == 0:
-                    self.stream.synchronize()
-        if self.stream is not None:
-            self.stream.synchronize()
-        self.graph = None
-        return self.model.eval()
+def make_trainee(
+    args: argparse.Namespace, conf: Configuration, data: ResidentSegments, folder: Path
+) -> Trainee:
+    """A network of the study, ready to be trained; those of a folder share statistics."""
+    torch.manual_seed(conf["training"]["seed"])
+    model = XUMXSystem.make_model(conf).to(data.device)
+    system = XUMXSystem(model, None, XUMXSystem.make_loss(conf, model, data.segments, folder), None)
+    training = conf["training"]
+    course = Course(
+        n_steps=args.steps,
+        batch_size=training["batch_size"],
+        peak_rate=conf["optim"]["lr"],
+        clipping=training["gradient_clipping"],
+    )
+    trainee = Trainee(model, system.losses, data, course)
+    trainee.prepare()
+    return trainee
 
 
 def together(model: Any, n_at_once: int) -> Separate:
@@ -272,8 +206,7 @@ def main(arguments: list[str] | None = None) -> None:
             )
             data = ResidentSegments(train_set, resident[case.songs])
             folder = args.json.parent / "statistics"
-            trainees.append(Trainee(conf, data, args.steps, device, folder))
-            trainees[-1].prepare()
+            trainees.append(make_trainee(args, conf, data, folder))
         prepared = time.monotonic()
         with ThreadPoolExecutor(len(group)) as pool:
             found = list(pool.map(lambda t: examine(t.train(), tests, args.n_at_once), trainees))

@@ -1,0 +1,170 @@
+"""The separators that are compared: how each is made, and the loss of its authors.
+
+A new one is a row of :data:`RIVALS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from system import XUMXSystem  # of ../musdb18hq/xumx_slicq
+from torch import Tensor, nn
+from xumx_stft import XUMXOnSTFT
+
+from asteroid_slicq import BandSplit, XUMXSliCQ
+from asteroid_slicq.losses import MultiResolutionLoss, XUMXLoss
+from asteroid_slicq.models.input_statistics import average
+from asteroid_slicq.vocabulary import STEMS
+
+Losses = Callable[[Tensor], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A separator in the comparison.
+
+    Attributes:
+        title: in tables.
+        make: a model with random weights.
+        make_tiny: the same, of next to no parameters, for a quick run.
+        own_loss: the loss of its authors; the one that all may share where it is that.
+        peak_rate: of learning.
+        package: that has to be installed, with what installs it.
+    """
+
+    title: str
+    make: Callable[[], Any]
+    make_tiny: Callable[[], Any]
+    own_loss: Callable[[], nn.Module]
+    peak_rate: float
+    package: tuple[str, str] | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the package that it comes from is installed."""
+        return self.package is None or find_spec(self.package[0]) is not None
+
+
+def common_loss(tiny: bool = False) -> MultiResolutionLoss:
+    """Waveforms and their STFTs: what all rivals are trained with unless told otherwise."""
+    return MultiResolutionLoss(stft_weight=2.0, n_ffts=[512] if tiny else [4096, 1024, 256])
+
+
+def _xumx(preset: str, **arguments: Any) -> XUMXSliCQ:
+    # The phase of the mix: Wiener-EM is no part of a network.
+    return XUMXSliCQ.from_preset(preset, sources=STEMS, wiener_iterations=0, **arguments)
+
+
+def _htdemucs(**arguments: Any) -> nn.Module:
+    from demucs.htdemucs import HTDemucs
+
+    class Demucs(HTDemucs):
+        """Of any length; padded by itself to that of a segment, which waveforms here are not."""
+
+        def __init__(self, **arguments: Any) -> None:
+            super().__init__(list(STEMS), use_train_segment=False, **arguments)
+            self.sample_rate = self.samplerate
+
+    return Demucs(**arguments)
+
+
+_TINY_SLICQT = {"n_bins": 24, "f_min_hz": 200.0}
+_TINY_BANDS = {"width": 16, "n_layers": 1, "head_width": 3, "bands_per_octave": 2.0}
+_v2_loss = XUMXLoss
+_v1_loss = partial(XUMXLoss.from_preset, "v1")
+# 10 is the paper's weight of the weighted SDR.
+_xumx_loss = partial(XUMXLoss, 0.0, None, "magnitude", "all", "wsdr", 10.0)
+
+RIVALS: dict[str, Rival] = {
+    "v1": Rival(
+        "xumx-sliCQ V1",
+        partial(_xumx, "v1"),
+        partial(_xumx, "v1", hidden_channels=(2, 3), transform=_TINY_SLICQT),
+        _v1_loss,
+        1e-3,
+    ),
+    "v2": Rival(
+        "xumx-sliCQ V2",
+        partial(_xumx, "v2"),
+        partial(_xumx, "v2", hidden_channels=(2, 3), transform=_TINY_SLICQT),
+        _v2_loss,
+        2e-3,
+    ),
+    "xumx": Rival("X-UMX on the STFT", XUMXOnSTFT, partial(XUMXOnSTFT, hidden=4), _xumx_loss, 1e-3),
+    "bandsplit": Rival(
+        "BandSplit",
+        partial(BandSplit.from_preset, "bandsplit"),
+        partial(BandSplit, **_TINY_BANDS),
+        common_loss,
+        1e-3,
+    ),
+    "bandsplit-stft": Rival(
+        "BandSplit on the STFT",
+        partial(BandSplit.from_preset, "bandsplit", transform="stft"),
+        partial(BandSplit, transform="stft", **_TINY_BANDS),
+        common_loss,
+        1e-3,
+    ),
+    "bandsplit-small": Rival(
+        "BandSplit, small",
+        partial(BandSplit.from_preset, "bandsplit-small"),
+        partial(BandSplit, **_TINY_BANDS),
+        common_loss,
+        1e-3,
+    ),
+    "bandsplit-small-stft": Rival(
+        "BandSplit, small, on the STFT",
+        partial(BandSplit.from_preset, "bandsplit-small", transform="stft"),
+        partial(BandSplit, transform="stft", **_TINY_BANDS),
+        common_loss,
+        1e-3,
+    ),
+    "htdemucs": Rival(
+        "HTDemucs",
+        _htdemucs,
+        partial(_htdemucs, channels=16, t_layers=1, t_heads=2),
+        nn.L1Loss,
+        3e-4,
+        ("demucs", "pip install demucs"),
+    ),
+}
+"""By the names of the command line."""
+
+
+def losses_of(model: Any, loss: nn.Module) -> Losses:
+    """The losses of a batch of stems ``(batch, source, channel, time)``."""
+    if isinstance(loss, XUMXLoss):
+        return XUMXSystem(model, None, loss, None).losses
+
+    def losses(stems: Tensor) -> dict[str, Tensor]:
+        estimates = waveforms(model, stems.sum(1))
+        with torch.autocast(stems.device.type, enabled=False):
+            found = loss(estimates.float(), stems)
+        return {"loss": getattr(found, "total", found)}
+
+    return losses
+
+
+def waveforms(model: Any, mix: Tensor) -> Tensor:
+    """The sources, ``(batch, source, channel, time)``; transforms in full precision."""
+    if isinstance(model, BandSplit) or not hasattr(model, "estimate_from_coefficients"):
+        return model(mix)
+    with torch.autocast(mix.device.type, enabled=False):
+        blocks = model.transform(mix)
+    estimate = model.estimate_from_coefficients(blocks)
+    with torch.autocast(mix.device.type, enabled=False):
+        return model.transform.inverse(estimate.coefficients, mix.shape[-1])
+
+
+def scale_input(model: Any, mixes: Iterable[Tensor]) -> None:
+    """Start from the statistics of mixes, where the model can."""
+    if isinstance(model, BandSplit):
+        model.set_input_statistics(mixes)
+    elif hasattr(model, "set_input_statistics"):
+        statistics = average(model, mixes)
+        model.set_input_statistics(statistics.mean, statistics.std)

@@ -1,0 +1,140 @@
+"""A network that trains by itself, without files: for comparisons of many.
+
+On a GPU its step is replayed as a CUDA graph, in a stream of its own, so that several may train at
+the same time: one alone would leave most of the device idle.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from asteroid_slicq.data.resident import ResidentSegments
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a network is trained, apart from what and by which loss.
+
+    Attributes:
+        n_steps: after which it ends; 0: no limit.
+        seconds: after which it ends, batches and steps; 0: no limit.
+        batch_size: of a step.
+        peak_rate: the learning rate rises to it for 30 steps, and falls as a cosine.
+        clipping: largest norm of the gradient.
+        precision: ``32`` or ``bf16``: of what the losses do not exempt from autocast.
+    """
+
+    n_steps: int = 0
+    seconds: float = 0.0
+    batch_size: int = 16
+    peak_rate: float = 1e-3
+    clipping: float = 5.0
+    precision: str = "32"
+
+    def share(self, n_done: int, elapsed_s: float) -> float:
+        """How much of it is over, from 0 to 1."""
+        shares = [n_done / self.n_steps] if self.n_steps else []
+        shares += [elapsed_s / self.seconds] if self.seconds else []
+        return min(1.0, max(shares, default=0.0))
+
+
+class Trainee:
+    """A network in training.
+
+    Args:
+        model: on its device, with its input scaled; trained in place.
+        losses: of a batch; ``loss`` is minimised.
+        data: batches of any number of indices.
+        course: how; one that has no end is refused.
+
+    Raises:
+        ValueError: if the course has no limit.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        losses: Callable[[Tensor], dict[str, Tensor]],
+        data: ResidentSegments,
+        course: Course,
+    ):
+        if not course.n_steps and not course.seconds:
+            raise ValueError("n_steps or seconds must be above 0, got 0 for both")
+        self.model, self.losses, self.data, self.course = model.train(), losses, data, course
+        self.device = next(model.parameters()).device
+        on_gpu = self.device.type == "cuda"
+        self.rate = torch.tensor(0.0, device=self.device)
+        self.optimizer = torch.optim.Adam(model.parameters(), self.rate, capturable=on_gpu)
+        self.stream = torch.cuda.Stream(self.device) if on_gpu else None
+        self.graph: Any = None
+        self.done = 0
+        self.elapsed_s = 0.0
+        self.last_loss: Tensor | None = None
+        self.batch = self._next_batch()
+
+    def _next_batch(self) -> Tensor:
+        order = np.random.default_rng([self.done, 7])  # the same for every network
+        indices = order.integers(0, 10**9, self.course.batch_size)
+        return self.data.__getitems__(indices.tolist())
+
+    def _autocast(self) -> AbstractContextManager:
+        if self.course.precision == "32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=self.stream is None)
+
+    def _step(self) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        with self._autocast():
+            loss = self.losses(self.batch)["loss"]
+        loss.backward()
+        self.last_loss = loss.detach()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.course.clipping)
+        self.optimizer.step()
+
+    def _advance(self, step: Any) -> None:
+        share = self.course.share(self.done, self.elapsed_s)
+        factor = min(1.0, (self.done + 1) / 30) * (0.01 + 0.495 * (1 + math.cos(math.pi * share)))
+        self.rate.fill_(self.course.peak_rate * factor)
+        if self.done:
+            self.batch.copy_(self._next_batch())
+        step()
+        self.done += 1
+
+    def prepare(self) -> None:
+        """Take the first steps, and capture one; on processors, nothing."""
+        if self.stream is None:
+            return
+        with torch.cuda.stream(self.stream):
+            for _ in range(3):
+                self._advance(self._step)
+            self.stream.synchronize()
+            try:
+                self.graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(self.graph, stream=self.stream):
+                    self._step()
+            except RuntimeError as error:
+                print(f"no CUDA graph: {str(error).splitlines()[0]}", flush=True)
+                self.graph = None
+
+    def train(self) -> Any:
+        """Take all other steps, and return the model in evaluation mode."""
+        began = time.monotonic() - self.elapsed_s
+        with torch.cuda.stream(self.stream) if self.stream is not None else nullcontext():
+            while self.course.share(self.done, self.elapsed_s) < 1:
+                self._advance(self._step if self.graph is None else self.graph.replay)
+                if self.stream is not None and (self.done % 20 == 0 or self.course.seconds):
+                    self.stream.synchronize()
+                self.elapsed_s = time.monotonic() - began
+        if self.stream is not None:
+            self.stream.synchronize()
+        self.graph = None
+        return self.model.eval()
