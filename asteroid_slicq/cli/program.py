@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import takewhile
-from typing import Any
+from typing import Any, NoReturn
 
 from asteroid_slicq import __version__
 from asteroid_slicq.cli.messages import complain
@@ -107,6 +107,10 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**{"allow_abbrev": False, **arguments})
+
+    def error(self, message: str) -> NoReturn:
+        """End with one sentence; the usage, which argparse puts before it, fills a screen."""
+        self.exit(2, f"{self.prog}: error: {message}\n`{self.prog} --help` lists the options\n")
 
 
 def _parser() -> argparse.ArgumentParser:

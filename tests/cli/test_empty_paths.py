@@ -53,8 +53,8 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("where", "argv"), COMMANDS, ids=lambda value: " ".join(value))
 def test_commands_refuse_it(folder, capsys, where, argv):
     assert main(argv) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.endswith(f"error: {where}: must not be empty (is a variable not set?)")
+    reason = capsys.readouterr().err.splitlines()[0]
+    assert reason.endswith(f"error: {where}: must not be empty (is a variable not set?)")
     assert os.listdir(folder) == ["song.wav"]
 
 

@@ -239,7 +239,9 @@ def test_models_stems_and_devices_that_are_not_there(folder, model, capsys, opti
 )
 def test_usage_errors_return_2(argv, words, capsys):
     assert main(argv) == 2
-    assert words in capsys.readouterr().err
+    reason, advice = capsys.readouterr().err.splitlines()
+    assert words in reason
+    assert advice.endswith("--help` lists the options")
 
 
 def test_help_and_version(capsys):

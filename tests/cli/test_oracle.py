@@ -38,7 +38,8 @@ def run(*argv):
 def refused(capsys, *argv):
     assert run(*argv) == 2
     captured = capsys.readouterr()
-    return captured.err.strip().splitlines()[-1]
+    reason, *_ = captured.err.splitlines()  # advice may follow
+    return reason
 
 
 def test_tables_and_json(tree, tmp_path, capsys):
