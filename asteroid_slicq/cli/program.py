@@ -34,6 +34,7 @@ _EXAMPLES = """\
 examples:
   asteroid-slicq separate song.wav -o stems        stems/song/{vocals,drums,bass,other}.wav
   asteroid-slicq spectrogram song.wav --stft       song.png
+  asteroid-slicq demo                              a page to separate songs and listen
   asteroid-slicq oracle musdb18hq --stft 4096/1024 what could be reached at best
   asteroid-slicq models                            presets, what ships, what was downloaded
   asteroid-slicq publish model.pth --repo user/name --dry-run

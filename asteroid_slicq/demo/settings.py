@@ -15,7 +15,7 @@ class DemoSettings:
     """What a page offers, and its limits.
 
     Attributes:
-        models: by the name that the page shows, what loads each; the first is loaded at once.
+        models: by the name that the page shows, what loads each.
         device: where they run.
         max_minutes: of a song.
         max_mb: of a file, in units of 10⁶ bytes.

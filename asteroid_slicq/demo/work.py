@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from asteroid_slicq.audio import AudioError, AudioReader, StemFormat, StemWriter
 from asteroid_slicq.demo.settings import DemoSettings
@@ -39,9 +38,9 @@ class Workshop:
     def __init__(self, settings: DemoSettings, songs: Songs):
         self._settings = settings
         self._songs = songs
-        self._models: dict[str, nn.Module] = {}
-        self._lock = threading.Lock()
-        self._model(next(iter(settings.models)))
+        self._models = {
+            name: load().to(settings.device).eval() for name, load in settings.models.items()
+        }
 
     def separate(self, ticket: str, model: str) -> Iterator[State]:
         """Separate a song, in a thread of its own.
@@ -56,7 +55,7 @@ class Workshop:
         """
         try:
             song = self._songs.find(ticket)
-            if model not in self._settings.models:
+            if model not in self._models:
                 raise SongError("This page has no such model.")
             if song.tracks or song.is_busy:
                 raise SongError("This song has been separated already.")
@@ -99,7 +98,8 @@ class Workshop:
         states.put({"stage": "reading", "done_s": 0.0, "total_s": 0.0})
         rate, n_channels, n_samples, bit_depth = self._read(song)
         progress(0.0, n_samples / rate)
-        separator = Separator(self._model(name), self._settings.segment_s, None, self._device)
+        settings = self._settings
+        separator = Separator(self._models[name], settings.segment_s, None, settings.device)
         order = {stem: i for i, stem in enumerate(STEMS)}
         stems = sorted(separator.sources, key=lambda stem: order.get(stem, len(order)))
         mix = song.folder / "mix.wav"
@@ -144,16 +144,6 @@ class Workshop:
         if peak <= _SILENCE:
             raise SongError(f"{song.file_name} is silent, so there is nothing to separate.")
         return rate, n_channels, n_samples, reader.bit_depth
-
-    @property
-    def _device(self) -> str:
-        return self._settings.device
-
-    def _model(self, name: str) -> nn.Module:
-        with self._lock:
-            if name not in self._models:
-                self._models[name] = self._settings.models[name]().to(self._device).eval()
-            return self._models[name]
 
 
 def _check_length(song: Song, n_samples: int | None, rate: int, max_minutes: float) -> None:

@@ -44,6 +44,7 @@ pytestmark = [
 SECONDS = 9.0
 SECRET = "a secret of this folder"
 PASSWORDS = Path("/etc/passwd").read_bytes().splitlines()[0]
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 STEMS = ("vocals", "drums", "bass", "other")
 LISTEN = """
 window.started = []; window.gains = []; window.told = [];
@@ -70,8 +71,8 @@ AudioContext.prototype.createGain = function () {
 class Page:
     """The server and its address."""
 
-    def __init__(self, folder, process, port):
-        self.folder, self.process, self.port = folder, process, port
+    def __init__(self, folder, process, port, proxy):
+        self.folder, self.process, self.port, self.proxy = folder, process, port, proxy
         self.url = f"http://127.0.0.1:{port}/"
 
     def ask(self, method, path, body=None, **headers):
@@ -110,16 +111,19 @@ def page(tmp_path_factory):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    limits = ["--max-minutes", "0.5", "--max-mb", "4"]
+    options = ["--max-minutes", "0.5", "--max-mb", "4", "--model", "small", "--model", "default"]
     # That of the Space, whose settings later ones overrule.
     command = [sys.executable, str(ROOT / "recipes" / "space" / "app.py")]
-    command += ["--host", "127.0.0.1", "--port", str(port), *limits]
+    command += ["--host", "127.0.0.1", "--port", str(port), *options]
     with (
+        socket.create_server(("127.0.0.1", 0)) as proxy,  # by which all that it sends would go
         (folder / "tmp" / "errors").open("w") as errors,
         subprocess.Popen(
             command,
             cwd=folder,
-            env=environment() | {"TMPDIR": str(folder / "tmp")},
+            env=environment()
+            | {"TMPDIR": str(folder / "tmp"), "NO_PROXY": "localhost,127.0.0.1"}
+            | dict.fromkeys(PROXIES, f"http://127.0.0.1:{proxy.getsockname()[1]}"),
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -128,7 +132,7 @@ def page(tmp_path_factory):
         try:
             line = process.stdout.readline()
             assert f"http://127.0.0.1:{port}/" in line, (folder / "tmp" / "errors").read_text()
-            yield Page(folder, process, port)
+            yield Page(folder, process, port, proxy)
         finally:
             process.kill()
 
@@ -311,6 +315,8 @@ def test_a_phone_shows_it_without_scrolling_sideways(visit, tmp_path, scheme):
     tab = visit(390, 844, color_scheme=scheme, has_touch=True, is_mobile=True)
     width = "document.documentElement.scrollWidth"
     assert tab.evaluate(width) == 390
+    assert tab.inner_text(".slicq select").split() == ["small", "default"]
+    tab.select_option(".slicq select", "default")
     wav(tmp_path / "tone.wav", 8000, 1, rate=8000)  # mono, of a low rate
     give(tab, tmp_path / "tone.wav")
     until_done(tab)
@@ -435,6 +441,12 @@ def test_it_listens_on_this_machine_alone(page):
             socket.create_connection((address, page.port), 2),
         ):
             pass
+
+
+def test_the_server_sends_nothing_elsewhere(page):
+    page.proxy.setblocking(False)
+    with pytest.raises(BlockingIOError):  # nobody has come
+        page.proxy.accept()
 
 
 def test_ctrl_c_ends_it_and_nothing_stays(page):
