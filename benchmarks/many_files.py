@@ -8,6 +8,7 @@ behind them, and the seconds until then.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import tempfile
 import time
@@ -51,28 +52,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--songs", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=20, help="of each song")
+    parser.add_argument("--repetitions", type=int, default=2)
     args = parser.parse_args()
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-    rows = []
+    load = os.getloadavg()[1]
+    best: dict[tuple[str, int], tuple[float, float]] = {}
+    cases = [(w, ray, n) for w, ray in (("processes", None), ("Ray", "local")) for n in (1, 2)]
     with tempfile.TemporaryDirectory() as name, cluster("local"):
         songs = Path(name) / "songs"
         write_songs(songs, args.songs, args.seconds)
-        for where, ray in (("processes", None), ("workers of Ray", "local")):
-            one = 0.0
-            for n_workers in (1, 2):
-                rate, start_s = measure(songs, Path(name) / f"{where}-{n_workers}", n_workers, ray)
-                one = one or rate
-                rows.append([f"{n_workers}", where, f"{rate:.3f}", f"{rate / one:.2f} ×"])
-                rows[-1].append(f"{start_s:.1f}")
-                print(*rows[-1], sep="\t", flush=True)
-    header = ["", "", "songs a second", "of one", "s until each has done one"]
+        for turn in range(args.repetitions):
+            for where, ray, n_workers in cases:
+                folder = Path(name) / f"{where}-{n_workers}-{turn}"
+                rate, start_s = measure(songs, folder, n_workers, ray)
+                before = best.get((where, n_workers), (0.0, math.inf))
+                best[where, n_workers] = max(rate, before[0]), min(start_s, before[1])
+                print(where, n_workers, f"{rate:.3f}", f"{start_s:.1f}", sep="\t", flush=True)
+    rows = [
+        [f"{n}", where, f"{rate:.3f}", f"{rate / best[where, 1][0]:.2f} ×", f"{start_s:.1f}"]
+        for (where, n), (rate, start_s) in best.items()
+    ]
+    header = ["workers", "as", "songs a second", "of one", "s until each has done one"]
     report.write_section(
         "many_files",
         f"""## Many files
 
 `python benchmarks/many_files.py` on {report.machine()}:
 {args.songs} songs of {args.seconds:.0f} s of stereo noise by the default model, with one thread a
-worker. One run.
+worker. The best of {args.repetitions} turns, with a load of {load:.0f} on the machine before.
 
 {report.table(header, rows)}
 """,

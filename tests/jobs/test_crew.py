@@ -7,13 +7,15 @@ import sys
 import time
 from collections import deque
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from asteroid_slicq.jobs import Job, separate_files
+from asteroid_slicq.jobs import Job, Work, ray_crew, separate_files
 from asteroid_slicq.jobs.crew import CrewError, Event, separate_by_crew
 from asteroid_slicq.jobs.work import Outcome, Task
-from tests.helpers import environment
+from asteroid_slicq.separation import FileOutput, Separator
+from tests.helpers import Split, environment
 from tests.jobs.helpers import Deadly, songs, stems, write_deadly_song
 
 
@@ -77,6 +79,41 @@ def test_workers_that_do_not_start():
     assert len(list(separate_by_crew(Script({}, false_starts=2), tasks(), 2))) == 4
     with pytest.raises(CrewError, match=r"no worker starts \(exit code 1\)"):
         list(separate_by_crew(Script({}, false_starts=99), tasks(), 2))
+
+
+class Cluster(SimpleNamespace):
+    """As much of Ray as a crew asks before it hires."""
+
+    def __init__(self, **resources):
+        super().__init__(cluster_resources=lambda: resources, put=len)
+
+
+@pytest.mark.parametrize(
+    ("resources", "asked", "n_workers", "each", "where"),
+    [
+        ({"CPU": 8.0}, {}, 8, {"num_cpus": 1}, "cpu"),
+        ({"CPU": 8.0}, {"n_threads": 3}, 2, {"num_cpus": 3}, "cpu"),
+        ({"CPU": 8.0}, {"n_workers": 5}, 5, {"num_cpus": 1}, "cpu"),
+        ({"CPU": 8.0, "GPU": 2.0}, {}, 2, {"num_cpus": 0, "num_gpus": 1.0}, "cuda"),
+        ({"CPU": 8.0, "GPU": 2.0}, {"n_workers": 4}, 4, {"num_gpus": 0.5}, "cuda"),
+        ({"CPU": 8.0, "GPU": 2.0}, {"device": "cpu"}, 8, {"num_cpus": 1}, "cpu"),
+    ],
+)
+def test_what_workers_of_a_cluster_get(monkeypatch, resources, asked, n_workers, each, where):
+    monkeypatch.setattr(ray_crew, "_import_ray", lambda: Cluster(**resources))
+    asked = {"n_threads": None, "n_workers": None, "device": None} | asked
+    work = Work(Separator(Split(), device=asked.pop("device")), FileOutput(), Path("out"))
+    crew = ray_crew.RayCrew(work, **asked)
+    assert crew.n_workers == n_workers
+    assert crew._options.items() >= each.items()
+    assert crew._arguments[-1] == where
+
+
+def test_a_cluster_without_room(monkeypatch):
+    monkeypatch.setattr(ray_crew, "_import_ray", lambda: Cluster(CPU=2.0))
+    work = Work(Separator(Split()), FileOutput(), Path("out"))
+    with pytest.raises(CrewError, match="no worker of 4 processors free"):
+        ray_crew.RayCrew(work, 4, None)
 
 
 # The rest starts processes.

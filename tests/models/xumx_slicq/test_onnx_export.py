@@ -22,6 +22,7 @@ pytest.importorskip("onnxruntime")
 
 from asteroid_slicq.models.xumx_slicq import OnnxSeparator  # noqa: E402
 from asteroid_slicq.models.xumx_slicq.onnx_export import ARGS_KEY, export_onnx, to_onnx  # noqa: E402
+from asteroid_slicq.separation import Separator, fingerprint  # noqa: E402
 
 MODELS = {
     "realtime": {},
@@ -55,6 +56,21 @@ def test_masks_and_sources_are_those_of_pytorch(name, tmp_path):
                 torch.testing.assert_close(masks, network(x), atol=1e-4, rtol=0)
     mix = 0.1 * noise(2, model.n_channels, 3001)
     torch.testing.assert_close(runtime(mix), offline(model, mix), atol=1e-4, rtol=0)
+
+
+def test_an_export_is_known_by_its_weights_in_other_processes_too(tmp_path):
+    model = causal_model()
+    runtime = exported(model, tmp_path)
+    before = fingerprint(runtime)
+    assert fingerprint(exported(model, tmp_path)) == before
+    there = pickle.loads(pickle.dumps(Separator(runtime)))
+    mix = 0.1 * noise(2, 3001)
+    torch.testing.assert_close(
+        there.separate_waveform(mix), Separator(runtime).separate_waveform(mix), atol=0, rtol=0
+    )
+    with torch.no_grad():
+        next(model.blocks.parameters()).add_(0.1)
+    assert fingerprint(exported(model, tmp_path)) != before
 
 
 def test_the_file_says_what_it_is(tmp_path):
