@@ -341,8 +341,15 @@ def test_phase_reconstruction():
 
 
 @traces
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("leading", [(), (2, 1), (2, 3), (2, 1, 3)])
+@pytest.mark.parametrize(
+    ("leading", "dtype"),
+    [
+        ((), torch.float32),
+        ((2, 1), torch.float64),
+        ((2, 3), torch.float32),
+        ((2, 1, 3), torch.float64),
+    ],
+)
 def test_traced_equals_eager(leading, dtype):
     encoder, decoder = (module.to(dtype) for module in make_enc_dec("slicqt", **SMALL))
     x = noise(*leading, 700, dtype=dtype)

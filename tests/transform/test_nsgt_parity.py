@@ -96,7 +96,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("matrix", [False, True])
-@pytest.mark.parametrize("length", [64, 65, 66, 67, 1000, 1001, 1003, 1005, 8000, 8001])
+@pytest.mark.parametrize("length", [64, 65, 66, 67, 1001, 1005, 8000])
 @pytest.mark.parametrize("name", WHOLE)
 def test_equals_nsgt_unsliced(name, length, matrix):
     arguments, scale = WHOLE[name]

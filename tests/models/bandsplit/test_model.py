@@ -64,16 +64,16 @@ def test_serialises_in_plain_types(kind, tmp_path):
         assert torch.equal(again(mix), model(mix))
 
 
-@pytest.mark.parametrize("length", [1, 57, 511, 512, 513, 3001])
 @pytest.mark.parametrize("shape", [(), (2,), (3, 2)])
 @pytest.mark.parametrize("transform", ["slicqt", "stft"])
-def test_shapes(shape, length, transform):
+def test_shapes(shape, transform):
     model = tiny(n_channels=shape[-1] if shape else 1, transform=transform)
-    with torch.inference_mode():
-        out = model(noise(*shape, length))
-    expected = {0: (4, length), 1: (4, 2, length), 2: (3, 4, 2, length)}[len(shape)]
-    assert out.shape == expected
-    assert out.isfinite().all()
+    for length in (1, 57, 511, 512, 513, 3001):
+        with torch.inference_mode():
+            out = model(noise(*shape, length))
+        expected = {0: (4, length), 1: (4, 2, length), 2: (3, 4, 2, length)}[len(shape)]
+        assert out.shape == expected
+        assert out.isfinite().all()
 
 
 @pytest.mark.parametrize("n_sources", [1, 3])
