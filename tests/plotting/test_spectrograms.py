@@ -172,7 +172,9 @@ def test_sines_between_bins_lose_little_in_the_drawing_transform():
         assert -2.6 < max(levels) < 0.1
 
 
-@pytest.mark.parametrize("n_samples", [1, pytest.param(77, marks=pytest.mark.slow), 5000])
+@pytest.mark.parametrize(
+    "n_samples", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (77, 5000))]
+)
 def test_silence_and_short_waveforms_draw(n_samples, tmp_path):
     silence = torch.zeros(2, n_samples)
     figure = plot_waveform_spectrogram(silence, RATE, stft=True, size_px=(400, 250))

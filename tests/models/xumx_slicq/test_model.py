@@ -253,16 +253,8 @@ def test_wrong_preset_and_wrong_mix_are_named():
         tiny()(torch.zeros(1, 3, 1000))
 
 
-@pytest.mark.parametrize(
-    ("preset", "giga"),
-    [
-        ("v2", 0.67),
-        *(
-            pytest.param(*case, marks=pytest.mark.slow)
-            for case in (("v1", 4.95), ("v2-realtime", 0.67))
-        ),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("preset", "giga"), [("v1", 4.95), ("v2", 0.67), ("v2-realtime", 0.67)])
 def test_multiply_adds_of_a_second(preset, giga):
     """As many as its layers need, whichever way they are computed; counted on shapes alone."""
     model = XUMXSliCQ.from_preset(preset).eval()
