@@ -318,8 +318,9 @@ class Separator:
     def _stream_beside(
         self, buffers: Iterable[np.ndarray], sample_rate: float, song: Song | None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the mix and its sources, of the same samples; see `stream`."""
+        """Yield the mix and its sources, of the same samples, at most a second; see `stream`."""
         held: list[np.ndarray] = []
+        step = max(1, round(sample_rate))
 
         def kept() -> Iterator[np.ndarray]:
             for buffer in buffers:
@@ -329,8 +330,10 @@ class Separator:
         for sources in self.stream(kept(), sample_rate, song):
             mix = np.concatenate(held, axis=-1)
             n_samples = sources.shape[-1]
-            held[:] = [mix[..., n_samples:]]
-            yield mix[..., :n_samples], sources
+            held[:] = [mix[..., n_samples:].copy()]
+            for start in range(0, n_samples, step):  # so that what is made of them is small, too
+                piece = slice(start, min(start + step, n_samples))
+                yield mix[..., piece], sources[..., piece]
 
     def measure(self, buffers: Iterable[np.ndarray], sample_rate: float) -> Song | None:
         """Measure what the model wants to know of a whole song, for `stream`.
