@@ -8,6 +8,7 @@ import soundfile as sf
 from asteroid_slicq.demo.settings import DemoSettings
 from asteroid_slicq.demo.songs import Songs
 from asteroid_slicq.demo.work import Workshop
+from tests.demo.serving import page  # noqa: F401
 from tests.helpers import Split
 
 

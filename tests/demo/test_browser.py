@@ -5,20 +5,8 @@ that a failure.
 """
 
 import io
-import json
-import os
-import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-import warnings
 import zipfile
-from http.client import HTTPConnection
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -27,24 +15,12 @@ import soundfile as sf
 
 from asteroid_slicq.data.procedural import write_dataset
 from tests.demo.conftest import silent_video, wav
-from tests.helpers import ROOT, environment
+from tests.demo.serving import needs
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-MISSING = [name for name in ("gradio", "playwright") if find_spec(name) is None]
-MISSING += [] if CHROMIUM else ["chromium"]
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        bool(MISSING) and not os.environ.get("SLICQ_REQUIRE_BROWSER"),
-        reason=f"no {', '.join(MISSING)}",
-    ),
-]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), "")
+pytestmark = needs(chromium=not CHROMIUM)
 SECONDS = 9.0
-SECRET = "a secret of this folder"
-PASSWORDS = Path("/etc/passwd").read_bytes().splitlines()[0]
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 STEMS = ("vocals", "drums", "bass", "other")
 LISTEN = """
 window.started = []; window.gains = []; window.told = [];
@@ -66,75 +42,6 @@ AudioContext.prototype.createGain = function () {
   return node;
 };
 """
-
-
-class Page:
-    """The server and its address."""
-
-    def __init__(self, folder, process, port, proxy):
-        self.folder, self.process, self.port, self.proxy = folder, process, port, proxy
-        self.url = f"http://127.0.0.1:{port}/"
-
-    def ask(self, method, path, body=None, **headers):
-        """Send a path as it is, which other clients would tidy up."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.putrequest(method, path, skip_host=False)
-        for name, value in {"Content-Length": str(len(body or b"")), **headers}.items():
-            connection.putheader(name.replace("_", "-"), value)
-        connection.endheaders(body)
-        response = connection.getresponse()
-        answer = response.status, response.read(2**20)
-        connection.close()
-        return answer
-
-    @property
-    def songs(self):
-        """Folders of songs that it holds."""
-        folders = (self.folder / "tmp").glob(".asteroid-slicq-demo-*/*/")
-        return [folder for folder in folders if folder.name != "gradio"]
-
-    def forgets(self):
-        """Whether all songs go soon."""
-        deadline = time.monotonic() + 10
-        while self.songs and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return not self.songs
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    (folder / "tmp").mkdir()
-    (folder / ".hidden").write_text(SECRET)
-    (folder / "private.txt").write_text(SECRET)
-    (folder / "link.txt").symlink_to("/etc/passwd")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--max-minutes", "0.5", "--max-mb", "4", "--model", "small", "--model", "default"]
-    # That of the Space, whose settings later ones overrule.
-    command = [sys.executable, str(ROOT / "recipes" / "space" / "app.py")]
-    command += ["--host", "127.0.0.1", "--port", str(port), *options]
-    with (
-        socket.create_server(("127.0.0.1", 0)) as proxy,  # by which all that it sends would go
-        (folder / "tmp" / "errors").open("w") as errors,
-        subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment()
-            | {"TMPDIR": str(folder / "tmp"), "NO_PROXY": "localhost,127.0.0.1"}
-            | dict.fromkeys(PROXIES, f"http://127.0.0.1:{proxy.getsockname()[1]}"),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        ) as process,
-    ):
-        try:
-            line = process.stdout.readline()
-            assert f"http://127.0.0.1:{port}/" in line, (folder / "tmp" / "errors").read_text()
-            yield Page(folder, process, port, proxy)
-        finally:
-            process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -376,90 +283,3 @@ def test_what_is_cancelled_goes(page, visit, song):
     tab.click(".slicq .cancel")
     tab.wait_for_selector(".slicq[data-stage=idle]")
     assert page.forgets()
-
-
-def routes():
-    """Method and path of all that Gradio answers, with a mark for what a client fills in."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what Gradio imports
-        import gradio
-        from gradio.routes import App
-
-    with gradio.Blocks(analytics_enabled=False) as blocks:
-        gradio.HTML("")
-    blocks.queue()
-    blocks.config = blocks.get_config_file()
-    waiting = list(App.create_app(blocks).routes)
-    for route in waiting:
-        waiting += getattr(getattr(route, "original_router", None), "routes", [])
-        for method in getattr(route, "methods", None) or ():
-            yield method, re.sub(r"{[^}]*}", "@", route.path)
-
-
-def test_no_file_of_the_server_can_be_read(page):
-    own = [f"/songs/@/{name}" for name in ("@.wav", "sound/@", "levels/@", "stems.zip")]
-    paths = {*routes(), *(("GET", path) for path in ["/@", "/file=@", *own])}
-    assert ("GET", "/gradio_api/file=@") in paths
-    assert len(paths) > 60
-    here = str(page.folder)
-    relative = "../" * 12 + "etc/passwd"
-    targets = ["/etc/passwd", relative, relative.replace("../", "%2e%2e%2f"), "....//" + relative]
-    targets += ["private.txt", ".hidden", "link.txt", f"{here}/.hidden", f"{here}/link.txt"]
-    targets += ["file:///etc/passwd", "%2fetc%2fpasswd", "..\\..\\private.txt"]
-    for method, path in sorted(paths):
-        if method == "GET" and re.search("queue/data|heartbeat", path):
-            continue  # streams that end with their session
-        for target in targets if "@" in path else [""]:
-            _, body = page.ask(method, path.replace("@", target))
-            assert SECRET.encode() not in body, (method, path, target)
-            assert PASSWORDS not in body, (method, path, target)
-
-
-def test_no_file_is_read_for_what_an_event_names(page):
-    with urllib.request.urlopen(f"{page.url}config") as response:
-        config = json.load(response)
-    (separate,) = config["dependencies"]
-    file = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
-    join = {"fn_index": separate["id"], "trigger_id": separate["targets"][0][0]}
-    names = {"ticket": "../../private.txt", "model": "/etc/passwd"}
-    for data, event in (([], names), ([file], names), ([], names | {"ticket": file})):
-        body = {**join, "session_hash": "abc", "data": data, "event_data": event}
-        content = json.dumps(body).encode()
-        page.ask("POST", "/gradio_api/queue/join", content, Content_Type="application/json")
-        _, answer = page.ask("GET", "/gradio_api/queue/data?session_hash=abc")
-        assert PASSWORDS not in answer
-        assert SECRET.encode() not in answer
-        assert b"These stems are gone" in answer or b"cannot be accessed" in answer
-    assert str(page.folder).encode() not in page.ask("GET", "/config")[1]
-
-
-def test_it_listens_on_this_machine_alone(page):
-    addresses = {x[4][0] for x in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
-    for address in addresses - {"127.0.0.1"}:
-        with (
-            pytest.raises(OSError, match="refused"),
-            socket.create_connection((address, page.port), 2),
-        ):
-            pass
-
-
-def test_the_server_sends_nothing_elsewhere(page):
-    page.proxy.setblocking(False)
-    with pytest.raises(BlockingIOError):  # nobody has come
-        page.proxy.accept()
-
-
-def test_ctrl_c_ends_it_and_nothing_stays(page):
-    """The last of this file: it ends the server."""
-    content = b"x" * 1000
-    assert page.ask("POST", "/songs?name=left.wav", content, X_Song="1")[0] == 200
-    assert len(page.songs) == 1
-    assert oct(page.songs[0].parent.stat().st_mode)[-3:] == "700"
-    page.process.send_signal(signal.SIGINT)
-    assert page.process.wait(timeout=20) == 130
-    errors = (page.folder / "tmp" / "errors").read_text()
-    assert errors.endswith("asteroid-slicq: interrupted\n")
-    assert "ASGI" not in errors
-    assert [path.name for path in (page.folder / "tmp").iterdir()] == ["errors"]
-    left = sorted(path.name for path in page.folder.iterdir())
-    assert left == [".hidden", "link.txt", "private.txt", "tmp"]
