@@ -45,7 +45,8 @@ def _credits(manifest: dict[str, Any]) -> str:
     """Lay out a manifest for reading: sources, and the authors of their sounds."""
     lines = []
     for name, source in manifest["sources"].items():
-        version = f" {source['version']}" if source["version"] else ""
+        named = "@" in source["package"]  # as npm writes it
+        version = f" {source['version']}" if source["version"] and not named else ""
         lines.append(f"{name} ({source['package']}{version})")
         lines.append(f"  licence verified: {source['verified']}")
         counts = Counter(

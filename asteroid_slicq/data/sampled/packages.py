@@ -1,7 +1,9 @@
 """Packages of sounds: installed, unpacked below a root, or packed by npm."""
 
+import gzip
 import re
 import tarfile
+import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from importlib import metadata
@@ -46,9 +48,9 @@ def find_packages(
 
 def _unpack(archive: Path, folder: Path) -> None:
     try:
-        with tarfile.open(archive) as file:
+        with tarfile.open(archive, "r:gz") as file:
             file.extractall(folder, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise ValueError(f"{archive} is damaged ({error}); download it again") from error
 
 
