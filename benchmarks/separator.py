@@ -21,10 +21,10 @@ from typing import cast
 import report
 import soundfile
 import torch
+from arithmetic import multiply_adds
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from asteroid_slicq import MiXiN, SeparatorStream, XUMXSliCQ
+from asteroid_slicq import BandSplit, MiXiN, SeparatorStream, XUMXSliCQ
 from asteroid_slicq.models.xumx_slicq import OnnxSeparator, export_onnx
 from asteroid_slicq.separation import separate as separate_with
 from asteroid_slicq.wiener import filter_masked
@@ -49,6 +49,11 @@ def open_unmix(iterations: int) -> nn.Module:
 def ours(preset: str, **overrides: object) -> XUMXSliCQ:
     torch.manual_seed(0)
     return XUMXSliCQ.from_preset(preset, **overrides).eval()
+
+
+def bandsplit(preset: str, **overrides: object) -> BandSplit:
+    torch.manual_seed(0)
+    return BandSplit.from_preset(preset, **overrides).eval()
 
 
 def mixin() -> nn.Module:
@@ -91,6 +96,10 @@ MODELS: dict[str, Callable[[], Model]] = {
     "V2 of LSTMs, offline": functools.partial(ours, "v2-lstm"),
     "V1 of LSTMs, Wiener on the STFT": functools.partial(ours, "v1-lstm"),
     "MiXiN (three sources)": mixin,
+    "BandSplit, small": functools.partial(bandsplit, "bandsplit-small"),
+    "BandSplit": functools.partial(bandsplit, "bandsplit"),
+    "BandSplit on the STFT": functools.partial(bandsplit, "bandsplit", transform="stft"),
+    "BandSplit realtime": functools.partial(bandsplit, "bandsplit-realtime"),
 }
 TARGETS = {
     # model: (limit, as a multiple of)
@@ -104,7 +113,7 @@ def separate(model: Model, mix: Tensor) -> object:
     """The whole file in bounded memory where the model can, else in one call."""
     if isinstance(model, Streamed):
         return model(mix)
-    if isinstance(model, XUMXSliCQ | OnnxSeparator | MiXiN):
+    if isinstance(model, XUMXSliCQ | OnnxSeparator | MiXiN | BandSplit):
         return separate_with(model, mix)
     return model(mix[None])
 
@@ -119,8 +128,8 @@ def giga_multiply_adds(name: str) -> float:
     if name.startswith("V2 realtime,"):
         name = "V2 realtime"
     model = MODELS[name]()
-    if isinstance(model, MiXiN):
-        return counted(lambda: model(song(10)[None])) / 10
+    if isinstance(model, MiXiN | BandSplit):
+        return counted(lambda: model(song(10)[None]), model) / 10
     if not isinstance(model, XUMXSliCQ):
         # A recurrent or dense layer uses each of its weights once a frame.
         return used_once(cast(nn.Module, model)) * SAMPLE_RATE / 1024 / 1e9
@@ -138,12 +147,9 @@ def used_once(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters() if p.ndim > 1)
 
 
-def counted(run: Callable[[], object]) -> float:
-    """G multiply-adds of convolutions and matrix products."""
-    counter = FlopCounterMode(display=False)
-    with torch.inference_mode(), counter:
-        run()
-    return counter.get_total_flops() / 2e9
+def counted(run: Callable[[], object], model: nn.Module | None = None) -> float:
+    """G multiply-adds of convolutions, matrix products, attention and recurrent layers."""
+    return multiply_adds(run, model) / 1e9
 
 
 def n_parameters(name: str) -> int:
@@ -173,7 +179,7 @@ def print_peak(name: str, seconds: float) -> None:
             for _ in range(round(seconds)):
                 for block in song(1).split(1024, dim=-1):
                     stream.push(block)
-        elif isinstance(model, XUMXSliCQ | OnnxSeparator | MiXiN):
+        elif isinstance(model, XUMXSliCQ | OnnxSeparator | MiXiN | BandSplit):
             mix = Path(folder) / "mix.wav"
             with soundfile.SoundFile(mix, "w", SAMPLE_RATE, 2) as file:
                 for _ in range(round(seconds)):

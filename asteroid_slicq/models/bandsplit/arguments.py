@@ -38,6 +38,8 @@ def check_arguments(args: Mapping[str, Any]) -> None:
     check_range("min_band_hz", args["min_band_hz"], 0.0, 1e6, "Hz")
     for name in ("band_dropout", "layer_dropout"):
         check_range(name, args[name], 0.0, 0.9, "")
+    if args["attention_reach_s"] is not None:
+        check_range("attention_reach_s", args["attention_reach_s"], 1e-3, 1e6, "s")
     if not isinstance(args["transform_arguments"], Mapping | None):
         raise TypeError(
             f"transform_arguments must be a dictionary, got {args['transform_arguments']!r}"

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asteroid_slicq.models.bandsplit.attending import attend, attend_near
+
 _HEAD_WIDTH = 32  # features of an attention head
-_MAX_ROWS = 65535  # rows times heads that every kernel takes
 _PERIOD = 1000.0  # longest of the rotary positions, in steps over 2π
 
 
@@ -74,7 +75,8 @@ class Recurrent(nn.Module):
 class Attention(nn.Module):
     """Norm, attention along an axis with rotary positions, residual; then a gated linear unit.
 
-    Heads have 32 features of the state's width.
+    Heads have 32 features of the state's width. Along time, those that hear each other lie at most
+    ``reach`` steps apart; None is any number.
 
     Shape:
         - x, output: ``(band, batch, step, width)``
@@ -82,8 +84,9 @@ class Attention(nn.Module):
 
     frequencies: Tensor
 
-    def __init__(self, width: int, axis: str) -> None:
+    def __init__(self, width: int, axis: str, reach: int | None = None) -> None:
         super().__init__()
+        self.reach = reach if axis == "time" else None
         self.along_time = axis == "time"
         self.n_heads = check_width(width)
         head = width // self.n_heads
@@ -106,7 +109,10 @@ class Attention(nn.Module):
         else:
             y = y.permute(3, 1, 2, 4, 0, 5).flatten(1, 2)  # k r=(b t) h s=n e
         query, key = self._rotated(y[:2])
-        y = _attend(query, key, y[2])  # r h s e
+        if self.reach is None:
+            y = attend(query, key, y[2])  # r h s e
+        else:
+            y = attend_near(query, key, y[2], self.reach)
         if self.along_time:
             y = y.transpose(1, 2).reshape(n, b, t, width)
         else:
@@ -121,22 +127,8 @@ class Attention(nn.Module):
         angles = steps[:, None] * self.frequencies
         cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
         a, b = x.chunk(2, dim=-1)
-        return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
-
-
-def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attention of as many rows at a time as every kernel takes.
-
-    On processors never in bfloat16, whose gradient takes three times as long there.
-    """
-    if query.dtype == torch.bfloat16 and query.device.type == "cpu":
-        with torch.autocast("cpu", enabled=False):
-            return _attend(query.float(), key.float(), value.float()).bfloat16()
-    n_rows = max(1, _MAX_ROWS // query.shape[1])
-    if len(query) <= n_rows:
-        return F.scaled_dot_product_attention(query, key, value)
-    parts = zip(query.split(n_rows), key.split(n_rows), value.split(n_rows), strict=True)
-    return torch.cat([F.scaled_dot_product_attention(*part) for part in parts])
+        turned = torch.addcmul(a * cos, b, sin, value=-1), torch.addcmul(b * cos, a, sin)
+        return torch.cat(turned, dim=-1)
 
 
 def check_width(width: int) -> int:
@@ -155,6 +147,8 @@ MIXERS = ("attention", "lstm")
 """Kinds of layers that mix along time or bands."""
 
 
-def make_mixer(kind: str, width: int, axis: str, causal: bool) -> nn.Module:
+def make_mixer(kind: str, width: int, axis: str, causal: bool, reach: int | None) -> nn.Module:
     """A layer by the name of its kind."""
-    return Attention(width, axis) if kind == "attention" else Recurrent(width, axis, causal)
+    if kind == "attention":
+        return Attention(width, axis, reach)
+    return Recurrent(width, axis, causal)

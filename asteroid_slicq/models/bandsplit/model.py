@@ -72,6 +72,9 @@ class BandSplit(Separable, registration.Shareable):
         head_width: features of the head of a source and band.
         time_mixer: layers along time: ``attention`` (rotary) or ``lstm``.
         band_mixer: layers along bands, likewise.
+        attention_reach_s: how far attention along time reaches in a layer, in seconds into past and
+            future; None is all of the mix, in a time that grows with its square. It saves time
+            from five times as much on.
         complex_input: whether the network sees phases, or magnitudes alone.
         complex_masks: whether masks are complex and unbounded, or real in 0 … 1.
         mixture_consistency: share what the masks of all sources lack to one out among them, so that
@@ -125,6 +128,7 @@ class BandSplit(Separable, registration.Shareable):
         band_dropout: float = 0.0,
         layer_dropout: float = 0.0,
         causal: bool = False,
+        attention_reach_s: float | None = None,
     ) -> None:
         args = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         check_arguments(args)
@@ -138,6 +142,9 @@ class BandSplit(Separable, registration.Shareable):
             transform, sample_rate, steps_per_s, args["transform_arguments"]
         )
         self.bands = bands_of(self.transform, bands_per_octave, min_band_hz, steps_per_s)
+        reach = attention_reach_s and max(
+            1, round(attention_reach_s * sample_rate / self.bands.step_samples)
+        )
         self.network = BandNetwork(
             self.bands,
             len(self.sources),
@@ -152,6 +159,7 @@ class BandSplit(Separable, registration.Shareable):
             band_dropout,
             layer_dropout,
             causal,
+            reach,
         )
 
     @classmethod

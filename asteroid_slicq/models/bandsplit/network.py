@@ -43,7 +43,8 @@ class BandNetwork(nn.Module):
 
     Args:
         bands: of the transform.
-        n_sources: number of sources; this and all others as of :class:`BandSplit`.
+        n_sources: number of sources; this and all others as of :class:`BandSplit`, but for the
+            reach of attention along time, in network steps.
 
     Shape:
         - blocks: ``(batch, channel, freq, time, 2)`` each, real and imaginary part
@@ -68,6 +69,7 @@ class BandNetwork(nn.Module):
         band_dropout: float,
         layer_dropout: float,
         causal: bool = False,
+        reach: int | None = None,
     ) -> None:
         super().__init__()
         self.bands, self.n_sources, self.n_channels = bands, n_sources, n_channels
@@ -78,7 +80,8 @@ class BandNetwork(nn.Module):
         n_in, n_out = (3 if complex_input else 1), (3 if complex_masks else 1)
         self.embed = nn.ModuleList(BandLinear(n, n_in * size, width) for n, size in groups)
         kinds = [(time_mixer, "time"), (band_mixer, "bands")] * n_layers
-        self.layers = nn.ModuleList(make_mixer(kind, width, axis, causal) for kind, axis in kinds)
+        mixers = [make_mixer(kind, width, axis, causal, reach) for kind, axis in kinds]
+        self.layers = nn.ModuleList(mixers)
         self.norm = nn.RMSNorm(width, eps=1e-5, elementwise_affine=False)
         self.heads_in = nn.ModuleList(
             BandLinear(n, width, n_sources * head_width) for n, _ in groups

@@ -14,6 +14,7 @@ from tests.models.bandsplit.helpers import tiny
 onnxruntime = pytest.importorskip("onnxruntime")
 KINDS = {
     "attention": {},
+    "near": {"attention_reach_s": 0.03},  # two network steps
     "lstm": {"time_mixer": "lstm", "band_mixer": "lstm", "causal": True},
     "magnitudes": {"complex_input": False, "complex_masks": False, "transform": "stft"},
 }
@@ -23,6 +24,7 @@ KINDS = {
     "kind",
     [
         "attention",
+        pytest.param("near", marks=pytest.mark.slow),
         pytest.param("lstm", marks=pytest.mark.slow),
         pytest.param("magnitudes", marks=pytest.mark.slow),
     ],
