@@ -17,6 +17,7 @@ from torch import nn
 from asteroid_slicq.cli.messages import CommandError
 from asteroid_slicq.files import unreadable
 from asteroid_slicq.hub import HUB_ID, ModelFileError, load_model
+from asteroid_slicq.models.bandsplit import OnnxBandSplit
 from asteroid_slicq.models.xumx_slicq import OnnxSeparator, load_default_model
 from asteroid_slicq.separation import Ensemble
 from asteroid_slicq.transform import check_device
@@ -156,7 +157,10 @@ def _load_onnx(path: str) -> nn.Module:
     if not os.path.isfile(path):
         raise CommandError(f"model {path}: {unreadable(path) or 'no such file'}")
     try:
-        return OnnxSeparator(path)
+        try:
+            return OnnxSeparator(path)
+        except ValueError:
+            return OnnxBandSplit(path)
     except ImportError as error:
         raise CommandError(str(error)) from error
     except OSError as error:

@@ -12,8 +12,10 @@ examples:
 
 The file has an input for each block of the transform, block_0, block_1 … (the magnitudes of the
 mix, low frequencies first: batch, channel, freq, slice, time), and an output for each, masks_0,
-masks_1 … (batch, source, channel, freq, slice, time). The transform, the phase of the mix and
-Wiener-EM stay outside. It needs onnx and onnxruntime: pip install 'asteroid-slicq[onnx]'.
+masks_1 … (batch, source, channel, freq, slice, time). Of a BandSplit the inputs are coefficients
+relative to the level of the mix, and both have real and imaginary parts last. The transform, the
+phase of the mix and Wiener-EM stay outside. It needs onnx and onnxruntime:
+pip install 'asteroid-slicq[onnx]'.
 
 exit code: 0 when done, 2 when the model or an option was refused; nothing half-written stays.
 """
@@ -24,7 +26,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "export",
         help="write a model's networks as ONNX",
-        description="Write the networks of an xumx-sliCQ V2 as ONNX, and check it by ONNX Runtime.",
+        description="Write the networks of an xumx-sliCQ V2 or a BandSplit as ONNX, and check it "
+        "by ONNX Runtime.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -4,6 +4,7 @@ from asteroid_slicq.models.bandsplit.bands import BandGroup, Bands
 from asteroid_slicq.models.bandsplit.model import PRESETS, BandSplit, BandSplitEstimate
 from asteroid_slicq.models.bandsplit.network import BandNetwork, StreamState
 from asteroid_slicq.models.bandsplit.onnx_export import export_onnx
+from asteroid_slicq.models.bandsplit.onnx_runtime import OnnxBandSplit
 from asteroid_slicq.models.bandsplit.stream import BandSplitStream
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "BandSplitEstimate",
     "BandSplitStream",
     "Bands",
+    "OnnxBandSplit",
     "StreamState",
     "export_onnx",
 ]

@@ -46,8 +46,9 @@ def attend_near(query: Tensor, key: Tensor, value: Tensor, reach: int) -> Tensor
     """
     n_heads, n_steps, n_features = query.shape[1:]
     # Of a graph that is traced, any number of steps has to work.
-    if torch.jit.is_tracing() or n_steps <= _FEW * reach:
-        if not torch.jit.is_tracing() and n_steps <= reach + 1:
+    traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    if traced or n_steps <= _FEW * reach:
+        if not traced and n_steps <= reach + 1:
             return attend(query, key, value)
         steps = torch.arange(n_steps, device=query.device)
         return attend(query, key, value, (steps - steps[:, None]).abs() <= reach)
@@ -56,14 +57,14 @@ def attend_near(query: Tensor, key: Tensor, value: Tensor, reach: int) -> Tensor
     # r row, h head, b block, s step in it, e feature; blocks stand beside heads, as the mask of a
     # block is that of all rows
     query = F.pad(query, (0, 0, 0, behind)).reshape(-1, n_heads * n_blocks, reach, n_features)
-    seen = [
+    keys, values = (
         F.pad(x, (0, 0, reach, behind + reach)).unfold(2, 3 * reach, reach).mT.flatten(1, 2)
         for x in (key, value)
-    ]
+    )
     steps = torch.arange(3 * reach, device=query.device)
     places = steps + reach * (torch.arange(n_blocks, device=query.device)[:, None] - 1)
     exists = (places >= 0) & (places < n_steps)
     near = (steps - reach - steps[:reach, None]).abs() <= reach
     mask = (near & exists[:, None]).repeat(n_heads, 1, 1)[None]  # kernels know two or four axes
-    y = attend(query, *seen, mask)  # r (h b) s e
+    y = attend(query, keys, values, mask)  # r (h b) s e
     return y.reshape(-1, n_heads, n_blocks * reach, n_features)[:, :, :n_steps]

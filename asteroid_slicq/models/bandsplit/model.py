@@ -142,9 +142,10 @@ class BandSplit(Separable, registration.Shareable):
             transform, sample_rate, steps_per_s, args["transform_arguments"]
         )
         self.bands = bands_of(self.transform, bands_per_octave, min_band_hz, steps_per_s)
-        reach = attention_reach_s and max(
-            1, round(attention_reach_s * sample_rate / self.bands.step_samples)
-        )
+        reach = None
+        if attention_reach_s is not None:
+            steps = attention_reach_s * sample_rate / self.bands.step_samples
+            reach = max(1, round(steps))
         self.network = BandNetwork(
             self.bands,
             len(self.sources),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from asteroid_slicq.models.onnx_files import require
+from asteroid_slicq.models.onnx_files import OnnxSession
 from asteroid_slicq.models.xumx_slicq.model import XUMXSliCQ
 from asteroid_slicq.models.xumx_slicq.onnx_export import ARGS_KEY
 from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES
@@ -18,51 +16,19 @@ from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES
 _PAST_SLICES = 3  # before a slice that its masks depend on
 
 
-class OnnxMasks:
-    """The masks of an exported model, by ONNX Runtime on the CPU, and the model's arguments.
+class OnnxMasks(OnnxSession):
+    """The masks of an exported model, by ONNX Runtime on the CPU.
 
-    Arguments and errors are those of :class:`OnnxSeparator`.
+    Args:
+        path: a file that ``asteroid-slicq export`` wrote.
+        n_threads: of ONNX Runtime; None is as many as PyTorch has.
+
+    Raises:
+        ImportError, ValueError, OSError: as :class:`asteroid_slicq.models.onnx_files.OnnxSession`.
     """
 
     def __init__(self, path: str | os.PathLike[str], n_threads: int | None = None) -> None:
-        require("onnxruntime")
-        with open(path, "rb") as file:
-            self._source = file.read(), n_threads
-        try:
-            self._session = _open_session(*self._source)
-            metadata = self._session.get_modelmeta().custom_metadata_map
-            self.model_args: dict[str, Any] = json.loads(metadata[ARGS_KEY])
-        except Exception as error:  # each kind of broken file has its own
-            raise ValueError(
-                f"path must be a file that `asteroid-slicq export` wrote, got {os.fspath(path)}"
-            ) from error
-
-    @property
-    def data(self) -> bytes:
-        """What the file holds."""
-        return self._source[0]
-
-    def __deepcopy__(self, memo: object) -> OnnxMasks:
-        """Itself: a session never changes, and any number of threads may run it."""
-        return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the session, which no other process can share."""
-        return {key: value for key, value in self.__dict__.items() if key != "_session"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Open a session anew."""
-        self.__dict__.update(state)
-        self._session = _open_session(*self._source)
-
-    @torch.no_grad()
-    def masks(self, magnitudes: Iterable[Tensor]) -> list[Tensor]:
-        """Masks in single precision, see :class:`.networks.MaskBackend`."""
-        inputs = {
-            f"block_{i}": block.float().resolve_neg().numpy() for i, block in enumerate(magnitudes)
-        }
-        outputs = [f"masks_{i}" for i in range(len(inputs))]
-        return [torch.from_numpy(masks) for masks in self._session.run(outputs, inputs)]
+        super().__init__(path, ARGS_KEY, n_threads)
 
     def stream(self) -> WindowStream:
         """Masks of magnitudes that come slice by slice."""
@@ -91,14 +57,6 @@ class OnnxSeparator(XUMXSliCQ):
     def forward(self, mix: Tensor) -> Tensor:
         """Separate a mix without gradients, which the masks have not."""
         return super().forward(mix)
-
-
-def _open_session(data: bytes, n_threads: int | None) -> Any:
-    runtime = require("onnxruntime")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = n_threads or torch.get_num_threads()
-    options.log_severity_level = 4  # what fails raises
-    return runtime.InferenceSession(data, options, ["CPUExecutionProvider"])
 
 
 class WindowStream:

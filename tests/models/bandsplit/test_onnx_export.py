@@ -1,15 +1,19 @@
 """Facts about exported band-split networks: their masks are those of PyTorch, for any shape."""
 
+import copy
 import json
+import pickle
 
 import pytest
+import soundfile
 import torch
 
 from asteroid_slicq import BandSplit
-from asteroid_slicq.models.bandsplit import export_onnx
+from asteroid_slicq.cli import main
+from asteroid_slicq.models.bandsplit import BandSplitStream, OnnxBandSplit, export_onnx
 from asteroid_slicq.models.bandsplit.onnx_export import ARGS_KEY
 from tests.helpers import noise
-from tests.models.bandsplit.helpers import tiny
+from tests.models.bandsplit.helpers import RATE, tiny
 
 onnxruntime = pytest.importorskip("onnxruntime")
 KINDS = {
@@ -44,6 +48,49 @@ def test_masks_are_those_of_the_model(kind, tmp_path):
             expected = model.network(blocks)
         for mask, wanted in zip(session.run(None, feed), expected, strict=True):
             torch.testing.assert_close(torch.from_numpy(mask), wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("consistent", [False, True])
+def test_sources_are_those_of_pytorch(consistent, tmp_path):
+    """Also of a copy, and of one that went to another process."""
+    model = tiny(mixture_consistency=consistent)
+    export_onnx(model, tmp_path / "model.onnx")
+    runtime = OnnxBandSplit(tmp_path / "model.onnx").eval()
+    mix = noise(2, 2, 3001)
+    with torch.no_grad():
+        expected = model(mix)
+    for each in (runtime, copy.deepcopy(runtime), pickle.loads(pickle.dumps(runtime))):
+        torch.testing.assert_close(each(mix), expected, atol=1e-5, rtol=0)
+    assert runtime.separate(mix[0].numpy()).shape == (4, 2, 3001)
+
+
+def test_what_no_runtime_can_is_named(tmp_path):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    with pytest.raises(ValueError, match="must be a file that `asteroid-slicq export` wrote"):
+        OnnxBandSplit(broken)
+    export_onnx(tiny(**KINDS["lstm"]), tmp_path / "model.onnx")
+    runtime = OnnxBandSplit(tmp_path / "model.onnx").eval()
+    stream = BandSplitStream(runtime)
+    with pytest.raises(TypeError, match="runs on whole segments, not as a stream"):
+        stream.push(noise(2, 5000))
+
+
+@pytest.mark.slow
+def test_the_command_line_exports_and_separates(tmp_path, capsys):
+    model = tiny(sources=["a", "b"])
+    torch.save(model.serialize(), tmp_path / "model.pth")
+    soundfile.write(tmp_path / "song.wav", noise(2, 3 * RATE).T.numpy(), RATE, subtype="FLOAT")
+    file = tmp_path / "model.onnx"
+    assert main(["export", str(tmp_path / "model.pth"), "-o", str(file)]) == 0
+    stems = {}
+    for path in (tmp_path / "model.pth", file):
+        out = tmp_path / path.suffix[1:]
+        command = ["separate", str(tmp_path / "song.wav"), "--model", str(path), "-o", str(out)]
+        assert main(command) == 0
+        stems[path.suffix] = [soundfile.read(out / "song" / f"{s}.wav")[0] for s in ("a", "b")]
+    for ours, theirs in zip(*stems.values(), strict=True):
+        assert abs(ours - theirs).max() < 1e-3
 
 
 def test_what_cannot_be_exported_is_named():
