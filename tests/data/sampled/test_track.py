@@ -30,19 +30,19 @@ def digests(root):
 
 
 def test_the_same_seed_gives_the_same_samples(bank):
-    first, again = (sampled_track(3, 2.0, RATE, bank) for _ in range(2))
+    first, again = (sampled_track(3, 1.0, RATE, bank) for _ in range(2))
     for name in STEMS:
-        assert first[name].shape == (2, 2 * RATE)
+        assert first[name].shape == (2, RATE)
         assert first[name].dtype == np.float32
         np.testing.assert_array_equal(first[name], again[name])
-    other = sampled_track(4, 2.0, RATE, bank)
+    other = sampled_track(4, 1.0, RATE, bank)
     assert any(not np.array_equal(first[name], other[name]) for name in STEMS)
 
 
 def test_stems_are_finite_and_do_not_clip(bank):
     heard = set()
     for seed in range(4):
-        stems = sampled_track(seed, 2.0, RATE, bank)
+        stems = sampled_track(seed, 1.0, RATE, bank)
         for name, x in stems.items():
             assert np.isfinite(x).all()
             assert np.abs(x).max() <= 1.0
@@ -63,11 +63,11 @@ def test_stems_at_any_rate_and_length(bank, render):
 def test_recorded_sounds_are_heard(bank):
     """A song's stems differ from the synthesised ones of the same streams."""
     differs = 0
-    for seed in range(4):
+    for seed in range(2):
         song = track_song(derive(seed, "sampled"), 2.0, RATE)
         x = sampled_drums(generator(seed, "drums"), song, Sampler(bank, RATE))
         differs += not np.array_equal(x, render_drums(generator(seed, "drums"), song))
-    assert differs == 4
+    assert differs == 2
 
 
 def test_a_synthesised_singer_stands_in_for_voices(bank):
