@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import re
@@ -17,9 +18,11 @@ import torch
 
 from asteroid_slicq.jobs.crew import CrewError, Event
 from asteroid_slicq.jobs.work import Task, Work
+from asteroid_slicq.processes import n_processors
 
 _ADDRESS = re.compile(r"(?:ray://)?([^/]+):(\d+)")
 _REACH_S = 10.0
+_STORE_BYTES = 512 * 2**20
 _POLL_S, _PROGRESS_S, _END_S = 0.5, 1.0, 10.0
 
 
@@ -91,7 +94,7 @@ class RayCrew:
         if self.n_workers < 1:
             raise CrewError(f"the cluster of Ray has no worker of {n_threads} processors free")
         # A GPU is shared where more workers are asked for than there are.
-        share = {"num_gpus": min(1.0, n_gpus / self.n_workers)} if n_gpus else {}
+        share = {"num_gpus": 1 / math.ceil(self.n_workers / n_gpus)} if n_gpus else {}
         self._options = {
             "num_cpus": 0 if n_gpus else n_threads,
             "max_concurrency": 2,
@@ -188,7 +191,8 @@ def cluster(address: str) -> Iterator[None]:
             raise CrewError(f"Ray at {address}: cannot be reached ({reason})") from error
     options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "error"}
     if address == "local":
-        options["include_dashboard"] = False
+        memory = {"object_store_memory": _STORE_BYTES}  # else a third of the machine's
+        options |= {"include_dashboard": False, "num_cpus": n_processors(), **memory}
     try:
         ray.init(**options)
     except Exception as error:

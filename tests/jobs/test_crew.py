@@ -96,6 +96,7 @@ class Cluster(SimpleNamespace):
         ({"CPU": 8.0}, {"n_workers": 5}, 5, {"num_cpus": 1}, "cpu"),
         ({"CPU": 8.0, "GPU": 2.0}, {}, 2, {"num_cpus": 0, "num_gpus": 1.0}, "cuda"),
         ({"CPU": 8.0, "GPU": 2.0}, {"n_workers": 4}, 4, {"num_gpus": 0.5}, "cuda"),
+        ({"CPU": 8.0, "GPU": 2.0}, {"n_workers": 3}, 3, {"num_gpus": 0.5}, "cuda"),
         ({"CPU": 8.0, "GPU": 2.0}, {"device": "cpu"}, 8, {"num_cpus": 1}, "cpu"),
     ],
 )
