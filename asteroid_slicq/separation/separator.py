@@ -345,7 +345,7 @@ class Separator:
         Returns:
             ``None`` where it wants to know nothing, or a single segment is all of the song.
         """
-        if not self._two_passes or getattr(self._model.model, "song_statistics", None) is None:
+        if not self._two_passes or self._model.song_statistics() is None:
             return None
         with self._model.evaluating() as model:
             mix = resample_stream(buffers, sample_rate, self.sample_rate)
