@@ -114,7 +114,7 @@ def separate(model: Model, mix: Tensor) -> object:
     if isinstance(model, Streamed):
         return model(mix)
     if isinstance(model, XUMXSliCQ | OnnxSeparator | MiXiN | BandSplit):
-        return separate_with(model, mix)
+        return separate_with(model, mix, two_passes=False)
     return model(mix[None])
 
 
