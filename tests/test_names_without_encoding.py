@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save
 
 from asteroid_slicq import XUMXSliCQ, load_model
+from asteroid_slicq.audio.tags import metadata
 from asteroid_slicq.cli import main, models
 from asteroid_slicq.data import find_tracks
 from asteroid_slicq.data.procedural import write_dataset
@@ -39,14 +40,18 @@ def write(path: Path, n_samples: int = 20_000, **kwargs) -> None:
         sf.write(file, numpy_noise(n_samples, 2, scale=0.1), 44100, **kwargs)
 
 
-@pytest.mark.parametrize("audio_format", ["WAV", "MP3"])
-def test_songs_and_stems(folder, monkeypatch, capsys, audio_format):
+@pytest.mark.parametrize(
+    ("audio_format", "written"), [("WAV", "wav"), ("MP3", "wav"), ("WAV", "flac"), ("WAV", "mp3")]
+)
+def test_songs_and_stems(folder, monkeypatch, capsys, audio_format, written):
     monkeypatch.setattr(models, "load_default_model", Split)
     song = folder / os.fsdecode(b"\xe9t\xe9.song")
     write(song, format=audio_format)
-    assert main(["separate", str(song), "-o", str(folder / os.fsdecode(b"out\xe9"))]) == 0
+    out = str(folder / os.fsdecode(b"out\xe9"))
+    assert main(["separate", str(song), "-o", out, "--format", written]) == 0
     stems = folder / os.fsdecode(b"out\xe9") / os.fsdecode(b"\xe9t\xe9")
-    assert sorted(path.name for path in stems.iterdir()) == sorted(f"{x}.wav" for x in GAINS)
+    assert sorted(path.name for path in stems.iterdir()) == sorted(f"{x}.{written}" for x in GAINS)
+    assert metadata(stems / f"bass.{written}")["title"] == "\ufffdt\ufffd (bass)"
     assert r"m\udce9lodie" in capsys.readouterr().out
 
 

@@ -67,8 +67,10 @@ class Tags:
 
     def of_stem(self, stem: str, track: str) -> Tags:
         """The same with the name of a stem added to the title, or to the track's name."""
-        title = self.texts.get("title", track)
-        return replace(self, texts={**self.texts, "title": f"{title} ({stem})"})
+        title = f"{self.texts.get('title', track)} ({stem})"
+        # Names of files may be no text.
+        title = title.encode(errors="surrogateescape").decode(errors="replace")
+        return replace(self, texts={**self.texts, "title": title})
 
     def as_soundfile_strings(self) -> dict[str, str]:
         """Texts by the names that soundfile gives to those of a WAV file."""

@@ -27,6 +27,7 @@ class BandSplitStream(SourceStream):
         ValueError: when it is not causal or in training mode; for a source that it has not.
 
     Example:
+        >>> import torch
         >>> model = BandSplit.from_preset("bandsplit-realtime", width=32, n_layers=1).eval()
         >>> mix = torch.randn(2, 44100, generator=torch.Generator().manual_seed(0))
         >>> separator = BandSplitStream(model)
