@@ -45,6 +45,7 @@ def home(folder):
     return folder
 
 
+@pytest.mark.slow
 @blocks("python", run=True)
 def test_python_runs(text, home):
     exec(compile(text, "block", "exec"), {"__name__": "__main__"})
