@@ -48,7 +48,7 @@ BIT_DEPTHS = ("16", "24", "32f")
 """Bit depths that stems are written in; FLAC has no ``"32f"``."""
 
 ENSEMBLE_DOMAINS = ("waveform", "mask")
-"""What the mean of several models is taken of."""
+"""Domains in which the estimates of several models may be averaged."""
 
 CLIPPINGS = ("rescale", "clamp")
 """Ways to keep samples within full scale: one scale for all stems of a song, or limits."""

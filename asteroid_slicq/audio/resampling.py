@@ -27,19 +27,21 @@ class Resampler:
         if self._stream is None:
             self._lead = buffer.shape[:-1]
             self._stream = soxr.ResampleStream(*self._rates, math.prod(self._lead), quality="VHQ")
-        return self._resample(buffer)
+        return self._resample(self._stream, buffer)
 
     def flush(self) -> np.ndarray | None:
         """What is left, and a few samples more, as if zeros followed; ``None`` for no stream."""
         if self._stream is None:
             return None
         n_flush = 1 + math.ceil(self._rates[0] / self._rates[1])
-        return self._resample(np.zeros((*self._lead, n_flush), np.float32), last=True)
+        zeros = np.zeros((*self._lead, n_flush), np.float32)
+        return self._resample(self._stream, zeros, last=True)
 
-    def _resample(self, buffer: np.ndarray, last: bool = False) -> np.ndarray:
-        assert self._stream is not None
+    def _resample(
+        self, stream: soxr.ResampleStream, buffer: np.ndarray, last: bool = False
+    ) -> np.ndarray:
         flat = np.ascontiguousarray(buffer.reshape(-1, buffer.shape[-1]).T, dtype=np.float32)
-        return self._stream.resample_chunk(flat, last=last).T.reshape(*self._lead, -1)
+        return stream.resample_chunk(flat, last=last).T.reshape(*self._lead, -1)
 
 
 def resample_stream(

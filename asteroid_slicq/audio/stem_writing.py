@@ -106,10 +106,12 @@ class StemWriter:
 
         Raises:
             AudioError: NaN or infinite samples, or no space left.
+            ValueError: a rest without a mix, or a mix without a rest.
         """
         peak = peak_of(stems, self._place)
-        if self._rest is not None:
-            assert mix is not None
+        if (mix is None) != (self._rest is None):
+            raise ValueError("mix must be given where there is a rest, and only there")
+        if mix is not None:
             peak = max(peak, peak_of(mix, self._place))
         self._peak = max(self._peak, peak)
         if self._kept is not None:

@@ -11,7 +11,7 @@ from asteroid_slicq.jobs.inputs import Job
 from asteroid_slicq.jobs.work import Outcome, Task
 
 N_ATTEMPTS = 2
-"""How often a song is given to a worker whose process then ends."""
+"""Attempts at a song whose worker's process ends, the first one included."""
 
 _MOST_FALSE_STARTS = 3
 

@@ -31,7 +31,7 @@ from asteroid_slicq.losses.spectral_modulus import MeanSpectralModulus
 from asteroid_slicq.transform import check_choice, check_integer
 
 SPECTRA = ("complex", "magnitude", "log-magnitude")
-"""What of the STFTs may be compared."""
+"""Representations of the STFTs that may be compared."""
 
 _MIN_LEVEL = 1e-2  # of a mix, −40 dB: errors in what is softer count less
 

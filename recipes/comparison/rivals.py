@@ -80,6 +80,17 @@ _v1_loss = partial(XUMXLoss.from_preset, "v1")
 # 10 is the paper's weight of the weighted SDR.
 _xumx_loss = partial(XUMXLoss, 0.0, None, "magnitude", "all", "wsdr", 10.0)
 
+
+def _band_split(title: str, preset: str, **arguments: str) -> Rival:
+    return Rival(
+        title,
+        partial(BandSplit.from_preset, preset, **arguments),
+        partial(BandSplit, **arguments, **_TINY_BANDS),
+        common_loss,
+        1e-3,
+    )
+
+
 RIVALS: dict[str, Rival] = {
     "v1": Rival(
         "xumx-sliCQ V1",
@@ -96,33 +107,11 @@ RIVALS: dict[str, Rival] = {
         2e-3,
     ),
     "xumx": Rival("X-UMX on the STFT", XUMXOnSTFT, partial(XUMXOnSTFT, hidden=4), _xumx_loss, 1e-3),
-    "bandsplit": Rival(
-        "BandSplit",
-        partial(BandSplit.from_preset, "bandsplit"),
-        partial(BandSplit, **_TINY_BANDS),
-        common_loss,
-        1e-3,
-    ),
-    "bandsplit-stft": Rival(
-        "BandSplit on the STFT",
-        partial(BandSplit.from_preset, "bandsplit", transform="stft"),
-        partial(BandSplit, transform="stft", **_TINY_BANDS),
-        common_loss,
-        1e-3,
-    ),
-    "bandsplit-small": Rival(
-        "BandSplit, small",
-        partial(BandSplit.from_preset, "bandsplit-small"),
-        partial(BandSplit, **_TINY_BANDS),
-        common_loss,
-        1e-3,
-    ),
-    "bandsplit-small-stft": Rival(
-        "BandSplit, small, on the STFT",
-        partial(BandSplit.from_preset, "bandsplit-small", transform="stft"),
-        partial(BandSplit, transform="stft", **_TINY_BANDS),
-        common_loss,
-        1e-3,
+    "bandsplit": _band_split("BandSplit", "bandsplit"),
+    "bandsplit-stft": _band_split("BandSplit on the STFT", "bandsplit", transform="stft"),
+    "bandsplit-small": _band_split("BandSplit, small", "bandsplit-small"),
+    "bandsplit-small-stft": _band_split(
+        "BandSplit, small, on the STFT", "bandsplit-small", transform="stft"
     ),
     "htdemucs": Rival(
         "HTDemucs",

@@ -306,3 +306,15 @@ def test_formats_that_do_not_exist(arguments, words):
 )
 def test_track_name_is_a_safe_folder(path, name):
     assert track_name(path) == name
+
+
+def test_a_mix_goes_with_a_rest(tmp_path):
+    stems, mix = np.zeros((3, 2, 8), np.float32), np.zeros((2, 8), np.float32)
+    names = ["vocals", "drums", "rest"]
+    for rest, given in (("rest", None), (None, mix)):
+        with (
+            pytest.raises(ValueError, match="mix must be given where there is a rest"),
+            StemWriter(targets(tmp_path, names=names), 44100, 2, rest=rest) as writer,
+        ):
+            writer.write(stems, given)
+    assert not list(tmp_path.rglob("*.wav"))
