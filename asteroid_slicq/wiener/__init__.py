@@ -9,11 +9,12 @@ from asteroid_slicq.wiener.filtering import (
     wiener,
     wiener_em,
 )
-from asteroid_slicq.wiener.postfilter import wiener_on_stft
+from asteroid_slicq.wiener.postfilter import SongPostfilter, wiener_on_stft
 from asteroid_slicq.wiener.song import SongCovariances
 
 __all__ = [
     "SongCovariances",
+    "SongPostfilter",
     "apply_mix_phase",
     "filter_masked",
     "impose_mix_phase",

@@ -29,59 +29,85 @@ class SongCovariances:
     Args:
         window_frames: frames over which a spatial covariance is constant.
         eps: as for :func:`~asteroid_slicq.wiener.wiener_em`.
+        joins_rest: whether what is left at the end belongs to the last whole window, not to a
+            shorter one of its own.
+        dtype: of the sums while they are kept; ``None`` for float64, on devices that have it.
     """
 
-    def __init__(self, window_frames: int = WINDOW_FRAMES, eps: float = EPS) -> None:
-        self._window, self._eps = window_frames, eps
+    def __init__(
+        self,
+        window_frames: int = WINDOW_FRAMES,
+        eps: float = EPS,
+        joins_rest: bool = False,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        self._window, self._eps, self._joins_rest = window_frames, eps, joins_rest
+        self._dtype = dtype
+        self._n_frames = 0
         self._sums: dict[int, Tensor] = {}
         self._loudest: dict[int, Tensor] = {}
 
-    def add(self, masks: Tensor, mix: Tensor, first: int) -> None:
+    def add(self, y: Tensor, mix: Tensor, first: int) -> None:
         """Add frames that were not added yet.
 
         Args:
-            masks: of the sources.
+            y: estimates of the sources, or their masks.
             mix: the mix.
             first: number of the first of these frames, counted from the start of the song.
 
         Shape:
-            - masks: ``(batch, source, channel, freq, slice, time)``, real
-            - mix: ``(batch, channel, freq, slice, time)``, complex
+            - y: ``(batch, source, channel, freq, ...)``, complex estimates or real masks
+            - mix: ``(batch, channel, freq, ...)``, complex: frames, or slices and time
         """
-        masks, mix = masks.flatten(4), mix.flatten(3)
+        y, mix = y.flatten(4), mix.flatten(3)
         dtype = _precision(mix)
+        self._n_frames = max(self._n_frames, first + mix.shape[-1])
         for window, frames in self._windows(first, mix.shape[-1]):
             parts = [
-                stereo.sums_of_masked(
-                    masks[..., bins, None, frames], mix[..., bins, None, frames], dtype
+                stereo.sums_over_frames(
+                    y[..., bins, None, frames], mix[..., bins, None, frames], dtype
                 )
                 for bins in _bins(mix, frames)
             ]
             sums, loudest = torch.cat(parts, 1), loudest_frame(mix[..., frames])
+            sums = sums.to(self._dtype or dtype)
             if window in self._sums:
                 sums = sums + self._sums[window]
                 loudest = torch.maximum(loudest, self._loudest[window])
             self._sums[window], self._loudest[window] = sums, loudest
 
-    def refine(self, masks: Tensor, mix: Tensor, first: int) -> Tensor:
-        """Refined sources of frames, all of whose windows were added.
+    def refine(self, y: Tensor, mix: Tensor, first: int) -> Tensor:
+        """Refined sources of frames, all of whose windows were added, but for silent ones.
 
         Shape:
-            - masks, mix: as for :meth:`add`; output: as ``masks``, complex
+            - y, mix: as for :meth:`add`; output: as ``y``, complex
         """
-        y, x = masks.flatten(4), mix.flatten(3)
+        shape, y, x = y.shape, y.flatten(4), mix.flatten(3)
         out = torch.empty_like(y, dtype=torch.promote_types(y.dtype, x.dtype))
         for window, frames in self._windows(first, x.shape[-1]):
-            noise = noise_of(self._loudest[window], self._eps)[:, :, None, None]
+            if window not in self._sums:
+                out[..., frames] = 0
+                continue
+            sums, loudest = self._of_window(window)
+            noise = noise_of(loudest, self._eps)[:, :, None, None]
             for bins in _bins(x, frames):
-                stereo.refine_masked(
+                stereo.refine_by_sums(
                     y[..., bins, None, frames],
                     x[..., bins, None, frames],
-                    self._sums[window][:, bins],
+                    sums[:, bins],
                     noise,
                     out[..., bins, None, frames],
                 )
-        return out.reshape(masks.shape)
+        return out.reshape(shape)
+
+    def _of_window(self, window: int) -> tuple[Tensor, Tensor]:
+        """Sums of a window, and power of its loudest coefficient."""
+        rest = self._n_frames // self._window  # the window that is not whole, if there is one
+        sums, loudest = self._sums[window], self._loudest[window]
+        other = 2 * rest - 1 - window  # of the last two
+        if self._joins_rest and other in self._sums and other >= 0 and window >= rest - 1:
+            return sums + self._sums[other], torch.maximum(loudest, self._loudest[other])
+        return sums, loudest
 
     def _windows(self, first: int, n_frames: int) -> Iterator[tuple[int, slice]]:
         """Windows of the song that lie in some frames, and which of these frames."""

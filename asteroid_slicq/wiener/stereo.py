@@ -21,37 +21,40 @@ from torch import Tensor
 def refine(y: Tensor, x: Tensor, iterations: int, noise: Tensor, out: Tensor) -> None:
     """EM iterations, as :func:`asteroid_slicq.wiener.general.refine`."""
     mix = _mix_rows(x, noise.dtype)
-    if y.is_complex():
-        moments = _moments(_source_rows(y, noise.dtype))
-    else:
-        moments = _moments_of_masks(_mask_rows(y, noise.dtype), mix)
+    moments = _moments_of(y, mix)
     for _ in range(iterations - 1):
         moments = _moments(_fit(moments, mix, noise).sources())
     _write(_fit(moments, mix, noise).sources(), out)
 
 
-def sums_of_masked(masks: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Sums over the frames of masks times the mix: of y yᴴ = [[r, c], [c̄, s]], and of the power.
+def sums_over_frames(y: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Sums over the frames of y yᴴ = [[r, c], [c̄, s]], and of the power.
 
     Shape:
-        - masks: ``b j c f w t``, real; x: ``b c f w t``, complex
+        - y: ``b j c f w t``, complex estimates, or real masks of the mix; x: ``b c f w t``, complex
         - output: r, s, re c, im c and the power, ``(batch, freq × window, source, 5)``
     """
-    moments = _moments_of_masks(_mask_rows(masks, dtype), _mix_rows(x, dtype))
+    moments = _moments_of(y, _mix_rows(x, dtype))
     return torch.cat([moments.sums, moments.power.sum(-1, keepdim=True)], -1)
 
 
-def refine_masked(masks: Tensor, x: Tensor, sums: Tensor, noise: Tensor, out: Tensor) -> None:
-    """One EM iteration with covariances of other frames: :func:`sums_of_masked` of all of them.
+def refine_by_sums(y: Tensor, x: Tensor, sums: Tensor, noise: Tensor, out: Tensor) -> None:
+    """One EM iteration with covariances of other frames: :func:`sums_over_frames` of all of them.
 
     Shape:
-        - masks, out: ``b j c f w t``; x: ``b c f w t``, complex
+        - y, out: ``b j c f w t``; x: ``b c f w t``, complex
         - sums: ``(batch, freq × window, source, 5)``; noise: ``(2, batch, freq × window, 1)``
     """
-    mix = _mix_rows(x, noise.dtype)
-    power = _moments_of_masks(_mask_rows(masks, noise.dtype), mix).power
-    moments = _Moments(power, sums[..., :4], sums[..., 4])
+    mix, sums = _mix_rows(x, noise.dtype), sums.to(noise.dtype)
+    moments = _Moments(_moments_of(y, mix).power, sums[..., :4], sums[..., 4])
     _write(_fit(moments, mix, noise).sources(), out)
+
+
+def _moments_of(y: Tensor, mix: Tensor) -> _Moments:
+    """Of complex estimates or of masks, ``b j c f w t``, for a mix in rows."""
+    if y.is_complex():
+        return _moments(_source_rows(y, mix.dtype))
+    return _moments_of_masks(_mask_rows(y, mix.dtype), mix)
 
 
 def _write(rows: Tensor, out: Tensor) -> None:

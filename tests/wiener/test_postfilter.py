@@ -87,8 +87,8 @@ def test_no_more_than_one_stretch_is_a_spectrum_at_a_time(seconds, monkeypatch):
     monkeypatch.setattr(postfilter, "wiener_em", count)
     estimates = torch.zeros(1, 1, 1, seconds * 44100)
     wiener_on_stft(estimates, estimates[:, 0])
-    assert max(sizes) <= 300
-    assert max(sizes) - min(sizes) < len(sizes)
+    assert set(sizes[:-1]) <= {300}
+    assert sizes[-1] < 600
 
 
 @pytest.mark.parametrize("wiener", ["stft", "slicqt"])

@@ -17,7 +17,7 @@ from torch import Tensor
 from asteroid_slicq import registration
 from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend, make_networks
-from asteroid_slicq.models.xumx_slicq.song import SongStatistics
+from asteroid_slicq.models.xumx_slicq.song import SliCQTStatistics, STFTStatistics
 from asteroid_slicq.models.xumx_slicq.v1 import time_kernel
 from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES, fixed_weights
 from asteroid_slicq.separation import Separable, check_sources, from_batch, mix_to_batch
@@ -174,13 +174,20 @@ class XUMXSliCQ(Separable, registration.Shareable):
 
     def forward(self, mix: Tensor) -> Tensor:
         """Separate a mix, see the class for the shapes."""
-        blocks = self._estimate_blocks(self.transform(mix_to_batch(mix, self.n_channels)))
-        waveforms = self.transform.inverse([c for c, _ in blocks], length=mix.shape[-1])
+        batch = mix_to_batch(mix, self.n_channels)
+        waveforms = self.waveforms(batch)
         if self.wiener == "stft":
-            waveforms = wiener_on_stft(
-                waveforms, mix_to_batch(mix, self.n_channels), self.wiener_iterations
-            )
+            waveforms = wiener_on_stft(waveforms, batch, self.wiener_iterations)
         return from_batch(waveforms, mix.ndim)
+
+    def waveforms(self, mix: Tensor) -> Tensor:
+        """Waveforms of all sources, before Wiener-EM where that runs on the STFT.
+
+        Shape:
+            - mix: ``(batch, channel, time)``; output: ``(batch, source, channel, time)``
+        """
+        blocks = self._estimate_blocks(self.transform(mix))
+        return self.transform.inverse([c for c, _ in blocks], length=mix.shape[-1])
 
     def estimate(self, mix: Tensor) -> Estimate:
         """Coefficients and masks of all sources, before Wiener-EM where that runs on the STFT.
@@ -317,14 +324,17 @@ class XUMXSliCQ(Separable, registration.Shareable):
         """Distance of the slices: segments of a long file start on a multiple of it."""
         return self.transform.frame.slice_hop
 
-    def song_statistics(self) -> SongStatistics | None:
+    def song_statistics(self) -> SliCQTStatistics | STFTStatistics | None:
         """What is measured over a whole song that comes in segments, for `Separator`.
 
-        These are the covariances of one iteration of Wiener-EM on coefficients in stereo; ``None``
-        where the model makes others or none.
+        These are the covariances of one iteration of Wiener-EM in stereo; ``None`` where the model
+        makes more or none.
         """
-        is_served = self.wiener == "slicqt" and self.wiener_iterations == 1 and self.n_channels == 2
-        return SongStatistics(len(self.transform.frame.blocks)) if is_served else None
+        if self.wiener is None or self.wiener_iterations != 1 or self.n_channels != 2:
+            return None
+        if self.wiener == "stft":
+            return STFTStatistics()
+        return SliCQTStatistics(len(self.transform.frame.blocks))
 
     def fixed_weights(self) -> AbstractContextManager[None]:
         """A context in which the weights do not change: they are laid out for inference once.

@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from asteroid_slicq.wiener import SongCovariances
+from asteroid_slicq.wiener import SongCovariances, SongPostfilter
 
 
-class SongStatistics:
+class SliCQTStatistics:
     """What a first pass over the segments of a song measures, for the second one.
 
     Positions are in slices; segments start on one.
@@ -54,3 +54,21 @@ class SongStatistics:
             for sums, mask, block in zip(self._blocks, masks, blocks, strict=True)
         ]
         return model.transform.inverse(sources, length=mix.shape[-1])
+
+
+class STFTStatistics:
+    """The same of a model whose Wiener-EM runs on the STFT."""
+
+    def __init__(self) -> None:
+        self._filter = SongPostfilter()
+
+    def observe(self, model: Any, mix: Tensor, position: int, start: int, stop: int | None) -> None:
+        """Measure some slices of a segment; every slice of the song once."""
+        step = model.segment_step_samples
+        end = None if stop is None else stop * step
+        self._filter.observe(model.waveforms(mix), mix, position * step, start * step, end)
+
+    def separate(self, model: Any, mix: Tensor, position: int) -> Tensor:
+        """The sources of a segment."""
+        position *= model.segment_step_samples
+        return self._filter.refine(model.waveforms(mix), mix, position)

@@ -7,17 +7,23 @@ import torch
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.separation import Ensemble, Separator
-from asteroid_slicq.wiener import SongCovariances, wiener_em
+from asteroid_slicq.wiener import SongCovariances, SongPostfilter, wiener_em, wiener_on_stft
 from tests.helpers import complex_noise, noise, numpy_noise
 
 RATE = 2000
 TRANSFORM = {"n_bins": 12, "f_min_hz": 60.0}
 
 
+def tiny(wiener):
+    torch.manual_seed(0)
+    return XUMXSliCQ(
+        hidden_channels=(2, 3), sample_rate=RATE, transform=TRANSFORM, wiener=wiener
+    ).eval()
+
+
 @pytest.fixture
 def model():
-    torch.manual_seed(0)
-    return XUMXSliCQ(hidden_channels=(2, 3), sample_rate=RATE, transform=TRANSFORM).eval()
+    return tiny("slicqt")
 
 
 @pytest.fixture
@@ -37,12 +43,26 @@ def snr_db(reference, estimate):
     return 10 * np.log10((reference**2).sum() / ((reference - estimate) ** 2).sum())
 
 
-@pytest.mark.parametrize("segment_s", [4.0, 9.0])
-def test_segments_do_not_show(model, mix, segment_s):
+@pytest.mark.parametrize("wiener", ["slicqt", "stft"])
+@pytest.mark.parametrize("segment_s", [8.0, 15.0])
+def test_segments_do_not_show(wiener, mix, segment_s):
+    model = tiny(wiener)
     expected = whole(model, mix)
-    one_pass = Separator(model, segment_s, 2.0, two_passes=False).separate_waveform(mix)
+    one_pass = Separator(model, segment_s, 4.0, two_passes=False).separate_waveform(mix)
     assert snr_db(expected, one_pass) < 70
-    assert snr_db(expected, Separator(model, segment_s, 2.0).separate_waveform(mix)) > 90
+    assert snr_db(expected, Separator(model, segment_s, 4.0).separate_waveform(mix)) > 90
+
+
+@pytest.mark.parametrize("wiener", ["slicqt", "stft"])
+def test_windows_of_silence(wiener, mix):
+    """Three minutes of it, longer than a window, within the music."""
+    model = tiny(wiener)
+    half = mix.shape[-1] // 2
+    silence = np.zeros((2, 180 * RATE), np.float32)
+    mix = np.concatenate([mix[:, :half], silence, mix[:, half:]], axis=1)
+    made = Separator(model, 15.0, 4.0).separate_waveform(mix)
+    assert snr_db(whole(model, mix), made) > 90
+    assert not made[..., half + 5 * RATE : half + 170 * RATE].any()
 
 
 def test_a_batch_and_shifts_have_statistics_of_their_own(model, mix):
@@ -97,3 +117,24 @@ def test_covariances_that_were_added_up_are_those_of_the_whole():
     expected = wiener_em(masks * mix.unsqueeze(1), mix, window_frames=30)
     refined = sums.refine(masks[..., 3:9, :], mix[..., 3:9, :], 24)
     torch.testing.assert_close(refined, expected[..., 3:9, :], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_frames", [250, 742])
+def test_windows_on_the_stft_are_those_of_the_song(n_frames):
+    length = n_frames * 1024 - 3072
+    mix = noise(1, 2, length) * torch.linspace(0, 3, length)
+    estimates = torch.stack([0.3 * mix, 0.7 * mix + 0.1 * mix.flip(1)], 1)
+    expected = wiener_on_stft(estimates, mix)
+    song, size, hop = SongPostfilter(), 150_000, 110_001  # an overlap, and no multiple of a frame
+    n_segments = 1 + max(0, -(-(length - size) // hop))
+    segments = [slice(i * hop, i * hop + size) for i in range(n_segments)]
+    for number, part in enumerate(segments):
+        begin, end = 20_000 if number else 0, hop + 20_000
+        last = None if number == n_segments - 1 else end
+        song.observe(estimates[..., part], mix[..., part], number * hop, begin, last)
+    for number, part in enumerate(segments):
+        refined = song.refine(estimates[..., part], mix[..., part], number * hop)
+        inner = slice(4096, None if number == n_segments - 1 else -4096)
+        torch.testing.assert_close(
+            refined[..., inner], expected[..., part][..., inner], atol=1e-4, rtol=1e-4
+        )
