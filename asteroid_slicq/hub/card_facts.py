@@ -81,6 +81,14 @@ ARCHITECTURES = {
             "[arXiv:2309.02612](https://arxiv.org/abs/2309.02612), for attention",
         ),
     ),
+    "PerTarget": Architecture(
+        "Each source has a network and a transform of its own: sliCQ transforms whose scales, bins "
+        "and slices differ.",
+        (
+            'Hanssian, "Music demixing with the sliCQ transform", '
+            "[arXiv:2112.05509](https://arxiv.org/abs/2112.05509)",
+        ),
+    ),
     "MiXiN": Architecture(
         "A convolutional denoising autoencoder for each source estimates its magnitudes from those "
         "of the mix, on the matrix of a nonstationary Gabor transform (NSGT).",

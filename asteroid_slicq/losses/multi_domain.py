@@ -174,7 +174,8 @@ class XUMXLoss(nn.Module):
         """Compare a model's estimate with the true sources.
 
         Args:
-            estimate: what ``model.estimate(mix)`` returns: ``coefficients`` and ``masks``.
+            estimate: what ``model.estimate(mix)`` returns: ``coefficients`` and ``masks``; a
+                model with a transform for each source has no masks that add up.
             targets: complex coefficients of the true sources, ``model.transform(sources)``.
             waveforms: ``model.transform.inverse(estimate.coefficients, length)``: of all sources
                 at once, since sums of sources need no inverse of their own. Only with a
@@ -196,7 +197,7 @@ class XUMXLoss(nn.Module):
             estimate.coefficients, targets, block_weights=weights, subsets=self.subsets
         )
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.mask_sum_weight > 0):
-            mask_sum = mask_sum_mse(estimate.masks)
+            mask_sum = self._mask_sum(estimate.masks)
         total = combination + self.mask_sum_weight * mask_sum
         time = torch.zeros_like(combination)
         if self.needs_waveforms:
@@ -205,6 +206,16 @@ class XUMXLoss(nn.Module):
             time = _TIME_LOSSES[self.time_loss](waveforms, target_waveforms, subsets=self.subsets)
             total = total + self.time_weight * time
         return XUMXLossParts(total, combination, mask_sum, time)
+
+    def _mask_sum(self, masks: Sequence[Tensor]) -> Tensor:
+        if len(masks):
+            return mask_sum_mse(masks)
+        if self.mask_sum_weight:
+            raise ValueError(
+                "mask_sum_weight must be 0 where every source has a transform of its own, whose "
+                f"masks do not add up, got {self.mask_sum_weight}"
+            )
+        return torch.zeros(())
 
     def extra_repr(self) -> str:
         """The terms and their weights, for ``repr``."""

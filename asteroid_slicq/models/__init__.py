@@ -4,12 +4,14 @@ from asteroid_slicq.models.bandsplit import BandSplit
 from asteroid_slicq.models.input_statistics import InputStatistics, input_statistics
 from asteroid_slicq.models.mixin import MiXiN
 from asteroid_slicq.models.onnx_files import require
+from asteroid_slicq.models.per_target import PerTarget
 from asteroid_slicq.models.xumx_slicq import XUMXSliCQ, load_default_model
 
 __all__ = [
     "BandSplit",
     "InputStatistics",
     "MiXiN",
+    "PerTarget",
     "XUMXSliCQ",
     "input_statistics",
     "load_default_model",

@@ -190,7 +190,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--songs", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--train_on", nargs="+", metavar="NAME", help="default: the first kind")
     parser.add_argument("--real", metavar="DIR", help="real songs, looked at last")
-    names = [name for name, rival in RIVALS.items() if rival.is_there]
+    names = [name for name, rival in RIVALS.items() if rival.is_there and rival.by_default]
     parser.add_argument("--rivals", nargs="+", choices=list(RIVALS), default=names)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--examples", type=int, default=0, help="that every rival sees")

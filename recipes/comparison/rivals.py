@@ -11,6 +11,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
+import frames
 import torch
 from system import XUMXSystem  # of ../musdb18hq/xumx_slicq
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from xumx_stft import XUMXOnSTFT
 
 from asteroid_slicq import BandSplit, XUMXSliCQ
 from asteroid_slicq.losses import MultiResolutionLoss, XUMXLoss
+from asteroid_slicq.models import PerTarget
 from asteroid_slicq.models.input_statistics import average
 from asteroid_slicq.vocabulary import STEMS
 
@@ -35,6 +37,7 @@ class Rival:
         own_loss: the loss of its authors; the one that all may share where it is that.
         peak_rate: of learning.
         package: that has to be installed, with what installs it.
+        by_default: whether it is compared where none is named.
     """
 
     title: str
@@ -43,6 +46,7 @@ class Rival:
     own_loss: Callable[[], nn.Module]
     peak_rate: float
     package: tuple[str, str] | None = None
+    by_default: bool = True
 
     @property
     def is_there(self) -> bool:
@@ -79,6 +83,14 @@ _v2_loss = XUMXLoss
 _v1_loss = partial(XUMXLoss.from_preset, "v1")
 # 10 is the paper's weight of the weighted SDR.
 _xumx_loss = partial(XUMXLoss, 0.0, None, "magnitude", "all", "wsdr", 10.0)
+
+
+_sums_loss = partial(MultiResolutionLoss, stft_weight=2.0, n_ffts=[4096, 1024], subsets="all")
+
+
+def _in_frames(title: str, make: Callable[..., Any]) -> Rival:
+    tiny = partial(make, hidden_channels=(2, 3))
+    return Rival(title, make, tiny, _sums_loss, 2e-3, by_default=False)
 
 
 def _band_split(title: str, preset: str, **arguments: str) -> Rival:
@@ -121,6 +133,9 @@ RIVALS: dict[str, Rival] = {
         3e-4,
         ("demucs", "pip install demucs"),
     ),
+    "frame-published": _in_frames("V2, small, published frame", frames.published),
+    "frame-shared": _in_frames("V2, small, best shared frame", frames.shared),
+    "frame-per-target": _in_frames("V2, small, a frame for each source", frames.per_target),
 }
 """By the names of the command line."""
 
@@ -152,7 +167,7 @@ def waveforms(model: Any, mix: Tensor) -> Tensor:
 
 def scale_input(model: Any, mixes: Iterable[Tensor]) -> None:
     """Start from the statistics of mixes, where the model can."""
-    if isinstance(model, BandSplit):
+    if isinstance(model, BandSplit | PerTarget):
         model.set_input_statistics(mixes)
     elif hasattr(model, "set_input_statistics"):
         statistics = average(model, mixes)

@@ -182,3 +182,20 @@ def test_losses_of_a_batch_are_those_of_the_model(model, loss):
     assert ("coefficient_loss" in terms) == loss.needs_coefficients
     terms["loss"].backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_a_frame_for_each_source_has_its_losses():
+    torch.manual_seed(0)
+    system = recipe_module(RECIPE, "system").BandSplitSystem
+    frame = TINY_MODEL["transform_arguments"]
+    frames = {"bass": {**frame, "n_bins": frame["n_bins"] // 2}}
+    conf = SETTINGS.load("small")
+    conf["model"] = {"preset": "bandsplit-small", **TINY_MODEL, "transforms": frames}
+    conf["data"]["statistics_segments"] = 0
+    conf["loss"].update(coefficient_weight=1.0, n_ffts=[256])
+    model = system.make_model(conf)
+    loss = system.make_loss(conf, model, None, Path())
+    terms = system(model, None, loss, None).losses(0.1 * torch.randn(2, 4, 2, 3000))
+    assert terms["coefficient_loss"] > 0
+    terms["loss"].backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())

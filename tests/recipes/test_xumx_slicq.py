@@ -171,3 +171,27 @@ def test_the_published_settings(name, preset, segment_s, batch_size):
     assert (training["plateau_factor"], training["plateau_patience"]) == (0.3, 80)
     assert (training["patience"], training["wiener_in_training"]) == (1000, True)
     assert (training["ema_decay"], training["gradient_clipping"]) == (0.0, 0.0)
+
+
+def test_a_frame_for_each_source_trains_on_a_common_stft(data, tmp_path):
+    frames = {"bass": {"n_bins": 20, "f_min_hz": 200.0}, "drums": {"scale": "mel", "n_bins": 12}}
+    changes = {
+        **TINY,
+        "model": {**TINY["model"], "transforms": frames},
+        "loss": {"mask_sum_weight": 0.0, "time_loss": "sdr"},
+        "training": {**TINY["training"], "epochs": 1},
+    }
+    file = tmp_path / "frames.yml"
+    file.write_text(yaml.safe_dump(changes))
+    options = ("--model", file, "--eval_options", "--segment_s 1.0")
+    model = BaseModel.from_pretrained(
+        str(run_all(RECIPE, data, tmp_path, *options) / "best_model.pth")
+    )
+    bins = {name: each.transform.frame.n_bins for name, each in model.networks.items()}
+    assert bins["bass"] > bins["vocals"] == bins["other"] > bins["drums"]
+
+
+def test_the_frames_that_were_found_are_those_of_the_comparison():
+    conf = SETTINGS.load("per_target")
+    frames = recipe_module(RECIPES.parent / "comparison", "frames").PER_TARGET
+    assert conf["model"]["transforms"] == frames

@@ -7,7 +7,7 @@ into bands that hear each other; Schörkhuber et al. (AES 2014) for blocks of fe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ from asteroid_slicq.models.bandsplit.arguments import check_arguments, make_tran
 from asteroid_slicq.models.bandsplit.bands import bands_of
 from asteroid_slicq.models.bandsplit.network import BandNetwork, StreamState
 from asteroid_slicq.models.input_statistics import average
+from asteroid_slicq.models.per_target import PerTarget, with_frames
 from asteroid_slicq.separation import Separable, check_sources, from_batch, mix_to_batch
 from asteroid_slicq.transform import STFT, SliCQT, check_choice
 from asteroid_slicq.vocabulary import STEMS
@@ -177,6 +178,29 @@ class BandSplit(Separable, registration.Shareable):
         """
         check_choice("name", name, list(PRESETS))
         return cls(**{**PRESETS[name], **overrides})
+
+    @classmethod
+    def per_target(
+        cls,
+        transforms: Mapping[str, Mapping[str, Any]],
+        preset: str = "bandsplit",
+        **arguments: Any,
+    ) -> PerTarget:
+        """A model with a transform and a network for each source, instead of shared ones.
+
+        Args:
+            transforms: ``transform_arguments`` by the name of the source; a source without has
+                those of the argument.
+            preset: see :meth:`from_preset`.
+            **arguments: of this class that replace the preset's; ``mixture_consistency`` acts on
+                waveforms. ``wiener_iterations``, see :class:`asteroid_slicq.models.PerTarget`.
+
+        Raises:
+            ValueError: for an unknown preset or source.
+        """
+        check_choice("preset", preset, list(PRESETS))
+        arguments = {**PRESETS[preset], **arguments}
+        return with_frames("BandSplit", transforms, "transform_arguments", STEMS, arguments)
 
     def forward(self, mix: Tensor) -> Tensor:
         """Separate a mix, see the class for the shapes."""

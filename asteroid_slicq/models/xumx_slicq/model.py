@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from asteroid_slicq import registration
+from asteroid_slicq.models.per_target import PerTarget, with_frames
 from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend, make_networks
 from asteroid_slicq.models.xumx_slicq.song import SliCQTStatistics, STFTStatistics
@@ -30,6 +31,7 @@ from asteroid_slicq.transform import (
 )
 from asteroid_slicq.wiener import filter_masked, wiener_on_stft
 
+DEFAULT_SOURCES = ("bass", "vocals", "other", "drums")
 _V1 = {"bandwidth_hz": 16000.0, "wiener": "stft"}
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -106,7 +108,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
 
     def __init__(
         self,
-        sources: Sequence[str] = ("bass", "vocals", "other", "drums"),
+        sources: Sequence[str] = DEFAULT_SOURCES,
         n_channels: int = 2,
         hidden_channels: Sequence[int] | None = None,
         causal: bool = False,
@@ -171,6 +173,29 @@ class XUMXSliCQ(Separable, registration.Shareable):
         """
         check_choice("name", name, list(PRESETS))
         return cls(**{**PRESETS[name], **overrides})
+
+    @classmethod
+    def per_target(
+        cls, transforms: Mapping[str, Mapping[str, Any]], preset: str = "v2", **arguments: Any
+    ) -> PerTarget:
+        """A model with a sliCQT for each source, instead of one that all share.
+
+        Wiener-EM then runs on the STFT, as often as it would on the sliCQT, and losses compare
+        waveforms or their STFTs.
+
+        Args:
+            transforms: arguments of the transform of a source, by its name; a source without has
+                those of the argument ``transform``.
+            preset: see :meth:`from_preset`.
+            **arguments: of this class that replace the preset's, and ``mixture_consistency``, see
+                :class:`asteroid_slicq.models.PerTarget`.
+
+        Raises:
+            ValueError: for an unknown preset or source, or ``wiener="slicqt"``.
+        """
+        check_choice("preset", preset, list(PRESETS))
+        arguments = {"wiener_iterations": 1, **PRESETS[preset], **arguments}
+        return with_frames("XUMXSliCQ", transforms, "transform", DEFAULT_SOURCES, arguments)
 
     def forward(self, mix: Tensor) -> Tensor:
         """Separate a mix, see the class for the shapes."""

@@ -1,6 +1,7 @@
 """The system of BandSplit: its model and the loss of a batch."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from common.configuration import Configuration
@@ -10,7 +11,7 @@ from torch import Tensor
 from asteroid_slicq import BandSplit
 from asteroid_slicq.data.datasets import TrainingSegments
 from asteroid_slicq.losses import MultiResolutionLoss
-from asteroid_slicq.models import input_statistics
+from asteroid_slicq.models import PerTarget, input_statistics
 
 
 class BandSplitSystem(StemSystem):
@@ -21,21 +22,28 @@ class BandSplitSystem(StemSystem):
     """
 
     @staticmethod
-    def make_model(conf: Configuration) -> BandSplit:
-        """The preset; what else the section of the model holds replaces its arguments."""
+    def make_model(conf: Configuration) -> BandSplit | PerTarget:
+        """The preset; what else the section of the model holds replaces its arguments.
+
+        With ``transforms``, frames by the names of sources, every source has its own.
+        """
         changes = dict(conf["model"])
-        return BandSplit.from_preset(changes.pop("preset"), **changes)
+        preset, frames = changes.pop("preset"), changes.pop("transforms", None)
+        if frames is None:
+            return BandSplit.from_preset(preset, **changes)
+        return BandSplit.per_target(frames, preset, **changes)
 
     @staticmethod
     def make_loss(
-        conf: Configuration, model: BandSplit, train_set: TrainingSegments, folder: Path
+        conf: Configuration, model: Any, train_set: TrainingSegments, folder: Path
     ) -> MultiResolutionLoss:
         """The loss; the model's input is scaled by the statistics of the data, which it keeps."""
         if n_segments := conf["data"]["statistics_segments"]:
-            statistics = input_statistics(
-                model, train_set.tracks, train_set.length_samples, n_segments, folder / "statistics"
-            )
-            model.network.set_input_statistics(statistics.mean, statistics.std)
+            pairs = [(model.network, model)] if isinstance(model, BandSplit) else model.seen()
+            about = (train_set.tracks, train_set.length_samples, n_segments, folder / "statistics")
+            for network, seen in pairs:
+                statistics = input_statistics(seen, *about)
+                network.set_input_statistics(statistics.mean, statistics.std)
         return MultiResolutionLoss(**conf["loss"])
 
     def losses(self, batch: Tensor) -> dict[str, Tensor]:
@@ -49,7 +57,10 @@ class BandSplitSystem(StemSystem):
                 mix = [block.sum(1) for block in targets]
             else:
                 mix = self.model.transform(batch.sum(1))
-        estimate = self.model.estimate_from_coefficients(mix, batch.shape[-1])
+        if isinstance(self.model, PerTarget):  # the transform is a common STFT
+            estimate = self.model.estimate(batch.sum(1))
+        else:
+            estimate = self.model.estimate_from_coefficients(mix, batch.shape[-1])
         with all_bits:
             coefficients = (estimate.coefficients, targets) if targets else ()
             parts = self.loss_func(estimate.waveforms, batch, *coefficients)

@@ -1,6 +1,7 @@
 """The system of xumx-sliCQ: its model and the loss of a batch."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from common.configuration import Configuration
@@ -10,7 +11,7 @@ from torch import Tensor
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.data.datasets import TrainingSegments
 from asteroid_slicq.losses import XUMXLoss
-from asteroid_slicq.models import input_statistics
+from asteroid_slicq.models import PerTarget, input_statistics
 
 
 class XUMXSystem(StemSystem):
@@ -22,14 +23,20 @@ class XUMXSystem(StemSystem):
     """
 
     @staticmethod
-    def make_model(conf: Configuration) -> XUMXSliCQ:
-        """The preset; what else the section of the model holds replaces its arguments."""
+    def make_model(conf: Configuration) -> XUMXSliCQ | PerTarget:
+        """The preset; what else the section of the model holds replaces its arguments.
+
+        With ``transforms``, frames by the names of sources, every source has its own.
+        """
         changes = dict(conf["model"])
-        return XUMXSliCQ.from_preset(changes.pop("preset"), **changes)
+        preset, frames = changes.pop("preset"), changes.pop("transforms", None)
+        if frames is None:
+            return XUMXSliCQ.from_preset(preset, **changes)
+        return XUMXSliCQ.per_target(frames, preset, **changes)
 
     @staticmethod
     def make_loss(
-        conf: Configuration, model: XUMXSliCQ, train_set: TrainingSegments, folder: Path
+        conf: Configuration, model: Any, train_set: TrainingSegments, folder: Path
     ) -> XUMXLoss:
         """The loss; the scaling of the model's input starts from the statistics of the data.
 
@@ -43,10 +50,13 @@ class XUMXSystem(StemSystem):
             if normalize_blocks:
                 raise ValueError("normalize_blocks needs statistics_segments above 0")
             return XUMXLoss(**settings)
-        statistics = input_statistics(
-            model, train_set.tracks, train_set.length_samples, n_segments, folder / "statistics"
-        )
-        model.set_input_statistics(statistics.mean, statistics.std)
+        per_target = isinstance(model, PerTarget)
+        if per_target and normalize_blocks:
+            raise ValueError("normalize_blocks must be false where every source has its own blocks")
+        about = (train_set.tracks, train_set.length_samples, n_segments, folder / "statistics")
+        for network, seen in model.seen() if per_target else [(model, model)]:
+            statistics = input_statistics(seen, *about)
+            network.set_input_statistics(statistics.mean, statistics.std)
         if normalize_blocks:
             blocks = statistics.power.split(list(model.transform.frame.bins_per_block))
             settings["block_weights"] = [1 / max(block.mean().item(), 1e-12) for block in blocks]
@@ -58,12 +68,17 @@ class XUMXSystem(StemSystem):
         with torch.no_grad(), all_bits:
             targets = self.model.transform(batch)
             mix = [block.sum(1) for block in targets]
-        estimate = self.model.estimate_from_coefficients(mix)
+        if isinstance(self.model, PerTarget):  # the transform is a common STFT
+            estimate = self.model.estimate(batch.sum(1))
+        else:
+            estimate = self.model.estimate_from_coefficients(mix)
         with all_bits:
             waveforms = ()
             if self.loss_func.needs_waveforms:
                 length = batch.shape[-1]
-                inverse = self.model.transform.inverse(estimate.coefficients, length=length)
+                inverse = getattr(estimate, "waveforms", None)
+                if inverse is None:
+                    inverse = self.model.transform.inverse(estimate.coefficients, length=length)
                 waveforms = (inverse, batch)
             parts = self.loss_func(estimate, targets, *waveforms)
         terms = {"combination_loss": parts.combination, "mask_sum_loss": parts.mask_sum}
