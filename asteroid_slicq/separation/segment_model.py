@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asteroid_slicq.separation.axes import from_model_channels, to_model_channels
+from asteroid_slicq.separation.transfers import fetched, sent
 from asteroid_slicq.transform import check_device, check_integer
 
 _MIN_INPUT_S = 0.1  # shorter segments reach the model padded with zeros
@@ -164,9 +165,19 @@ class SegmentModel:
         Shape:
             ``(batch, channel, time)`` → ``(batch, source, channel, time)``
         """
+        return self.start(segment, song, position)()
+
+    def start(
+        self,
+        segment: np.ndarray,
+        song: list[SongStatistics] | None = None,
+        position: int = 0,
+    ) -> Callable[[], np.ndarray]:
+        """The same, without waiting for a GPU: what is returned waits, in any thread."""
         batch, n_channels, n_samples = segment.shape
         if not segment.any():
-            return np.zeros((batch, len(self.sources), n_channels, n_samples), np.float32)
+            zeros = np.zeros((batch, len(self.sources), n_channels, n_samples), np.float32)
+            return lambda: zeros
         n_missing = round(_MIN_INPUT_S * self.sample_rate) - n_samples
         if n_missing > 0:
             segment = np.pad(segment, [(0, 0), (0, 0), (0, n_missing)])
@@ -179,7 +190,8 @@ class SegmentModel:
             part = self._run(F.pad(mix, (delay, 0)), call)[..., delay:]
             estimate = part if estimate is None else estimate + part
         estimate = cast(Tensor, estimate) / len(self._delays)
-        return from_model_channels(estimate, n_channels)[..., :n_samples].numpy()
+        wait = fetched(from_model_channels(estimate, n_channels)[..., :n_samples])
+        return lambda: wait().numpy()
 
     def _prepared(self, mix: Tensor) -> Tensor:
         """The mix where the model is, in its number type, in memory that it may write into."""
@@ -187,7 +199,7 @@ class SegmentModel:
         if tensor is None:
             tensor = next(self.model.buffers(), torch.empty(0))
         dtype = tensor.dtype if tensor.is_floating_point() else torch.float32
-        return mix.contiguous().to(tensor.device, dtype)
+        return sent(mix.contiguous(), tensor.device).to(dtype)
 
     @torch.inference_mode()
     def _run(self, mix: Tensor, call: Callable[..., Any] | None = None) -> Tensor:
@@ -208,7 +220,7 @@ class SegmentModel:
                 f"model must return (batch, source, channel, time) = "
                 f"{(batch, n_sources, n_channels, n_samples)}, got {tuple(estimate.shape)}"
             )
-        return estimate.float().cpu().resolve_neg()
+        return estimate.float()
 
 
 def in_evaluation_mode(model: nn.Module, device: torch.device | None = None) -> nn.Module:

@@ -52,11 +52,22 @@ def process_in_segments(
     Yields:
         The processed stream; in all as many samples as went in. Shape of each: ``(..., time)``.
     """
+    segments = cut_into_segments(buffers, size, overlap)
+    estimates = ((process(segment), is_last) for segment, is_last in segments)
+    yield from join_segments(estimates, size, overlap)
+
+
+def join_segments(
+    estimates: Iterable[tuple[np.ndarray, bool]], size: int, overlap: int
+) -> Iterator[np.ndarray]:
+    """Cross-fade what became of segments, each with whether it is the last.
+
+    See `process_in_segments` for the rest.
+    """
     weight = crossfade(overlap)
     hop = size - overlap
     tail: np.ndarray | None = None
-    for segment, is_last in cut_into_segments(buffers, size, overlap):
-        estimate = process(segment)
+    for estimate, is_last in estimates:
         if tail is not None and overlap:
             yield tail * (1 - weight) + estimate[..., :overlap] * weight
         begin, end = 0 if tail is None else overlap, None if is_last else hop
@@ -64,6 +75,7 @@ def process_in_segments(
             yield estimate[..., begin:end]
         if not is_last:
             tail = estimate[..., hop:].copy()
+        del estimate
 
 
 def cut_into_segments(

@@ -1,8 +1,9 @@
 """Segment-wise separation of long audio, with resampling.
 
 A song is a stream: buffers are read, resampled to the model's rate, cut into overlapping segments,
-separated, cross-faded, resampled back and handed on. What is held in memory is about two segments
-of mix and sources, whatever the song's length.
+separated, cross-faded, resampled back and handed on, while the next segment is read and the last
+one written. What is held in memory is about two segments of mix and sources, whatever the song's
+length.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import copy
 import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +33,12 @@ from asteroid_slicq.files import given_path
 from asteroid_slicq.separation.axes import Waveform, from_batch, to_batch
 from asteroid_slicq.separation.file_output import FileOutput
 from asteroid_slicq.separation.names import choose_sources
+from asteroid_slicq.separation.pipeline import Consume, Cut
 from asteroid_slicq.separation.samples import as_array, check_rate
 from asteroid_slicq.separation.segment_model import SegmentModel
 from asteroid_slicq.separation.segments import process_in_segments
 from asteroid_slicq.separation.selection import select
-from asteroid_slicq.separation.song import Progress, Song, after_first, counted, measure
+from asteroid_slicq.separation.song import Progress, Song, after_first, in_first, measure
 from asteroid_slicq.transform import check_flag
 from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S, DEFAULT_SEGMENT_S, DEFAULT_TEMPLATE
 
@@ -180,16 +182,19 @@ class Separator:
         estimates = np.empty((batch, len(chosen.names), n_channels, n_samples), np.float32)
         step = max(1, round(rate))
         buffers = [mix[..., start : start + step] for start in range(0, n_samples, step)]
-        n_done = 0
-        tell = progress or _ignore
-        tell(0.0, n_samples / rate)
-        song = self.measure(counted(buffers, rate, n_samples / rate, tell), rate)
-        tell = tell if song is None else after_first(tell)
-        for read, sources in self._stream_beside(buffers, rate, song):
+        n_done, total_s = 0, n_samples / rate
+
+        def keep(read: np.ndarray, sources: np.ndarray) -> None:
+            nonlocal n_done
             stop = n_done + read.shape[-1]
             estimates[..., n_done:stop] = chosen(read, sources)
             n_done = stop
-            tell(n_done / rate, n_samples / rate)
+
+        tell = progress or _ignore
+        tell(0.0, total_s)
+        song = self._measure(buffers, rate, in_first(tell, total_s))
+        tell = tell if song is None else after_first(tell)
+        self._separate(buffers, rate, song, keep, lambda done_s: tell(done_s, total_s))
         made = from_batch(estimates, n_axes)
         if remix is not None:
             made = made[:, 0] if n_axes == 3 else made[0]
@@ -276,17 +281,17 @@ class Separator:
             if any(target.exists() and target.samefile(path) for target in writer.paths.values()):
                 raise AudioError(f"{path}: would be replaced by one of its own stems")
             total_s = (reader.n_expected or 0) / rate
-            n_done = 0
             tell = progress or _ignore
+
+            def write(mix: np.ndarray, sources: np.ndarray) -> None:
+                writer.write(chosen(mix, sources)[0], None if rest is None else mix[0])
+
             with writer:
                 tell(0.0, total_s)
                 buffers = (buffer[None] for buffer in reader.buffers(rate))
-                song = self._measure_file(path, output.downmix, tell, total_s)
+                song = self._measure_file(path, output.downmix, in_first(tell, total_s))
                 tell = tell if song is None else after_first(tell)
-                for mix, sources in self._stream_beside(buffers, rate, song):
-                    writer.write(chosen(mix, sources)[0], None if rest is None else mix[0])
-                    n_done += mix.shape[-1]
-                    tell(n_done / rate, total_s)
+                self._separate(buffers, rate, song, write, lambda done_s: tell(done_s, total_s))
         return writer.paths
 
     def targets(
@@ -315,44 +320,54 @@ class Separator:
         names = output.selection(self.sources).names
         return output.paths(Path(path), folder, track or track_name(path), names, tags)
 
-    def _stream_beside(
-        self, buffers: Iterable[np.ndarray], sample_rate: float, song: Song | None
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the mix and its sources, of the same samples, at most a second; see `stream`."""
-        held: list[np.ndarray] = []
-        step = max(1, round(sample_rate))
+    def _separate(
+        self,
+        buffers: Iterable[np.ndarray],
+        sample_rate: float,
+        song: Song | None,
+        consume: Consume,
+        tell: Callable[[float], None],
+    ) -> None:
+        """Separate a stream, read ahead and handed on behind; ``tell`` gets the seconds done."""
+        cut = self._cut(sample_rate)
+        hop = self._size - self._overlap
+        with (
+            self._model.evaluating() as model,
+            cut.segments(buffers) as segments,
+            cut.handing_on(consume) as hand_on,
+        ):
+            for index, segment in enumerate(segments):
+                estimate = model.start(segment.samples, song, index * (hop // model.step))
+                hand_on((segment, estimate))
+                done_s = (index + 1) * hop / self.sample_rate
+                tell(segment.until_s if segment.is_last else min(done_s, segment.until_s))
 
-        def kept() -> Iterator[np.ndarray]:
-            for buffer in buffers:
-                held.append(buffer)
-                yield buffer
-
-        for sources in self.stream(kept(), sample_rate, song):
-            mix = np.concatenate(held, axis=-1)
-            n_samples = sources.shape[-1]
-            held[:] = [mix[..., n_samples:].copy()]
-            for start in range(0, n_samples, step):  # so that what is made of them is small, too
-                piece = slice(start, min(start + step, n_samples))
-                yield mix[..., piece], sources[..., piece]
+    def _cut(self, sample_rate: float) -> Cut:
+        return Cut(sample_rate, self.sample_rate, self._size, self._overlap)
 
     def measure(self, buffers: Iterable[np.ndarray], sample_rate: float) -> Song | None:
         """Measure what the model wants to know of a whole song, for `stream`.
 
         Args:
-            buffers: the mix, see `stream`.
+            buffers: the mix, see `stream`; read in a thread of their own.
             sample_rate: in Hz.
 
         Returns:
             ``None`` where it wants to know nothing, or a single segment is all of the song.
         """
+        return self._measure(buffers, sample_rate, lambda done_s: None)
+
+    def _measure(
+        self, buffers: Iterable[np.ndarray], sample_rate: float, tell: Callable[[float], None]
+    ) -> Song | None:
         if not self._two_passes or self._model.song_statistics() is None:
             return None
-        with self._model.evaluating() as model:
-            mix = resample_stream(buffers, sample_rate, self.sample_rate)
-            return measure(model, mix, self._size, self._overlap)
+        cut = self._cut(sample_rate)
+        with self._model.evaluating() as model, cut.segments(buffers) as segments:
+            return measure(model, segments, cut, tell)
 
     def _measure_file(
-        self, path: str | os.PathLike[str], downmix: bool, tell: Progress, total_s: float
+        self, path: str | os.PathLike[str], downmix: bool, tell: Callable[[float], None]
     ) -> Song | None:
         """The same of a file, whose warnings come when it is separated."""
         with warnings.catch_warnings():
@@ -360,7 +375,7 @@ class Separator:
             with AudioReader(path, downmix) as reader:
                 rate = reader.sample_rate
                 buffers = (buffer[None] for buffer in reader.buffers(rate))
-                return self.measure(counted(buffers, rate, total_s, tell), rate)
+                return self._measure(buffers, rate, tell)
 
     def stream(
         self, buffers: Iterable[np.ndarray], sample_rate: float, song: Song | None = None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
-import numpy as np
-
+from asteroid_slicq.separation.pipeline import Cut, Segment
 from asteroid_slicq.separation.segment_model import SegmentModel, SongStatistics
-from asteroid_slicq.separation.segments import cut_into_segments
 
 Progress = Callable[[float, float], None]
 Song = list[SongStatistics]
@@ -16,39 +14,35 @@ Song = list[SongStatistics]
 _FIRST_PASS = 0.3  # share of the time
 
 
-def measure(model: SegmentModel, mix: Iterable[np.ndarray], size: int, overlap: int) -> Song | None:
+def measure(
+    model: SegmentModel, segments: Iterable[Segment], cut: Cut, tell: Callable[[float], None]
+) -> Song | None:
     """Measure a song; ``None`` where there is nothing to measure, or one segment is all of it.
 
     Every step of the song is measured once, in the segment that has more of its surroundings.
 
     Args:
         model: in evaluation mode.
-        mix: the song at the model's rate, ``(batch, channel, time)`` each.
-        size: of a segment.
-        overlap: of neighbours.
+        segments: of the song.
+        cut: how they were cut.
+        tell: called with the seconds that are done.
     """
     song = model.song_statistics()
     if song is None:
         return None
-    n_steps, n_early = (size - overlap) // model.step, round(overlap / 2 / model.step)
-    for index, (segment, is_last) in enumerate(cut_into_segments(mix, size, overlap)):
-        if is_last and not index:
+    n_steps, n_early = (cut.size - cut.overlap) // model.step, round(cut.overlap / 2 / model.step)
+    for index, segment in enumerate(segments):
+        if segment.is_last and not index:
             return None
-        start, stop = n_early if index else 0, None if is_last else n_steps + n_early
-        model.observe(song, segment, index * n_steps, start, stop)
+        start, stop = n_early if index else 0, None if segment.is_last else n_steps + n_early
+        model.observe(song, segment.samples, index * n_steps, start, stop)
+        tell(segment.until_s)
     return song
 
 
-def counted(
-    buffers: Iterable[np.ndarray], sample_rate: float, total_s: float, tell: Progress
-) -> Iterator[np.ndarray]:
-    """The buffers of a first pass, of which progress is told where the length is known."""
-    n_read = 0
-    for buffer in buffers:
-        n_read += buffer.shape[-1]
-        if total_s:
-            tell(_FIRST_PASS * n_read / sample_rate, total_s)
-        yield buffer
+def in_first(tell: Progress, total_s: float) -> Callable[[float], None]:
+    """The progress of a first pass, which is told where the length is known."""
+    return lambda done_s: tell(_FIRST_PASS * done_s, total_s) if total_s else None
 
 
 def after_first(tell: Progress) -> Progress:
