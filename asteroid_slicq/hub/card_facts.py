@@ -89,6 +89,31 @@ ARCHITECTURES = {
             "[arXiv:2112.05509](https://arxiv.org/abs/2112.05509)",
         ),
     ),
+    "NMF": Architecture(
+        "The spectrogram of a mix is explained by dictionaries of spectra, one for each source, "
+        "whose mask is its share of what they explain.",
+        (
+            'Févotte, Bertin, Durrieu, "Nonnegative matrix factorization with the Itakura-Saito '
+            'divergence" (Neural Computation 2009)',
+            'Lee, Seung, "Algorithms for non-negative matrix factorization" (NIPS 2000)',
+        ),
+        channelwise=True,
+    ),
+    "UNet": Architecture(
+        "A convolutional network with skip connections for each source masks the magnitudes of the "
+        "mix, of an STFT or of the matrix of a sliCQ transform.",
+        (
+            'Jansson, Humphrey, Montecchio, Bittner, Kumar, Weyde, "Singing voice separation with '
+            'deep U-Net convolutional networks" (ISMIR 2017)',
+        ),
+    ),
+    "WaveUNet": Architecture(
+        "Convolutions over the waveform, which is decimated and interpolated again.",
+        (
+            'Stoller, Ewert, Dixon, "Wave-U-Net: a multi-scale neural network for end-to-end audio '
+            'source separation", [arXiv:1806.03185](https://arxiv.org/abs/1806.03185)',
+        ),
+    ),
     "MiXiN": Architecture(
         "A convolutional denoising autoencoder for each source estimates its magnitudes from those "
         "of the mix, on the matrix of a nonstationary Gabor transform (NSGT).",

@@ -19,6 +19,7 @@ from asteroid_slicq.losses.combinations import (
     combination_mse,
     source_combinations,
 )
+from asteroid_slicq.losses.magnitude import MagnitudeL1Loss
 from asteroid_slicq.losses.multi_domain import (
     XUMX_LOSS_PRESETS,
     XUMXLoss,
@@ -35,6 +36,7 @@ from asteroid_slicq.losses.waveforms import (
 
 __all__ = [
     "XUMX_LOSS_PRESETS",
+    "MagnitudeL1Loss",
     "MultiResolutionLoss",
     "MultiResolutionLossParts",
     "XUMXLoss",

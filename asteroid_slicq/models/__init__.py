@@ -1,6 +1,7 @@
 """Separators as Asteroid models, each in a room of its own."""
 
 from asteroid_slicq.models.bandsplit import BandSplit
+from asteroid_slicq.models.baselines import NMF, UNet, WaveUNet
 from asteroid_slicq.models.input_statistics import InputStatistics, input_statistics
 from asteroid_slicq.models.mixin import MiXiN
 from asteroid_slicq.models.onnx_files import require
@@ -8,10 +9,13 @@ from asteroid_slicq.models.per_target import PerTarget
 from asteroid_slicq.models.xumx_slicq import XUMXSliCQ, load_default_model
 
 __all__ = [
+    "NMF",
     "BandSplit",
     "InputStatistics",
     "MiXiN",
     "PerTarget",
+    "UNet",
+    "WaveUNet",
     "XUMXSliCQ",
     "input_statistics",
     "load_default_model",

@@ -38,7 +38,7 @@ import report  # noqa: E402
 from arithmetic import multiply_adds  # noqa: E402
 from common.configuration import Configuration, Variants  # noqa: E402
 from common.loaders import make_datasets  # noqa: E402
-from common.trainee import Course, Trainee  # noqa: E402
+from common.trainee import Course, Fitting, Trainee  # noqa: E402
 from domains import CHANGES, RATE, STEMS, Audio, read_songs  # noqa: E402
 from rivals import RIVALS, Losses, common_loss, losses_of, scale_input  # noqa: E402
 from study import examine  # noqa: E402
@@ -84,13 +84,19 @@ def losses_for(name: str, model: Any, args: argparse.Namespace) -> Losses:
     return losses_of(model, loss.to(args.device))
 
 
-def train(args: argparse.Namespace, case: Case, data: ResidentSegments) -> tuple[Any, Trainee]:
+def train(
+    args: argparse.Namespace, case: Case, data: ResidentSegments
+) -> tuple[Any, Trainee | Fitting]:
     """A trained rival; its input is scaled by the first batches that there are."""
     model = make(case.rival, args, case.seed).to(args.device)
     n = args.statistics_segments
     batches = (range(i, min(n, i + 8)) for i in range(0, n, 8))
     scale_input(model, (data.__getitems__(list(indices)).sum(1) for indices in batches))
-    trainee = Trainee(model, losses_for(case.rival, model, args), data, course_of(args, case))
+    course, fit = course_of(args, case), RIVALS[case.rival].fit
+    if fit is None:
+        trainee = Trainee(model, losses_for(case.rival, model, args), data, course)
+    else:
+        trainee = Fitting(model, fit, data, course)
     trainee.prepare()
     return trainee.train(), trainee
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from xumx_stft import XUMXOnSTFT
 
 from asteroid_slicq import BandSplit, XUMXSliCQ
-from asteroid_slicq.losses import MultiResolutionLoss, XUMXLoss
-from asteroid_slicq.models import PerTarget
+from asteroid_slicq.losses import MagnitudeL1Loss, MultiResolutionLoss, XUMXLoss
+from asteroid_slicq.models import NMF, PerTarget, UNet, WaveUNet
 from asteroid_slicq.models.input_statistics import average
 from asteroid_slicq.vocabulary import STEMS
 
@@ -37,6 +37,7 @@ class Rival:
         own_loss: the loss of its authors; the one that all may share where it is that.
         peak_rate: of learning.
         package: that has to be installed, with what installs it.
+        fit: what finds a model on batches of stems where no gradient does, in so many seconds.
         by_default: whether it is compared where none is named.
     """
 
@@ -46,6 +47,7 @@ class Rival:
     own_loss: Callable[[], nn.Module]
     peak_rate: float
     package: tuple[str, str] | None = None
+    fit: Callable[[Any, Iterable[Tensor], float], Any] | None = None
     by_default: bool = True
 
     @property
@@ -86,6 +88,27 @@ _xumx_loss = partial(XUMXLoss, 0.0, None, "magnitude", "all", "wsdr", 10.0)
 
 
 _sums_loss = partial(MultiResolutionLoss, stft_weight=2.0, n_ffts=[4096, 1024], subsets="all")
+
+
+def _fit_dictionaries(model: NMF, stems: Iterable[Tensor], max_s: float) -> None:
+    model.fit(stems, max_s=max_s)
+
+
+def _nmf(title: str, **arguments: Any) -> Rival:
+    tiny = partial(NMF, n_components=2, n_iterations=3, **arguments)
+    return Rival(
+        title, partial(NMF, **arguments), tiny, MagnitudeL1Loss, 1e-3, fit=_fit_dictionaries
+    )
+
+
+def _unet(title: str, **arguments: Any) -> Rival:
+    tiny = partial(UNet, hidden_channels=(2, 3), **arguments)
+    return Rival(title, partial(UNet, **arguments), tiny, MagnitudeL1Loss, 1e-3)
+
+
+def _wave_unet(title: str, **arguments: Any) -> Rival:
+    tiny = partial(WaveUNet, n_layers=3, n_features=2, **arguments)
+    return Rival(title, partial(WaveUNet, **arguments), tiny, nn.MSELoss, 1e-3)
 
 
 def _in_frames(title: str, make: Callable[..., Any]) -> Rival:
@@ -133,6 +156,13 @@ RIVALS: dict[str, Rival] = {
         3e-4,
         ("demucs", "pip install demucs"),
     ),
+    "nmf": _nmf("NMF, Itakura–Saito"),
+    "nmf-kl": _nmf("NMF, Kullback–Leibler", divergence="kullback-leibler"),
+    "nmf-slicqt": _nmf("NMF, Itakura–Saito, on the sliCQT", transform="slicqt"),
+    "unet": _unet("singing-voice U-Net"),
+    "unet-slicqt": _unet("singing-voice U-Net on the sliCQT", transform="slicqt"),
+    "wave-unet": _wave_unet("Wave-U-Net"),
+    "wave-unet-learned": _wave_unet("Wave-U-Net, learned up-sampling", upsampling="learned"),
     "frame-published": _in_frames("V2, small, published frame", frames.published),
     "frame-shared": _in_frames("V2, small, best shared frame", frames.shared),
     "frame-per-target": _in_frames("V2, small, a frame for each source", frames.per_target),
@@ -144,6 +174,8 @@ def losses_of(model: Any, loss: nn.Module) -> Losses:
     """The losses of a batch of stems ``(batch, source, channel, time)``."""
     if isinstance(loss, XUMXLoss):
         return XUMXSystem(model, None, loss, None).losses
+    if isinstance(loss, MagnitudeL1Loss):
+        return partial(_magnitude_losses, model, loss)
 
     def losses(stems: Tensor) -> dict[str, Tensor]:
         estimates = waveforms(model, stems.sum(1))
@@ -152,6 +184,14 @@ def losses_of(model: Any, loss: nn.Module) -> Losses:
         return {"loss": getattr(found, "total", found)}
 
     return losses
+
+
+def _magnitude_losses(model: UNet, loss: MagnitudeL1Loss, stems: Tensor) -> dict[str, Tensor]:
+    """Of a model that masks magnitudes, whose waveforms are not needed."""
+    with torch.autocast(stems.device.type, enabled=False):
+        targets = model.analyse(stems)
+    estimate = model.estimate(stems.sum(1))
+    return {"loss": loss(estimate.coefficients, targets)}
 
 
 def waveforms(model: Any, mix: Tensor) -> Tensor:

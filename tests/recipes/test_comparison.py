@@ -24,7 +24,8 @@ PATHS = [
 @pytest.fixture
 def modules(monkeypatch) -> Iterator:
     """The scripts of the recipe, as its own imports find them."""
-    names = ("system", "compare", "rivals", "xumx_stft", "arithmetic", "report", "study", "domains")
+    names = ("system", "compare", "rivals", "xumx_stft", "frames", "arithmetic", "report")
+    names += ("study", "domains")
     for name in names:
         monkeypatch.delitem(sys.modules, name, raising=False)
     for path in PATHS:
@@ -54,7 +55,13 @@ def test_multiply_adds_of_each_kind_of_layer(modules):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", ["common", "own"])
-@pytest.mark.parametrize("name", ["v1", "v2", "xumx", "bandsplit", "bandsplit-small-stft"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("v1", "v2", "xumx", "bandsplit", "bandsplit-small-stft", "unet", "unet-slicqt"),
+        *("wave-unet", "wave-unet-learned", "frame-per-target"),
+    ],
+)
 def test_every_rival_learns_from_stems(name, loss, modules):
     rivals = modules["rivals"]
     torch.manual_seed(0)
@@ -77,6 +84,19 @@ def test_every_rival_learns_from_stems(name, loss, modules):
         optimizer.step()
         values.append(value.item())
     assert values[-1] < values[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nmf", "nmf-kl", "nmf-slicqt"])
+def test_what_no_gradient_finds_is_fitted(name, modules):
+    rival = modules["rivals"].RIVALS[name]
+    stems = 0.1 * torch.randn(2, 4, 2, 22050, generator=torch.Generator().manual_seed(0))
+    model = rival.make_tiny()
+    before = model.dictionaries.clone()
+    modules["rivals"].scale_input(model, [stems.sum(1)])  # there is nothing to scale
+    rival.fit(model, iter([stems]), 1.0)
+    assert not torch.equal(model.dictionaries, before)
+    assert model(stems.sum(1)).shape == stems.shape
 
 
 def test_x_umx_averages_over_sources_at_two_bridges(modules):
@@ -118,7 +138,7 @@ def test_a_quick_comparison_goes_on_where_it_stopped(tmp_path):
     command += ["--examples", "4", "--page", "page.md", "--precision", "bf16", "--rivals"]
     done = run(*command, "xumx", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    done = run(*command, "xumx", "bandsplit-small", cwd=tmp_path)
+    done = run(*command, "xumx", "nmf", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     assert len(found["cases"]) == 2 * 2 * 2  # rival, budget, seed
@@ -132,6 +152,7 @@ def test_a_quick_comparison_goes_on_where_it_stopped(tmp_path):
     assert "### The same minutes" in page
     assert "| heard (heard) | other | shortcut |" in page
     assert page.count("| X-UMX on the STFT | ") == 2 * (1 + 2)  # a row, and one for each kind
+    assert "| NMF, Itakura–Saito | 0.02 M |" in page
     for facts in found["facts"].values():
         assert all(value > 0 for value in facts.values())
     done = run(*command, "xumx", "--batch_size", "3", cwd=tmp_path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +47,52 @@ class Course:
         return min(1.0, max(shares, default=0.0))
 
 
+def batch_of(data: ResidentSegments, number: int, batch_size: int) -> Tensor:
+    """The batch of a step, which is the same for every network."""
+    indices = np.random.default_rng([number, 7]).integers(0, 10**9, batch_size)
+    return data.__getitems__(indices.tolist())
+
+
+class Fitting:
+    """A model that is found on stems all at once, and not by steps along a gradient.
+
+    Args:
+        model: on its device; found in place.
+        fit: the model, batches of stems and the seconds that it may take.
+        data: as of a :class:`Trainee`.
+        course: how many batches there are at most, and how long it may take; its batches are those
+            of a :class:`Trainee`, in the same order.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        fit: Callable[[Any, Iterable[Tensor], float], Any],
+        data: ResidentSegments,
+        course: Course,
+    ):
+        if not course.n_steps and not course.seconds:
+            raise ValueError("n_steps or seconds must be above 0, got 0 for both")
+        self.model, self.fit, self.data, self.course = model, fit, data, course
+        self.done = 0
+        self.elapsed_s = 0.0
+
+    def prepare(self) -> None:
+        """Nothing: all of it counts."""
+
+    def _batches(self) -> Iterator[Tensor]:
+        while not self.course.n_steps or self.done < self.course.n_steps:
+            self.done += 1
+            yield batch_of(self.data, self.done - 1, self.course.batch_size)
+
+    def train(self) -> Any:
+        """Find the model, and return it in evaluation mode."""
+        began = time.monotonic()
+        self.fit(self.model, self._batches(), self.course.seconds or math.inf)
+        self.elapsed_s = time.monotonic() - began
+        return self.model.eval()
+
+
 class Trainee:
     """A network in training.
 
@@ -82,9 +128,7 @@ class Trainee:
         self.batch = self._next_batch()
 
     def _next_batch(self) -> Tensor:
-        order = np.random.default_rng([self.done, 7])  # the same for every network
-        indices = order.integers(0, 10**9, self.course.batch_size)
-        return self.data.__getitems__(indices.tolist())
+        return batch_of(self.data, self.done, self.course.batch_size)
 
     def _autocast(self) -> AbstractContextManager:
         if self.course.precision == "32":
