@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 # Whose default is to end the process at once; not all of them are known everywhere.
 _ENDING = ("SIGHUP", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGALRM", "SIGBREAK")
 _SAME_END_S = 1.0
+_M_ARENA_MAX = -8  # of malloc.h
 
 
 def share_processors() -> None:
@@ -24,6 +26,17 @@ def share_processors() -> None:
     """
     if "torch" not in sys.modules:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def share_one_heap() -> None:
+    """Let all threads allocate from one heap, with glibc; what the user has set stays.
+
+    A heap for each thread keeps what was freed in it from the others.
+    """
+    if sys.platform == "linux" and "MALLOC_ARENA_MAX" not in os.environ:
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+        if mallopt is not None:
+            mallopt(_M_ARENA_MAX, 1)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from asteroid_slicq import __version__
 from asteroid_slicq.cli.messages import complain
 from asteroid_slicq.cli.parsers.arguments import refuse_empty
-from asteroid_slicq.cli.process import Signals, share_processors, standard_streams
+from asteroid_slicq.cli.process import Signals, share_one_heap, share_processors, standard_streams
 
 # Each has a module of its options in `parsers`, and one here whose `run(args)` is its exit code: of
 # the same name, unless its options set `module`.
@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     share_processors()
+    share_one_heap()
     signals = Signals()
     with standard_streams():
         try:

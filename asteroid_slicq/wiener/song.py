@@ -44,8 +44,8 @@ class SongCovariances:
         self._window, self._eps, self._joins_rest = window_frames, eps, joins_rest
         self._dtype = dtype
         self._n_frames = 0
-        self._sums: dict[int, Tensor] = {}
-        self._loudest: dict[int, Tensor] = {}
+        self._sums = torch.empty(0)  # window, batch, freq, source, 5
+        self._loudest = torch.empty(0)  # window, batch
 
     def add(self, y: Tensor, mix: Tensor, first: int) -> None:
         """Add frames that were not added yet.
@@ -70,11 +70,10 @@ class SongCovariances:
                 for bins in _bins(mix, frames)
             ]
             sums, loudest = torch.cat(parts, 1), loudest_frame(mix[..., frames])
-            sums = sums.to(self._dtype or dtype)
-            if window in self._sums:
-                sums = sums + self._sums[window]
-                loudest = torch.maximum(loudest, self._loudest[window])
-            self._sums[window], self._loudest[window] = sums, loudest
+            self._sums = _with_room(self._sums, window, sums.to(self._dtype or dtype))
+            self._loudest = _with_room(self._loudest, window, loudest)
+            self._sums[window] += sums
+            self._loudest[window] = torch.maximum(self._loudest[window], loudest)
 
     def refine(self, y: Tensor, mix: Tensor, first: int) -> Tensor:
         """Refined sources of frames, all of whose windows were added, but for silent ones.
@@ -85,7 +84,7 @@ class SongCovariances:
         shape, y, x = y.shape, y.flatten(4), mix.flatten(3)
         out = torch.empty_like(y, dtype=torch.promote_types(y.dtype, x.dtype))
         for window, frames in self._windows(first, x.shape[-1]):
-            if window not in self._sums:
+            if window >= len(self._sums):  # silent to the end
                 out[..., frames] = 0
                 continue
             sums, loudest = self._of_window(window)
@@ -103,11 +102,10 @@ class SongCovariances:
     def _of_window(self, window: int) -> tuple[Tensor, Tensor]:
         """Sums of a window, and power of its loudest coefficient."""
         rest = self._n_frames // self._window  # the window that is not whole, if there is one
-        sums, loudest = self._sums[window], self._loudest[window]
-        other = 2 * rest - 1 - window  # of the last two
-        if self._joins_rest and other in self._sums and other >= 0 and window >= rest - 1:
-            return sums + self._sums[other], torch.maximum(loudest, self._loudest[other])
-        return sums, loudest
+        if self._joins_rest and window >= rest - 1 >= 0:
+            last = slice(rest - 1, rest + 1)
+            return self._sums[last].sum(0), self._loudest[last].amax(0)
+        return self._sums[window], self._loudest[window]
 
     def _windows(self, first: int, n_frames: int) -> Iterator[tuple[int, slice]]:
         """Windows of the song that lie in some frames, and which of these frames."""
@@ -117,6 +115,14 @@ class SongCovariances:
             stop = min(n_frames, (window + 1) * self._window - first)
             yield window, slice(start, stop)
             start = stop
+
+
+def _with_room(rows: Tensor, index: int, like: Tensor) -> Tensor:
+    """Rows with one of an index, which are zero at first; one tensor, since many scatter."""
+    if index < len(rows):
+        return rows
+    more = like.new_zeros((max(index + 1, 2 * len(rows)) - len(rows), *like.shape))
+    return torch.cat([rows, more]) if len(rows) else more
 
 
 def _bins(x: Tensor, frames: slice) -> list[slice]:

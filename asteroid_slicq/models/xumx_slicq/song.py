@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from asteroid_slicq.wiener import SongCovariances, SongPostfilter
@@ -53,7 +54,13 @@ class SliCQTStatistics:
             sums.refine(mask, block, position * block.shape[-1])
             for sums, mask, block in zip(self._blocks, masks, blocks, strict=True)
         ]
-        return model.transform.inverse(sources, length=mix.shape[-1])
+        del blocks, masks
+        length = mix.shape[-1]  # one source after the other takes less memory
+        waveforms = [
+            model.transform.inverse([block[:, source] for block in sources], length=length)
+            for source in range(len(model.sources))
+        ]
+        return torch.stack(waveforms, dim=1)
 
 
 class STFTStatistics:
