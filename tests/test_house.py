@@ -24,7 +24,7 @@ LAYERS = """
     plotting evaluation
     models
     filterbank losses wiener separation data
-    transform audio
+    transform audio hearing
     registration vocabulary files processes catalogue
 """
 LAYER = {name: i for i, line in enumerate(LAYERS.split("\n")) for name in line.split()}
