@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asteroid_slicq.audio import StemFormat, Tags, check_clip, read_tags
+from asteroid_slicq.audio import (
+    AudioError,
+    AudioReader,
+    StemFormat,
+    StemWriter,
+    Tags,
+    check_clip,
+    read_tags,
+)
 from asteroid_slicq.separation.selection import Selection, select
 from asteroid_slicq.separation.templates import check_template, needs_tags, stem_paths
 from asteroid_slicq.vocabulary import DEFAULT_TEMPLATE
@@ -89,6 +97,47 @@ class FileOutput:
         if tags is None:
             tags = read_tags(path) if needs_tags(self.template) else Tags()
         return stem_paths(folder, self.template, track, names, self.audio_format, tags)
+
+    def writer(
+        self,
+        reader: AudioReader,
+        targets: Mapping[str, Path],
+        chosen: Selection,
+        name: str,
+        tags: Tags,
+        overwrite: bool,
+    ) -> StemWriter:
+        """A writer of the stems of a song that is being read.
+
+        Args:
+            reader: of the song.
+            targets: the file of each stem.
+            chosen: the stems.
+            name: of the song.
+            tags: of the song.
+            overwrite: replace stems that exist.
+
+        Raises:
+            AudioError: the stems cannot be written.
+        """
+        stem_format = self.format_for(reader.bit_depth)
+        if error := stem_format.channel_error(reader.n_channels):
+            raise AudioError(f"{reader.path}: {error}")
+        writer = StemWriter(
+            targets,
+            reader.sample_rate,
+            reader.n_channels,
+            stem_format,
+            n_samples=reader.n_expected,
+            overwrite=overwrite,
+            clip=self.clip,
+            rest=chosen.rest if chosen.gains is None else None,
+            tags={stem: tags.of_stem(stem, Path(name).name) for stem in chosen.names},
+            song=name,
+        )
+        if any(path.exists() and path.samefile(reader.path) for path in writer.paths.values()):
+            raise AudioError(f"{reader.path}: would be replaced by one of its own stems")
+        return writer
 
     def refuse_collisions(self, songs: Mapping[Path, str], folder: Path) -> None:
         """Refuse a template by which two songs would share a file.

@@ -10,7 +10,6 @@ import torch
 from asteroid.models import BaseModel
 from torch import nn
 
-from asteroid_slicq.separation.segment_model import SegmentModel
 from asteroid_slicq.separation.separator import Separator
 
 
@@ -44,12 +43,13 @@ def describe(separator: Separator) -> dict[str, Any]:
     That is all that it was told but the device: its numbers and words, those of a `SegmentModel`
     under its name, and under ``"model"`` the fingerprint of the model.
     """
-    settings = _plain(separator)
-    for name, value in sorted(vars(separator).items()):
-        if isinstance(value, SegmentModel):
-            settings[f"segment{name}"] = _plain(value)
-            settings["model"] = fingerprint(value.model)
-    return settings
+    passes = separator._passes
+    return {
+        **_plain(separator),
+        **_plain(passes),
+        "segment_model": _plain(passes.model),
+        "model": fingerprint(passes.model.model),
+    }
 
 
 def _plain(thing: object) -> dict[str, Any]:

@@ -9,7 +9,6 @@ length.
 from __future__ import annotations
 
 import copy
-import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,24 +22,19 @@ from asteroid_slicq.audio import (
     AudioError,
     AudioReader,
     AudioWarning,
-    StemWriter,
     Tags,
     read_tags,
-    resample_stream,
     track_name,
 )
 from asteroid_slicq.files import given_path
 from asteroid_slicq.separation.axes import Waveform, from_batch, to_batch
 from asteroid_slicq.separation.file_output import FileOutput
 from asteroid_slicq.separation.names import choose_sources
-from asteroid_slicq.separation.pipeline import Consume, Cut
+from asteroid_slicq.separation.passes import Passes
 from asteroid_slicq.separation.samples import as_array, check_rate
-from asteroid_slicq.separation.segment_model import SegmentModel
-from asteroid_slicq.separation.segments import process_in_segments
 from asteroid_slicq.separation.selection import select
-from asteroid_slicq.separation.song import Progress, Song, after_first, in_first, measure
-from asteroid_slicq.transform import check_flag
-from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S, DEFAULT_SEGMENT_S, DEFAULT_TEMPLATE
+from asteroid_slicq.separation.song import Progress, Song, after_first, in_first
+from asteroid_slicq.vocabulary import DEFAULT_SEGMENT_S, DEFAULT_TEMPLATE
 
 _SAFE_OVERLAP_S = 1.0
 
@@ -77,17 +71,8 @@ class Separator:
         shifts: int = 1,
         two_passes: bool = True,
     ):
-        check_segment(segment_s, overlap_s)
-        self._model = SegmentModel(model, device, shifts)
-        self._two_passes = check_flag("two_passes", two_passes)
-        self.sample_rate = self._model.sample_rate
-        if overlap_s is None:
-            overlap_s = min(DEFAULT_OVERLAP_S, segment_s / 4)
-        overlap = round(overlap_s * self.sample_rate)
-        n_steps = max(1, int(segment_s * self.sample_rate - overlap) // self._model.step)
-        hop = n_steps * self._model.step
-        self._overlap = min(overlap, hop)
-        self._size = hop + self._overlap
+        self._passes = Passes(model, segment_s, overlap_s, device, shifts, two_passes)
+        self.sample_rate = self._passes.sample_rate
 
     @property
     def edge_warning(self) -> str | None:
@@ -96,25 +81,17 @@ class Separator:
         That is less than the model says that it looks around a sample, by ``reach_s``, or than a
         second for one that looks further.
         """
-        overlap_s = self._overlap / self.sample_rate
-        least_s = min(_SAFE_OVERLAP_S, getattr(self._model.model, "reach_s", 0.0))
-        if overlap_s >= least_s:
-            return None
-        return (
-            f"neighbouring segments share {overlap_s:.2g} s, and this model looks further: edges "
-            f"may be heard; let them share {least_s:.2g} s or more, in segments of at least "
-            f"{2 * least_s:.2g} s"
-        )
+        return self._passes.edge_warning
 
     @property
     def sources(self) -> list[str]:
         """Names of the model's sources, in its order."""
-        return self._model.sources
+        return self._passes.model.sources
 
     @property
     def device(self) -> torch.device | None:
         """Where the model runs; ``None`` for where it is."""
-        return self._model.device
+        return self._passes.model.device
 
     def on_device(self, device: str | torch.device | None) -> Separator:
         """The same, whose model runs on another device.
@@ -123,7 +100,7 @@ class Separator:
             ValueError: the device is not there.
         """
         other = copy.copy(self)
-        other._model = self._model.on_device(device)
+        other._passes = self._passes.on_device(device)
         return other
 
     def check_stems(self, stems: Sequence[str] | None) -> list[str]:
@@ -176,7 +153,7 @@ class Separator:
         mix = as_array(waveform)
         rate = check_rate(self.sample_rate if sample_rate is None else sample_rate)
         n_axes, mix = mix.ndim, to_batch(mix)
-        if error := self._model.channel_error(mix.shape[1]):
+        if error := self._passes.model.channel_error(mix.shape[1]):
             raise ValueError(f"waveform {error}")
         batch, n_channels, n_samples = mix.shape
         estimates = np.empty((batch, len(chosen.names), n_channels, n_samples), np.float32)
@@ -192,9 +169,9 @@ class Separator:
 
         tell = progress or _ignore
         tell(0.0, total_s)
-        song = self._measure(buffers, rate, in_first(tell, total_s))
+        song = self.measure(buffers, rate, in_first(tell, total_s))
         tell = tell if song is None else after_first(tell)
-        self._separate(buffers, rate, song, keep, lambda done_s: tell(done_s, total_s))
+        self._passes.separate(buffers, rate, song, keep, lambda done_s: tell(done_s, total_s))
         made = from_batch(estimates, n_axes)
         if remix is not None:
             made = made[:, 0] if n_axes == 3 else made[0]
@@ -257,41 +234,28 @@ class Separator:
         )
         chosen = output.selection(self.sources)
         with AudioReader(path, output.downmix) as reader:
-            rate, n_channels = reader.sample_rate, reader.n_channels
-            if error := self._model.channel_error(n_channels):
+            rate = reader.sample_rate
+            if error := self._passes.model.channel_error(reader.n_channels):
                 raise AudioError(f"{path}: {error} (--downmix, downmix=True: by ITU-R BS.775)")
-            stem_format = output.format_for(reader.bit_depth)
-            if error := stem_format.channel_error(n_channels):
-                raise AudioError(f"{path}: {error}")
             name = track or track_name(path)
             tags = read_tags(reader.path)
-            rest = chosen.rest if chosen.gains is None else None
-            writer = StemWriter(
-                self.targets(path, output_dir, name, output, tags),
-                rate,
-                n_channels,
-                stem_format,
-                n_samples=reader.n_expected,
-                overwrite=overwrite,
-                clip=output.clip,
-                rest=rest,
-                tags={stem: tags.of_stem(stem, Path(name).name) for stem in chosen.names},
-                song=name,
-            )
-            if any(target.exists() and target.samefile(path) for target in writer.paths.values()):
-                raise AudioError(f"{path}: would be replaced by one of its own stems")
+            targets = self.targets(path, output_dir, name, output, tags)
+            writer = output.writer(reader, targets, chosen, name, tags, overwrite)
+            rest = chosen.gains is None and chosen.rest is not None
             total_s = (reader.n_expected or 0) / rate
             tell = progress or _ignore
 
             def write(mix: np.ndarray, sources: np.ndarray) -> None:
-                writer.write(chosen(mix, sources)[0], None if rest is None else mix[0])
+                writer.write(chosen(mix, sources)[0], mix[0] if rest else None)
 
             with writer:
                 tell(0.0, total_s)
                 buffers = (buffer[None] for buffer in reader.buffers(rate))
                 song = self._measure_file(path, output.downmix, in_first(tell, total_s))
                 tell = tell if song is None else after_first(tell)
-                self._separate(buffers, rate, song, write, lambda done_s: tell(done_s, total_s))
+                self._passes.separate(
+                    buffers, rate, song, write, lambda done_s: tell(done_s, total_s)
+                )
         return writer.paths
 
     def targets(
@@ -320,52 +284,6 @@ class Separator:
         names = output.selection(self.sources).names
         return output.paths(Path(path), folder, track or track_name(path), names, tags)
 
-    def _separate(
-        self,
-        buffers: Iterable[np.ndarray],
-        sample_rate: float,
-        song: Song | None,
-        consume: Consume,
-        tell: Callable[[float], None],
-    ) -> None:
-        """Separate a stream, read ahead and handed on behind; ``tell`` gets the seconds done."""
-        cut = self._cut(sample_rate)
-        hop = self._size - self._overlap
-        with (
-            self._model.evaluating() as model,
-            cut.segments(buffers) as segments,
-            cut.handing_on(consume) as hand_on,
-        ):
-            for index, segment in enumerate(segments):
-                estimate = model.start(segment.samples, song, index * (hop // model.step))
-                hand_on((segment, estimate))
-                done_s = (index + 1) * hop / self.sample_rate
-                tell(segment.until_s if segment.is_last else min(done_s, segment.until_s))
-
-    def _cut(self, sample_rate: float) -> Cut:
-        return Cut(sample_rate, self.sample_rate, self._size, self._overlap)
-
-    def measure(self, buffers: Iterable[np.ndarray], sample_rate: float) -> Song | None:
-        """Measure what the model wants to know of a whole song, for `stream`.
-
-        Args:
-            buffers: the mix, see `stream`; read in a thread of their own.
-            sample_rate: in Hz.
-
-        Returns:
-            ``None`` where it wants to know nothing, or a single segment is all of the song.
-        """
-        return self._measure(buffers, sample_rate, lambda done_s: None)
-
-    def _measure(
-        self, buffers: Iterable[np.ndarray], sample_rate: float, tell: Callable[[float], None]
-    ) -> Song | None:
-        if not self._two_passes or self._model.song_statistics() is None:
-            return None
-        cut = self._cut(sample_rate)
-        with self._model.evaluating() as model, cut.segments(buffers) as segments:
-            return measure(model, segments, cut, tell)
-
     def _measure_file(
         self, path: str | os.PathLike[str], downmix: bool, tell: Callable[[float], None]
     ) -> Song | None:
@@ -375,7 +293,25 @@ class Separator:
             with AudioReader(path, downmix) as reader:
                 rate = reader.sample_rate
                 buffers = (buffer[None] for buffer in reader.buffers(rate))
-                return self._measure(buffers, rate, tell)
+                return self.measure(buffers, rate, tell)
+
+    def measure(
+        self,
+        buffers: Iterable[np.ndarray],
+        sample_rate: float,
+        tell: Callable[[float], None] = lambda done_s: None,
+    ) -> Song | None:
+        """Measure what the model wants to know of a whole song, for `stream`.
+
+        Args:
+            buffers: the mix, see `stream`; read in a thread of their own.
+            sample_rate: in Hz.
+            tell: called with the seconds done.
+
+        Returns:
+            ``None`` where it wants to know nothing, or a single segment is all of the song.
+        """
+        return self._passes.measure(buffers, sample_rate, tell)
 
     def stream(
         self, buffers: Iterable[np.ndarray], sample_rate: float, song: Song | None = None
@@ -390,42 +326,7 @@ class Separator:
         Yields:
             The sources, in all of the mix's length. Shape: ``(batch, source, channel, time)``.
         """
-        n_read = n_done = n_segments = 0
-        n_steps = (self._size - self._overlap) // self._model.step
-
-        def separated(segment: np.ndarray) -> np.ndarray:
-            nonlocal n_segments
-            n_segments += 1
-            return model(segment, song, (n_segments - 1) * n_steps)
-
-        def counted() -> Iterator[np.ndarray]:
-            nonlocal n_read
-            for buffer in buffers:
-                n_read += buffer.shape[-1]
-                yield buffer
-
-        with self._model.evaluating() as model:
-            mix = resample_stream(counted(), sample_rate, self.sample_rate)
-            sources = process_in_segments(mix, separated, self._size, self._overlap)
-            for estimate in resample_stream(sources, self.sample_rate, sample_rate):
-                # Before the end resampling lags behind; at the end it gives a few frames too many.
-                estimate = estimate[..., : n_read - n_done]
-                n_done += estimate.shape[-1]
-                yield estimate
-
-
-def check_segment(segment_s: float, overlap_s: float | None) -> None:
-    """Refuse lengths that do not make segments.
-
-    Raises:
-        ValueError: a segment that is not positive, or an overlap longer than half of it.
-    """
-    if not (segment_s > 0 and math.isfinite(segment_s)):
-        raise ValueError(f"segment_s must be positive and finite, got {segment_s}")
-    if overlap_s is not None and not 0 <= overlap_s <= segment_s / 2:
-        raise ValueError(
-            f"overlap_s must be from 0 to half of segment_s ({segment_s / 2:g}), got {overlap_s}"
-        )
+        return self._passes.stream(buffers, sample_rate, song)
 
 
 def _ignore(done_s: float, total_s: float) -> None:
