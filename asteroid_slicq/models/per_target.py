@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from asteroid_slicq import registration
 from asteroid_slicq.models.input_statistics import Scaled, average
+from asteroid_slicq.models.song_postfilter import STFTStatistics
 from asteroid_slicq.separation import Separable, check_sources, from_batch, mix_to_batch
 from asteroid_slicq.transform import STFT, check_choice, check_flag, check_integer, check_number
 from asteroid_slicq.wiener import wiener_on_stft
@@ -149,13 +150,21 @@ class PerTarget(Separable, registration.Shareable):
     def forward(self, mix: Tensor) -> Tensor:
         """Separate a mix, see the class for the shapes."""
         batch = mix_to_batch(mix, self.n_channels)
-        waveforms = torch.cat([network(batch) for network in self.networks.values()], 1)
+        waveforms = self.waveforms(batch)
         if self.wiener_iterations:
             waveforms = wiener_on_stft(waveforms, batch, self.wiener_iterations)
         if self.mixture_consistency:
             lacking = batch - waveforms.sum(1)
             waveforms = waveforms + lacking.unsqueeze(1) / len(self.sources)
         return from_batch(waveforms, mix.ndim)
+
+    def waveforms(self, mix: Tensor) -> Tensor:
+        """Waveforms of all sources as their models make them.
+
+        Shape:
+            - mix: ``(batch, channel, time)``; output: ``(batch, source, channel, time)``
+        """
+        return torch.cat([network(mix) for network in self.networks.values()], 1)
 
     def estimate(self, mix: Tensor) -> PerTargetEstimate:
         """Waveforms of all sources, and their coefficients in the common STFT.
@@ -212,6 +221,15 @@ class PerTarget(Separable, registration.Shareable):
         """Distance of slices or STFT frames where it is the same for all targets, else 1."""
         steps = {cast(Any, network).segment_step_samples for network in self.networks.values()}
         return steps.pop() if len(steps) == 1 else 1
+
+    def song_statistics(self) -> STFTStatistics | None:
+        """What is measured over a whole song that comes in segments, for `Separator`.
+
+        These are the covariances of one iteration of Wiener-EM in stereo, unless something else
+        comes behind it.
+        """
+        is_served = self.wiener_iterations == 1 and self.n_channels == 2
+        return STFTStatistics() if is_served and not self.mixture_consistency else None
 
     def fixed_weights(self) -> AbstractContextManager[Any]:
         """A context in which the weights do not change, see :class:`XUMXSliCQ`."""

@@ -164,6 +164,25 @@ def test_separate_in_segments_keeps_stereo(family):
     assert model.separate(song[:1]).shape == (3, 1, 20000)
 
 
+def test_segments_do_not_show_where_slices_start_together():
+    """Wiener-EM has the covariances of the whole song, in two passes."""
+    frames = {"vocals": {"n_bins": 14, "f_min_hz": 300.0, "slice_length": 512}, "drums": None}
+    frames["drums"] = {**frames["vocals"], "n_bins": 9}
+    torch.manual_seed(0)
+    model = XUMXSliCQ.per_target(
+        frames, hidden_channels=(3, 4), sample_rate=RATE, sources=["vocals", "drums"]
+    )
+    model.eval()
+    grown = noise(2, 12 * RATE) * torch.linspace(0.01, 1, 12 * RATE) ** 2
+    with torch.inference_mode():
+        expected = model(grown)
+    error = model.separate(grown, segment_s=4.0, overlap_s=2.0) - expected
+    assert error.square().sum() < 1e-9 * expected.square().sum()
+    error = model.separate(grown, segment_s=4.0, overlap_s=2.0, two_passes=False) - expected
+    assert error.square().sum() > 1e-7 * expected.square().sum()
+    assert tiny(mixture_consistency=True, wiener_iterations=1).song_statistics() is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

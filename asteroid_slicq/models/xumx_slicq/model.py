@@ -16,9 +16,10 @@ from torch import Tensor
 
 from asteroid_slicq import registration
 from asteroid_slicq.models.per_target import PerTarget, with_frames
+from asteroid_slicq.models.song_postfilter import STFTStatistics
 from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend, make_networks
-from asteroid_slicq.models.xumx_slicq.song import SliCQTStatistics, STFTStatistics
+from asteroid_slicq.models.xumx_slicq.song import SliCQTStatistics
 from asteroid_slicq.models.xumx_slicq.v1 import time_kernel
 from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES, fixed_weights
 from asteroid_slicq.separation import Separable, check_sources, from_batch, mix_to_batch

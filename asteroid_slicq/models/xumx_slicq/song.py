@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asteroid_slicq.wiener import SongCovariances, SongPostfilter
+from asteroid_slicq.wiener import SongCovariances
 
 
 class SliCQTStatistics:
@@ -61,21 +61,3 @@ class SliCQTStatistics:
             for source in range(len(model.sources))
         ]
         return torch.stack(waveforms, dim=1)
-
-
-class STFTStatistics:
-    """The same of a model whose Wiener-EM runs on the STFT."""
-
-    def __init__(self) -> None:
-        self._filter = SongPostfilter()
-
-    def observe(self, model: Any, mix: Tensor, position: int, start: int, stop: int | None) -> None:
-        """Measure some slices of a segment; every slice of the song once."""
-        step = model.segment_step_samples
-        end = None if stop is None else stop * step
-        self._filter.observe(model.waveforms(mix), mix, position * step, start * step, end)
-
-    def separate(self, model: Any, mix: Tensor, position: int) -> Tensor:
-        """The sources of a segment."""
-        position *= model.segment_step_samples
-        return self._filter.refine(model.waveforms(mix), mix, position)
