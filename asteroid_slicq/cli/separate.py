@@ -106,6 +106,7 @@ def _work(args: argparse.Namespace, output: FileOutput) -> Work:
         device,
         args.shifts,
         two_passes=not args.one_pass,
+        cuda_graphs=not args.no_cuda_graphs,
     )
     if separator.edge_warning:
         complain(f"warning: {separator.edge_warning}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from asteroid_slicq.separation import replayed
 from asteroid_slicq.wiener import SongPostfilter
 
 
@@ -33,7 +34,8 @@ class STFTStatistics:
         """
         step = model.segment_step_samples
         end = None if stop is None else stop * step
-        self._filter.observe(model.waveforms(mix), mix, position * step, start * step, end)
+        sources = replayed(_waveforms, model, mix)
+        self._filter.observe(sources, mix, position * step, start * step, end)
 
     def separate(self, model: Any, mix: Tensor, position: int) -> Tensor:
         """The sources of a segment.
@@ -42,4 +44,8 @@ class STFTStatistics:
             - mix: ``(batch, channel, time)``; output: ``(batch, source, channel, time)``
         """
         position *= model.segment_step_samples
-        return self._filter.refine(model.waveforms(mix), mix, position)
+        return self._filter.refine(replayed(_waveforms, model, mix), mix, position)
+
+
+def _waveforms(model: Any, mix: Tensor) -> Tensor:
+    return model.waveforms(mix)

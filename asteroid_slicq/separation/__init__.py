@@ -8,6 +8,7 @@ from asteroid_slicq.separation.axes import (
 )
 from asteroid_slicq.separation.ensemble import Ensemble
 from asteroid_slicq.separation.file_output import FileOutput
+from asteroid_slicq.separation.graphs import capture_cuda, replayed, replays
 from asteroid_slicq.separation.identity import describe, fingerprint
 from asteroid_slicq.separation.methods import Separable, separate
 from asteroid_slicq.separation.names import check_sources, choose_sources
@@ -23,6 +24,7 @@ __all__ = [
     "Separable",
     "Separator",
     "SourceStream",
+    "capture_cuda",
     "check_sources",
     "choose_sources",
     "crossfade",
@@ -31,6 +33,8 @@ __all__ = [
     "from_batch",
     "from_model_channels",
     "mix_to_batch",
+    "replayed",
+    "replays",
     "separate",
     "to_model_channels",
 ]

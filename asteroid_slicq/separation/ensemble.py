@@ -16,6 +16,7 @@ from asteroid_slicq.separation.axes import (
     mix_to_batch,
     to_model_channels,
 )
+from asteroid_slicq.separation.graphs import replayed
 from asteroid_slicq.separation.methods import Separable
 from asteroid_slicq.separation.segment_model import SongStatistics
 from asteroid_slicq.transform import STFT, check_choice, check_number
@@ -172,7 +173,7 @@ class EnsembleStatistics:
         for member, statistics in zip(model.members, self._each, strict=True):
             ratio = model.step_ratio(member)
             if statistics is None or ratio is None:
-                calls.append(member)
+                calls.append(partial(replayed, member))
             else:
                 calls.append(partial(statistics.separate, member, position=position * ratio))
         return model.mean(mix, calls)

@@ -27,6 +27,7 @@ def separate(
     device: str | torch.device | None = None,
     shifts: int = 1,
     two_passes: bool = True,
+    cuda_graphs: bool = True,
     **kwargs: Any,
 ) -> Any:
     """Separate what Asteroid's ``separate`` accepts: an array, a tensor or the path of a file.
@@ -48,6 +49,7 @@ def separate(
         device: see `Separator`.
         shifts: see `Separator`.
         two_passes: see `Separator`.
+        cuda_graphs: see `Separator`.
         **kwargs: ``stems``, ``two_stems``, ``residual``, ``remix`` and ``progress`` of
             `Separator.separate_waveform`; for a path, the other ones of `Separator.separate_file`.
 
@@ -61,7 +63,7 @@ def separate(
         ValueError: an argument out of range, or another rate with ``resample=False``.
         AudioError: a file cannot be read or written, or a stem exists; a `ValueError`.
     """
-    separator = Separator(model, segment_s, overlap_s, device, shifts, two_passes)
+    separator = Separator(model, segment_s, overlap_s, device, shifts, two_passes, cuda_graphs)
     is_path = isinstance(wav, (str, os.PathLike))
     _check_options(is_path, output_dir, force_overwrite, sample_rate, kwargs)
     if is_path and not resample:

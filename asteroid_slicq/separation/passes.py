@@ -31,6 +31,7 @@ class Passes:
         device: where the model runs.
         shifts: how often each segment is separated.
         two_passes: whether a song is measured before it is separated.
+        cuda_graphs: whether segments are recorded and replayed on a GPU.
 
     Attributes:
         model: called on segments.
@@ -48,9 +49,10 @@ class Passes:
         device: str | torch.device | None = None,
         shifts: int = 1,
         two_passes: bool = True,
+        cuda_graphs: bool = True,
     ):
         check_segment(segment_s, overlap_s)
-        self.model = SegmentModel(model, device, shifts)
+        self.model = SegmentModel(model, device, shifts, cuda_graphs)
         self._two_passes = check_flag("two_passes", two_passes)
         self.sample_rate = self.model.sample_rate
         if overlap_s is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import chain
 from typing import Any, Protocol, cast
@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asteroid_slicq.separation.axes import from_model_channels, to_model_channels
+from asteroid_slicq.separation.graphs import Graphs, capture_cuda, replayed
 from asteroid_slicq.separation.transfers import fetched, sent
-from asteroid_slicq.transform import check_device, check_integer
+from asteroid_slicq.transform import check_device, check_flag, check_integer
 
 _MIN_INPUT_S = 0.1  # shorter segments reach the model padded with zeros
 _SHIFTS_S = 0.5
@@ -55,6 +56,8 @@ class SegmentModel:
         device: where it is to run; ``None`` for where it is. The model itself is never moved.
         shifts: how often it runs on a segment, which begins later each time, by delays spread
             evenly over half a second; the estimates are moved back and averaged.
+        cuda_graphs: whether calls of the same shape are recorded and replayed on a GPU, while it
+            is evaluating.
 
     Attributes:
         sample_rate: of the model in Hz.
@@ -65,7 +68,13 @@ class SegmentModel:
         ValueError: the model has no sample rate, the device is not there, or no shift.
     """
 
-    def __init__(self, model: nn.Module, device: str | torch.device | None = None, shifts: int = 1):
+    def __init__(
+        self,
+        model: nn.Module,
+        device: str | torch.device | None = None,
+        shifts: int = 1,
+        cuda_graphs: bool = True,
+    ):
         rate = getattr(model, "sample_rate", None)
         if not rate:
             raise ValueError(f"model must have a sample_rate, {type(model).__name__} has {rate!r}")
@@ -78,6 +87,8 @@ class SegmentModel:
         n_shifts = check_integer("shifts", shifts, 1)
         delays_s = [index / n_shifts * _SHIFTS_S for index in range(n_shifts)]
         self._delays = [round(delay_s * self.sample_rate) for delay_s in delays_s]
+        self._capture = capture_cuda if check_flag("cuda_graphs", cuda_graphs) else None
+        self._graphs: Graphs | None = None
         self._n_sources: int | None = None  # of a model without names, once it was run
 
     @property
@@ -114,6 +125,7 @@ class SegmentModel:
         """
         running = copy.copy(self)
         running.model = in_evaluation_mode(self.model, self.device)
+        running._graphs = Graphs(self._capture) if self._capture is not None else None
         fixed_weights = getattr(running.model, "fixed_weights", nullcontext)
         with fixed_weights():
             yield running
@@ -146,8 +158,9 @@ class SegmentModel:
         """Measure a segment of a song, see `SongStatistics`. Shape: ``(batch, channel, time)``."""
         if segment.any():  # silence adds nothing
             mix = self._prepared(to_model_channels(torch.tensor(segment), self.n_channels))
-            for statistics, delay in zip(song, self._delays, strict=True):
-                statistics.observe(self.model, F.pad(mix, (delay, 0)), position, start, stop)
+            with self._replaying():
+                for statistics, delay in zip(song, self._delays, strict=True):
+                    statistics.observe(self.model, F.pad(mix, (delay, 0)), position, start, stop)
 
     def __call__(
         self,
@@ -184,7 +197,7 @@ class SegmentModel:
         mix = to_model_channels(torch.tensor(segment), self.n_channels)
         estimate: Tensor | None = None
         for index, delay in enumerate(self._delays):
-            call = self.model
+            call = partial(replayed, self.model)
             if song is not None:
                 call = partial(song[index].separate, self.model, position=position)
             part = self._run(F.pad(mix, (delay, 0)), call)[..., delay:]
@@ -192,6 +205,9 @@ class SegmentModel:
         estimate = cast(Tensor, estimate) / len(self._delays)
         wait = fetched(from_model_channels(estimate, n_channels)[..., :n_samples])
         return lambda: wait().numpy()
+
+    def _replaying(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._graphs is None else self._graphs.in_use()
 
     def _prepared(self, mix: Tensor) -> Tensor:
         """The mix where the model is, in its number type, in memory that it may write into."""
@@ -204,7 +220,8 @@ class SegmentModel:
     @torch.inference_mode()
     def _run(self, mix: Tensor, call: Callable[..., Any] | None = None) -> Tensor:
         """Run the model, or a call in its place, on its own number of channels."""
-        estimate = (call or self.model)(self._prepared(mix))
+        with self._replaying():
+            estimate = (call or self.model)(self._prepared(mix))
         if not isinstance(estimate, Tensor):
             raise TypeError(
                 f"model must return a tensor (batch, source, channel, time), "

@@ -57,6 +57,9 @@ class Separator:
         two_passes: whether a model that measures something over all that it hears, such as the
             covariances of Wiener-EM, measures the whole song first; else each segment alone, which
             takes three quarters of the time. `stream` is for one pass, unless it is told.
+        cuda_graphs: whether segments on a GPU are recorded as a CUDA graph and replayed, where
+            that works: as fast as the GPU computes, however many kernels there are. It needs the
+            memory of a segment once more.
 
     Raises:
         ValueError: lengths or shifts out of range, or a model without a sample rate.
@@ -70,8 +73,9 @@ class Separator:
         device: str | torch.device | None = None,
         shifts: int = 1,
         two_passes: bool = True,
+        cuda_graphs: bool = True,
     ):
-        self._passes = Passes(model, segment_s, overlap_s, device, shifts, two_passes)
+        self._passes = Passes(model, segment_s, overlap_s, device, shifts, two_passes, cuda_graphs)
         self.sample_rate = self._passes.sample_rate
 
     @property

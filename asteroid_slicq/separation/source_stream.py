@@ -40,12 +40,13 @@ class SourceStream(ABC):
     ) -> None:
         self.model = model
         self.sources = choose_sources(sources, model.sources, "sources")
-        self._wanted = [model.sources.index(name) for name in self.sources]
+        wanted = [model.sources.index(name) for name in self.sources]
         self._analysis, self._synthesis = SliCQTStream(slicqt), SliCQTInverseStream(slicqt)
         latencies = self._analysis.latency_samples + self._synthesis.latency_samples
         self.latency_samples = latencies + lookahead_slices * slicqt.frame.slice_hop
         self.latency_s = self.latency_samples / float(model.sample_rate)
         self._device = slicqt.index.device
+        self._wanted = torch.tensor(wanted, device=self._device)  # a list is copied at each use
         self._step_axis = -1 if slicqt.frame.overlap_added else -2
         self.reset()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -73,8 +74,15 @@ def wiener_on_stft(
     def refine(sources: Tensor, of_mix: Tensor, _: int) -> Tensor:
         return wiener_em(sources, of_mix, iterations, window_frames=None)
 
-    frames = _Frames(estimates, mix, STFT(n_fft, hop).to(mix.device))
+    frames = _Frames(estimates, mix, _stft(n_fft, hop, mix.device))
     return frames.filtered(refine, _stretches(frames.n_frames, window_frames))
+
+
+@lru_cache(maxsize=8)
+def _stft(n_fft: int, hop: int, device: torch.device) -> STFT:
+    """An STFT; to move its window there for every segment would wait for a GPU."""
+    with torch.inference_mode(False):
+        return STFT(n_fft, hop).to(device)
 
 
 class SongPostfilter:
@@ -85,7 +93,6 @@ class SongPostfilter:
     """
 
     def __init__(self) -> None:
-        self._stft = STFT(_N_FFT, _HOP)
         self._sums = SongCovariances(_WINDOW_FRAMES, joins_rest=True, dtype=torch.float32)
 
     def observe(
@@ -120,7 +127,7 @@ class SongPostfilter:
         return frames.filtered(self._sums.refine, _stretches(frames.n_frames, _WINDOW_FRAMES))
 
     def _frames(self, estimates: Tensor, mix: Tensor, position: int) -> _Frames:
-        return _Frames(estimates, mix, self._stft.to(mix.device), position)
+        return _Frames(estimates, mix, _stft(_N_FFT, _HOP, mix.device), position)
 
 
 class _Frames:

@@ -61,6 +61,7 @@ _FILE_OPTIONS = (
     "overlap_seconds",
     "shifts",
     "one_pass",
+    "no_cuda_graphs",
     "ensemble",
     "overwrite",
     "skip_existing",
@@ -145,6 +146,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--device",
         default="auto",
         help="auto, cpu, cuda, cuda:1, mps (default: auto: cuda where there is one, else cpu)",
+    )
+    parser.add_argument(
+        "--no-cuda-graphs",
+        action="store_true",
+        help="launch the kernels of each segment on a GPU one by one; otherwise they are recorded "
+        "once and replayed, where that works, which is faster and takes more of its memory",
     )
     parser.add_argument(
         "--runtime",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from asteroid_slicq.separation import replayed, replays
 from asteroid_slicq.wiener import SongCovariances
 
 
@@ -35,8 +37,7 @@ class SliCQTStatistics:
         Shape:
             - mix: ``(batch, channel, time)``
         """
-        blocks = model.transform(mix)
-        masks = model.blocks.masks(block.abs() for block in blocks)
+        blocks, masks = _coefficients_and_masks(model, mix)
         own = slice(start, stop)
         for sums, mask, block in zip(self._blocks, masks, blocks, strict=True):
             first = (position + start) * block.shape[-1]
@@ -48,16 +49,34 @@ class SliCQTStatistics:
         Shape:
             - mix: ``(batch, channel, time)``; output: ``(batch, source, channel, time)``
         """
-        blocks = model.transform(mix)
-        masks = model.blocks.masks(block.abs() for block in blocks)
+        blocks, masks = _coefficients_and_masks(model, mix)
         sources = [
             sums.refine(mask, block, position * block.shape[-1])
             for sums, mask, block in zip(self._blocks, masks, blocks, strict=True)
         ]
         del blocks, masks
-        length = mix.shape[-1]  # one source after the other takes less memory
-        waveforms = [
-            model.transform.inverse([block[:, source] for block in sources], length=length)
-            for source in range(len(model.sources))
-        ]
-        return torch.stack(waveforms, dim=1)
+        return replayed(_waveforms, model, mix.shape[-1], *sources)
+
+
+def _coefficients_and_masks(model: Any, mix: Tensor) -> tuple[Sequence[Tensor], Iterable[Tensor]]:
+    """Those of all blocks; masks only when they are asked for, which takes less memory."""
+    if replays(mix):
+        return replayed(_all_coefficients_and_masks, model, mix)
+    blocks = model.transform(mix)
+    return blocks, model.blocks.masks(block.abs() for block in blocks)
+
+
+def _all_coefficients_and_masks(
+    model: Any, mix: Tensor
+) -> tuple[Sequence[Tensor], Iterable[Tensor]]:
+    blocks = model.transform(mix)
+    return blocks, tuple(model.blocks.masks(block.abs() for block in blocks))
+
+
+def _waveforms(model: Any, length: int, *sources: Tensor) -> Tensor:
+    # One source after the other takes less memory.
+    each = [
+        model.transform.inverse([block[:, source] for block in sources], length=length)
+        for source in range(sources[0].shape[1])
+    ]
+    return torch.stack(each, dim=1)

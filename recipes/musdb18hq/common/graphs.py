@@ -2,11 +2,14 @@
 
 The forward and the backward pass of the losses of a batch are captured once and replayed; the
 optimizer stays outside. Sizes are fixed, and nothing in between may depend on the processor.
+In bfloat16 the weights are cast within the graph: a cast that autocast keeps would be that of the
+step it was captured in.
 """
 
 import logging
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -25,9 +28,18 @@ class _Step(nn.Module):
         self._losses = losses
 
     def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
-        terms = self._losses(batch)
+        with _without_kept_casts(batch.device.type):
+            terms = self._losses(batch)
         self.names = list(terms)
         return tuple(terms.values())
+
+
+def _without_kept_casts(device_type: str) -> AbstractContextManager:
+    """Autocast as it is around, but that it casts weights each time."""
+    if not torch.is_autocast_enabled(device_type):
+        return nullcontext()
+    dtype = torch.get_autocast_dtype(device_type)
+    return torch.autocast(device_type, dtype, cache_enabled=False)
 
 
 class Graph:
@@ -63,7 +75,7 @@ def capture(
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     try:
         make_graphed = cast(Any, torch.cuda.make_graphed_callables)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _without_kept_casts(batch.device.type):
             # Of its own rehearsals on another stream; a test compares the gradients.
             warnings.filterwarnings("ignore", "The AccumulateGrad node's stream")
             step = make_graphed(step, (batch.clone(),), allow_unused_input=True)

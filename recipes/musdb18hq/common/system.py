@@ -98,7 +98,7 @@ class StemSystem(System):
             batch.device.type == "cuda"
             and self.trainer.world_size == 1
             and run.get("cuda_graphs")
-            and run.get("precision") == "32-true"
+            and run.get("precision") in ("32-true", "bf16-mixed")
         )
         if possible and self._graph is None:
             self._graph = capture(self.model, self.losses, batch)

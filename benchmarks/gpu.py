@@ -1,0 +1,377 @@
+"""What a GPU gains: the transform beside torch.stft, separators beside Open-Unmix, training steps.
+
+``python benchmarks/gpu.py`` measures on one NVIDIA GPU in less than six minutes, runs the tests
+that need one, and writes its section of docs/benchmarks.md after every part, so that what was
+measured is there whatever comes later. ``pip install openunmix`` for the rival. ``--quick`` takes
+short inputs and small networks; ``--device cpu --quick`` shows that the script works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import report
+import torch
+from separator import MODELS, ours, separate, song
+from torch import Tensor, nn
+from transform_cases import TRANSFORMS, forward_inverse_backward
+
+from asteroid_slicq import XUMXSliCQ
+from asteroid_slicq.losses import XUMXLoss
+from asteroid_slicq.separation import capture_cuda
+from asteroid_slicq.separation import separate as separate_with
+
+ROOT = Path(__file__).parents[1]
+RATE = 44100
+LAYOUTS = ("sliced, ragged", "overlap-added, ragged", "overlap-added, piecewise")
+SEPARATORS = (
+    "Open-Unmix",
+    "V2 realtime",
+    "V2 offline",
+    "V1, mix phase",
+    "small (the default model)",
+    "BandSplit, small",
+    "BandSplit",
+)
+TO_REACH = {"V2 offline": 0.2, "V2 realtime": 0.1}  # × Open-Unmix
+LAYOUT_LIMITS = {"sliced, ragged": (4, 2), "overlap-added, ragged": (4, 2)}  # × stft, × istft
+STEP_LIMITS_MS = {16: 60, 64: 100}
+TESTS = "cuda or gpu or graphs"
+Run = Callable[[], Any]
+
+
+@dataclass
+class Bench:
+    """Where and how long to measure.
+
+    Attributes:
+        device: on which.
+        quick: on short inputs.
+        until: end of the part that is measured, of the clock ``time.perf_counter``.
+        notes: what could not be measured, and why.
+    """
+
+    device: torch.device
+    quick: bool
+    until: float = math.inf
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_gpu(self) -> bool:
+        return self.device.type == "cuda"
+
+    def wait(self) -> None:
+        if self.is_gpu:
+            torch.cuda.synchronize(self.device)
+
+    def seconds(self, what: str, run: Run, budget_s: float = 1.5) -> tuple[float, float]:
+        """The least seconds of a run and its peak memory in MiB; NaN where it fails."""
+        try:
+            if time.perf_counter() > self.until:
+                raise TimeoutError("no time was left")
+            run()  # warm up
+            self.wait()
+            if self.is_gpu:
+                torch.cuda.reset_peak_memory_stats(self.device)
+            best, end = math.inf, min(self.until, time.perf_counter() + budget_s)
+            while True:
+                start = time.perf_counter()
+                run()
+                self.wait()
+                best = min(best, time.perf_counter() - start)
+                if self.quick or time.perf_counter() > end:
+                    break
+        except Exception as error:
+            self.notes.append(f"{what}: {type(error).__name__}: {first_line(error)}")
+            return math.nan, math.nan
+        peak = torch.cuda.max_memory_allocated(self.device) / 2**20 if self.is_gpu else math.nan
+        return best, peak
+
+    def replayed(self, what: str, function: Callable[..., Any], *inputs: Tensor) -> float:
+        """The same of a function that is recorded as a CUDA graph; NaN without a GPU."""
+        if not self.is_gpu:
+            return math.nan
+        try:
+            function(*inputs)
+            replay = capture_cuda(lambda tensors: function(*tensors), inputs)
+        except RuntimeError as error:
+            self.notes.append(f"{what}, recorded: {first_line(error)}")
+            return math.nan
+        return self.seconds(f"{what}, replayed", lambda: replay(inputs), 0.5)[0]
+
+
+def first_line(error: Exception) -> str:
+    return [*str(error).splitlines(), ""][0]
+
+
+def ms(seconds: float, digits: int = 2) -> str:
+    return "–" if math.isnan(seconds) else f"{1e3 * seconds:.{digits}f}"
+
+
+def ratio(seconds: float, of: float, limit: float | None = None) -> str:
+    if math.isnan(seconds) or math.isnan(of):
+        return "" if limit is None else f" (to reach: ≤ {limit} ×)"
+    text = f"{seconds / of:.2f} ×"
+    if limit is not None:
+        text += f", ≤ {limit} × {'reached' if seconds / of <= limit else 'missed'}"
+    return f" ({text})"
+
+
+def transforms(bench: Bench) -> str:
+    """Forward, inverse and all three passes of each layout, launched and replayed."""
+    shapes = {"1 × 60 s": (2, 60 * RATE), "16 × 6 s": (16, 2, 6 * RATE)}
+    if bench.quick:
+        shapes = {"1 × 1 s": (2, RATE)}
+    rows = []
+    for label, shape in shapes.items():
+        x = torch.randn(shape, device=bench.device)
+        of: list[float] = []
+        for name in ("STFT", *LAYOUTS):
+            transform = TRANSFORMS[name](shape[-1])
+            if isinstance(transform, nn.Module):
+                transform = transform.to(bench.device)
+            else:
+                transform.window = transform.window.to(bench.device)
+            with torch.inference_mode():
+                coefficients = transform(x)
+                forward_s, _ = bench.seconds(name, partial(transform, x))
+                inverse = partial(transform.inverse, coefficients, shape[-1])
+                inverse_s, _ = bench.seconds(name, inverse)
+                replayed_s = bench.replayed(name, transform, x)
+            del coefficients, inverse
+            step = forward_inverse_backward(transform, x)
+            all_s, peak = bench.seconds(f"{name}, all three", step)
+            is_judged = label == "16 × 6 s" and name in LAYOUT_LIMITS
+            limits = LAYOUT_LIMITS[name] if is_judged else (None, None)
+            of = of or [forward_s, inverse_s, all_s, replayed_s]
+            cells = [
+                ms(forward_s) + ratio(forward_s, of[0], limits[0]),
+                ms(inverse_s) + ratio(inverse_s, of[1], limits[1]),
+                ms(all_s) + ratio(all_s, of[2]),
+                ms(replayed_s) + ratio(replayed_s, of[3]),
+                "–" if math.isnan(peak) else f"{peak:.0f}",
+            ]
+            rows.append([name, label, *cells])
+            print(*rows[-1], sep="\t", flush=True)
+    header = ["transform", "stereo", "forward, ms", "inverse, ms", "all three, ms"]
+    return report.table([*header, "forward replayed, ms", "peak of all three, MiB"], rows)
+
+
+def separators(bench: Bench) -> str:
+    """A minute of noise from the memory of the processor and back."""
+    mix = song(2 if bench.quick else 60)
+    names = ["V2 realtime", "small (the default model)"] if bench.quick else SEPARATORS
+    rows, of = [], math.nan
+    for name in names:
+        try:
+            model: Any = MODELS[name]()
+        except ImportError:
+            bench.notes.append(f"{name}: not installed")
+            continue
+        model = model.to(bench.device)
+        is_rival = name == "Open-Unmix"
+
+        def usual(model: Any = model, **options: Any) -> object:
+            with torch.inference_mode():
+                return separate_with(model, mix, two_passes=False, **options)
+
+        def rival(model: Any = model) -> object:
+            with torch.inference_mode():
+                return separate(model, mix.to(bench.device)).cpu()  # type: ignore[attr-defined]
+
+        launch = rival if is_rival else lambda run=usual: run(cuda_graphs=False)
+        launched, peak = bench.seconds(name, launch)
+        replayed = replayed_peak = bf16 = math.nan
+        if not is_rival:
+            if bench.is_gpu:
+                replayed, replayed_peak = bench.seconds(f"{name}, replayed", usual)
+            bf16 = bench.seconds(f"{name}, bf16", autocast_of(bench, usual))[0]
+        of = launched if is_rival else of
+        best = min((s for s in (launched, replayed) if not math.isnan(s)), default=math.nan)
+        peaks = [f"{p:.0f}" for p in (peak, replayed_peak) if not math.isnan(p)]
+        cells = [ms(launched, 0), ms(replayed, 0), ms(bf16, 0)]
+        beside = ratio(best, of, TO_REACH.get(name)).strip(" ()")
+        rows.append([name, *cells, beside or "–", " / ".join(peaks) or "–"])
+        print(*rows[-1], sep="\t", flush=True)
+        del model, usual, rival, launch
+    header = ["model", "launched, ms", "replayed, ms", "replayed, bf16, ms", "of Open-Unmix"]
+    return report.table([*header, "peak, MiB, launched / replayed"], rows)
+
+
+def autocast_of(bench: Bench, run: Run) -> Run:
+    def in_bf16() -> object:
+        with autocast(bench):
+            return run()
+
+    return in_bf16
+
+
+def autocast(bench: Bench, precision: str = "bf16") -> AbstractContextManager:
+    if precision == "32":
+        return nullcontext()
+    return torch.autocast(bench.device.type, torch.bfloat16, cache_enabled=False)
+
+
+def training_steps(bench: Bench) -> str:
+    """Losses, gradients and Adam of V2, launched and captured as the recipes do."""
+    sizes = [1] if bench.quick else [16, 64]
+    overrides: dict[str, Any] = {"hidden_channels": (2, 2)} if bench.quick else {}
+    variants = {"V2 realtime": "v2-realtime", "V2 offline": "v2"}
+    rows = []
+    for name, preset in variants.items():
+        for size in sizes:
+            for precision in ("32", "bf16"):
+                case = f"{name}, {size} × 2 s, {precision}"
+                model = ours(preset, **overrides).to(bench.device).train()
+                batch = 0.1 * torch.randn(size, 4, 2, RATE if bench.quick else 2 * RATE)
+                step = make_step(bench, model, batch.to(bench.device), precision)
+                launched, peak = bench.seconds(case, step(captured=False))
+                captured = captured_peak = math.nan
+                if bench.is_gpu:
+                    captured, captured_peak = bench.seconds(
+                        f"{case}, captured", step(captured=True)
+                    )
+                limit = STEP_LIMITS_MS.get(size)
+                best = min((s for s in (launched, captured) if not math.isnan(s)), default=math.nan)
+                target = "" if limit is None else f"≤ {limit} ms"
+                if limit is not None and not math.isnan(best):
+                    target += " reached" if 1e3 * best <= limit else " missed"
+                peaks = [f"{p:.0f}" for p in (peak, captured_peak) if not math.isnan(p)]
+                cells = [ms(launched, 1), ms(captured, 1), target, " / ".join(peaks) or "–"]
+                rows.append([name, f"{size} × 2 s", precision, *cells])
+                print(*rows[-1], sep="\t", flush=True)
+                del model, step, batch
+    header = ["model", "stems", "precision", "launched, ms", "captured, ms", "to reach"]
+    return report.table([*header, "peak, MiB, launched / captured"], rows)
+
+
+def make_step(
+    bench: Bench, model: XUMXSliCQ, batch: Tensor, precision: str
+) -> Callable[[bool], Run]:
+    """A step of training on one batch, of which the losses may be captured."""
+    sys.path[:0] = [p for p in (str(ROOT / "recipes/musdb18hq"),) if p not in sys.path]
+    from common.graphs import capture
+
+    loss = XUMXLoss()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+
+    def losses(stems: Tensor) -> dict[str, Tensor]:
+        with torch.no_grad():
+            targets = model.transform(stems)
+            mix = [block.sum(1) for block in targets]
+        return {"loss": loss(model.estimate_from_coefficients(mix), targets).total}
+
+    def of(captured: bool) -> Run:
+        compute: Callable[[Tensor], dict[str, Tensor]] = losses
+        if captured:
+            with autocast(bench, precision):
+                graph = capture(model, losses, batch)
+            if graph.shape is None:
+                raise RuntimeError("the capture failed")
+            compute = graph
+
+        def run() -> None:
+            optimizer.zero_grad(set_to_none=True)
+            with autocast(bench, precision):
+                value = compute(batch)["loss"]
+            value.backward()
+            optimizer.step()
+
+        return run
+
+    def step(captured: bool) -> Run:
+        made = lru_cache(lambda: of(captured))  # once it is measured, so that errors are told
+        return lambda: made()()
+
+    return step
+
+
+def tests(bench: Bench) -> str:
+    """The tests that need a GPU; without one they are only collected."""
+    left_s = max(10.0, bench.until - time.perf_counter())
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests"]
+    command += ["-k", TESTS, "-m", "not slow"]
+    command += [] if bench.is_gpu else ["--collect-only"]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=left_s, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"Tests: not done in {left_s:.0f} s."
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+    summary = re.sub(r"=+", "", [f"exit code {done.returncode}", *lines][-1]).strip()
+    print(done.stdout[-4000:], flush=True)
+    return "\n".join([f"`pytest -k '{TESTS}' -m 'not slow'`: {summary}.", "", *failed]).strip()
+
+
+PARTS: dict[str, tuple[Callable[[Bench], str], float]] = {
+    # heading: (what measures it, seconds that it may take)
+    "Transform": (transforms, 60),
+    "Separation of 60 s": (separators, 90),
+    "A training step of xumx-sliCQ V2": (training_steps, 90),
+    "Tests": (tests, 90),
+}
+
+
+def measured(bench: Bench, parts: dict[str, tuple[Callable[[Bench], str], float]]) -> Iterator[str]:
+    """Everything so far, after every part."""
+    done: list[str] = []
+    for heading, (measure, budget_s) in parts.items():
+        bench.until = time.perf_counter() + budget_s
+        try:
+            text = measure(bench)
+        except Exception as error:
+            text = f"Not measured: {type(error).__name__}: {error}."
+        if bench.is_gpu:
+            torch.cuda.empty_cache()
+        done.append(f"### {heading}\n\n{text}")
+        notes = "\n".join(f"- {note}" for note in dict.fromkeys(bench.notes))
+        yield "\n\n".join([*done, f"Left out:\n\n{notes}" if notes else ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", choices=[heading.split()[0].lower() for heading in PARTS])
+    parser.add_argument("--page", type=Path, default=report.PAGE, help="where it is written")
+    args = parser.parse_args()
+    device = torch.device(args.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        sys.exit("no GPU here that PyTorch can use; --device cpu --quick tries the script")
+    bench = Bench(device, args.quick)
+    parts = {h: p for h, p in PARTS.items() if args.only in (None, h.split()[0].lower())}
+    where = torch.cuda.get_device_name(device) if bench.is_gpu else "no GPU"
+    start = time.perf_counter()
+    for text in measured(bench, parts):
+        report.write_section(
+            "gpu",
+            f"""## On a GPU
+
+`python benchmarks/gpu.py` on {where}, {report.machine()}, in {time.perf_counter() - start:.0f} s.
+Random weights and noise; least times of repeated runs, in brackets the ratio to `torch.stft`,
+`istft` (4096/1024) and Open-Unmix in one call. "Replayed" and "captured" are CUDA graphs.
+Separators take a song in the memory of the processor and put its stems there, in segments of 15 s,
+the recording of the graph included.
+
+{text}
+""",
+            args.page,
+        )
+    print(f"written to {args.page}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

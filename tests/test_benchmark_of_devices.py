@@ -1,0 +1,44 @@
+"""The script that measures a GPU runs without one, so that it works where there is one."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from tests.helpers import ROOT, environment
+
+
+@pytest.mark.slow
+def test_the_script_writes_its_section(tmp_path):
+    page = tmp_path / "benchmarks.md"
+    page.write_text("# Benchmarks\n\nbefore\n\n<!-- gpu -->\nold\n<!-- end of gpu -->\n\nafter\n")
+    script = ROOT / "benchmarks/gpu.py"
+    command = [sys.executable, script, "--device", "cpu", "--quick", "--page", page]
+    done = subprocess.run(
+        command, env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    text = page.read_text()
+    assert "old" not in text
+    assert text.startswith("# Benchmarks\n\nbefore\n")
+    assert text.endswith("\nafter\n")
+    for heading in ("Transform", "Separation of 60 s", "A training step", "Tests"):
+        assert f"### {heading}" in text
+    assert "Not measured" not in text
+    assert "Left out" not in text
+    for row in ("| sliced, ragged | 1 × 1 s |", "| V2 realtime |", "| V2 offline | 1 × 2 s | bf16"):
+        assert row in text
+    assert re.search(r"\d+/\d+ tests collected", text)
+
+
+def test_without_a_gpu_it_says_so(tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    script = ROOT / "benchmarks/gpu.py"
+    done = subprocess.run(
+        [sys.executable, script], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "no GPU here" in done.stderr
