@@ -60,13 +60,20 @@ def backward(of: str, **arguments: Any) -> Run:
     return lambda: torch.autograd.grad(outputs, leaves, gradients, retain_graph=True)
 
 
+def at_once(preset: str) -> XUMXSliCQ:
+    """A model that runs all blocks at once, as it does on a GPU and not on this CPU."""
+    model = XUMXSliCQ.from_preset(preset)
+    model.at_once = model.transform.at_once = True
+    return model
+
+
 def separate(preset: str) -> Run:
-    model, x = XUMXSliCQ.from_preset(preset).eval(), noise()
+    model, x = at_once(preset).eval(), noise()
     return torch.no_grad()(lambda: model(x))
 
 
 def training_estimate(preset: str) -> Run:
-    model, x = XUMXSliCQ.from_preset(preset).train(), noise()
+    model, x = at_once(preset).train(), noise()
     return lambda: model.estimate(x)
 
 
@@ -83,6 +90,8 @@ CASES: dict[str, tuple[Callable[[], Run], int]] = {
     "sliCQT, overlap-added: backward of synthesis": (lambda: backward("synthesis", **ADDED), 500),
     "xumx-sliCQ V2, offline": (lambda: separate("v2"), 6000),
     "xumx-sliCQ V2, training estimate": (lambda: training_estimate("v2"), 6000),
+    "xumx-sliCQ V2, realtime": (lambda: separate("v2-realtime"), 6000),
+    "xumx-sliCQ V2, realtime, training estimate": (lambda: training_estimate("v2-realtime"), 6000),
     "xumx-sliCQ V1": (lambda: separate("v1"), 4000),
 }
 

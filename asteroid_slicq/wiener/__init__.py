@@ -2,6 +2,7 @@
 
 from asteroid_slicq.wiener.filtering import (
     apply_mix_phase,
+    filter_all_masked,
     filter_masked,
     impose_mix_phase,
     mix_phase,
@@ -16,6 +17,7 @@ __all__ = [
     "SongCovariances",
     "SongPostfilter",
     "apply_mix_phase",
+    "filter_all_masked",
     "filter_masked",
     "impose_mix_phase",
     "mix_phase",

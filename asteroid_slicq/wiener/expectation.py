@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -22,36 +23,75 @@ _CHUNK = {"cpu": 2**15}  # bins × frames at a time, so that what is in between 
 _CHUNK_ELSEWHERE = 2**21
 
 
+class Piece(Protocol):
+    """Some coefficients, with the noise of their windows, ``(2, batch, freq × window, 1)``."""
+
+    @property
+    def in_place(self) -> bool:
+        """Whether :meth:`of` is a view of the coefficients, not a copy."""
+        ...
+
+    @property
+    def noise(self) -> Tensor:
+        """ε and √ε of each window, in the precision of the computation."""
+        ...
+
+    def of(self, block: Tensor) -> Tensor:
+        """The piece of all coefficients. Shape: ``(batch, …)`` → ``b … f w t``."""
+        ...
+
+    def put(self, room: Tensor, piece: Tensor) -> None:
+        """Write a piece to where it belongs."""
+        ...
+
+
+class Pieces(Protocol):
+    """A way to cut coefficients into pieces."""
+
+    def of(self, x: Tensor) -> Iterator[Piece]:
+        """The pieces of a mix, which hold all of it."""
+        ...
+
+    def empty(self, like: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Room that pieces are written to, and what of it to return: as ``like``."""
+        ...
+
+
 class ExpectationMaximisation(torch.autograd.Function):
-    """EM iterations on a block, ``apply(y, x, iterations, window, eps)``.
+    """EM iterations on a block, or on all of them: ``apply(y, x, iterations, pieces)``.
 
     Only the inputs are kept for the gradient; the iterations are computed again.
 
     Shape:
         - y: ``(batch, source, channel, freq, frame)``: complex estimates, or real masks whose
-          products with the mix these are
+          products with the mix these are; whatever ``pieces`` cuts, in place of the last two
         - x: ``(batch, channel, freq, frame)``, the mix, complex
         - output: as ``y``, complex
     """
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, x: Tensor, *options: Any) -> Tensor:
+    def forward(ctx: Any, y: Tensor, x: Tensor, iterations: int, pieces: Pieces) -> Tensor:
         """The refined estimates."""
-        iterations, window, eps = ctx.options = options
+        ctx.options = iterations, pieces
         ctx.save_for_backward(y, x)
         dtype = y.dtype if y.is_complex() else torch.promote_types(y.dtype, x.dtype)
-        out = torch.empty_like(y, dtype=dtype)  # strided as the input
-        for piece in _pieces(x, window, eps):
-            solver_of(x).refine(piece.of(y), piece.of(x), iterations, piece.noise, piece.of(out))
+        room, out = pieces.empty(y, dtype)
+        for piece in pieces.of(x):
+            estimates = piece.of(y)
+            refined = piece.of(room) if piece.in_place else torch.empty_like(estimates, dtype=dtype)
+            solver_of(x).refine(estimates, piece.of(x), iterations, piece.noise, refined)
+            if not piece.in_place:
+                piece.put(room, refined)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of the estimates or masks, and of the mix."""
-        (y, x), (iterations, window, eps) = ctx.saved_tensors, ctx.options
-        of_y, of_x = torch.empty_like(y), torch.empty_like(x) if ctx.needs_input_grad[1] else None
-        for piece in _pieces(x, window, eps):
+        (y, x), (iterations, pieces) = ctx.saved_tensors, ctx.options
+        room_y, of_y = pieces.empty(y, y.dtype)
+        room_x, of_x = pieces.empty(x, x.dtype) if ctx.needs_input_grad[1] else (None, None)
+        for piece in pieces.of(x):
             estimates, mix = piece.of(y), piece.of(x)
             masks = None if y.is_complex() else estimates.to(piece.noise.dtype)
             if masks is not None:
@@ -62,10 +102,10 @@ class ExpectationMaximisation(torch.autograd.Function):
             if masks is not None:
                 of_mix = of_mix + (masks * of_estimates).sum(1)
                 of_estimates = (of_estimates * mix.conj().unsqueeze(1)).real
-            piece.of(of_y).copy_(of_estimates)
-            if of_x is not None:
-                piece.of(of_x).copy_(of_mix)
-        return of_y, of_x, None, None, None
+            piece.put(room_y, of_estimates)
+            if room_x is not None:
+                piece.put(room_x, of_mix)
+        return of_y, of_x, None, None
 
 
 def solver_of(x: Tensor) -> ModuleType:
@@ -79,8 +119,7 @@ class _Piece(NamedTuple):
     Attributes:
         items, bins, frames: where they are in the block.
         window: length of a window in frames.
-        noise: ε and √ε of each window, ``(2, batch, freq × window, 1)``, in the precision of the
-            computation.
+        noise: see the base class.
     """
 
     items: slice
@@ -94,26 +133,53 @@ class _Piece(NamedTuple):
         piece = block[self.items, ..., self.bins, self.frames]
         return piece.unflatten(-1, (-1, self.window))
 
+    @property
+    def in_place(self) -> bool:
+        """It is a view."""
+        return True
 
-def _pieces(x: Tensor, window: int, eps: float) -> Iterator[_Piece]:
-    """The pieces of a block, in windows of ``window`` frames, of which the last may be shorter.
+    def put(self, room: Tensor, piece: Tensor) -> None:
+        """Write a piece to where it belongs."""
+        self.of(room).copy_(piece)
+
+
+@dataclass(frozen=True)
+class BlockPieces:
+    """Pieces of a block that stay in the cache of a processor.
+
+    Args:
+        window: frames over which a spatial covariance is constant; the last may be shorter.
+        eps: ε.
 
     Shape:
-        - x: ``(batch, channel, freq, frame)``
+        - a block: ``(batch, channel, freq, frame)``
     """
-    n_items, _, n_bins, n_frames = x.shape
-    noise = _noise(x, window, eps)
-    budget = _CHUNK.get(x.device.type, _CHUNK_ELSEWHERE)
-    whole = n_frames // window * window
-    spans = _cut(0, whole, max(1, budget // window) * window) + _cut(whole, n_frames, window)
-    for frames in spans:
-        length = frames.stop - frames.start
-        windows = slice(frames.start // window, math.ceil(frames.stop / window))
-        for bins in _cut(0, n_bins, max(1, budget // length)):
-            for items in _cut(0, n_items, max(1, budget // (length * n_bins))):
-                of_bins = noise[:, items, None, windows].expand(-1, -1, bins.stop - bins.start, -1)
-                rows = of_bins.flatten(2).unsqueeze(-1)
-                yield _Piece(items, bins, frames, min(window, length), rows)
+
+    window: int
+    eps: float
+
+    def empty(self, like: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Room strided as the input."""
+        room = torch.empty_like(like, dtype=dtype)
+        return room, room
+
+    def of(self, x: Tensor) -> Iterator[_Piece]:
+        """The pieces of the mix."""
+        n_items, _, n_bins, n_frames = x.shape
+        window = self.window
+        noise = _noise(x, window, self.eps)
+        budget = _CHUNK.get(x.device.type, _CHUNK_ELSEWHERE)
+        whole = n_frames // window * window
+        spans = _cut(0, whole, max(1, budget // window) * window) + _cut(whole, n_frames, window)
+        for frames in spans:
+            length = frames.stop - frames.start
+            windows = slice(frames.start // window, math.ceil(frames.stop / window))
+            for bins in _cut(0, n_bins, max(1, budget // length)):
+                for items in _cut(0, n_items, max(1, budget // (length * n_bins))):
+                    n = bins.stop - bins.start
+                    of_bins = noise[:, items, None, windows].expand(-1, -1, n, -1)
+                    rows = of_bins.flatten(2).unsqueeze(-1)
+                    yield _Piece(items, bins, frames, min(window, length), rows)
 
 
 def _cut(start: int, stop: int, step: int) -> list[slice]:

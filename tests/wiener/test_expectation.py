@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from asteroid_slicq.wiener import general, stereo, wiener_em
-from asteroid_slicq.wiener.expectation import ExpectationMaximisation
+from asteroid_slicq.wiener.expectation import BlockPieces, ExpectationMaximisation
 from tests.helpers import noise
 
 complex_noise = partial(noise, dtype=torch.complex128)
@@ -60,7 +60,7 @@ def test_gradcheck(n_channels, masks):
     x, y = complex_noise(1, n_channels, 1, 3, seed=0), complex_noise(1, 2, n_channels, 1, 3, seed=1)
     leaves = (y.real.square() if masks else y).requires_grad_(), x.requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda y, x: ExpectationMaximisation.apply(y, x, 2, 3, EPS), leaves
+        lambda y, x: ExpectationMaximisation.apply(y, x, 2, BlockPieces(3, EPS)), leaves
     )
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from asteroid_slicq import registration
 from asteroid_slicq.models.per_target import PerTarget, with_frames
 from asteroid_slicq.models.song_postfilter import STFTStatistics
+from asteroid_slicq.models.xumx_slicq.flat import joined, separated
 from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend, make_networks
 from asteroid_slicq.models.xumx_slicq.song import SliCQTStatistics
@@ -30,7 +31,7 @@ from asteroid_slicq.transform import (
     check_integer,
     check_number,
 )
-from asteroid_slicq.wiener import filter_masked, wiener_on_stft
+from asteroid_slicq.wiener import filter_all_masked, filter_masked, wiener_on_stft
 
 DEFAULT_SOURCES = ("bass", "vocals", "other", "drums")
 _V1 = {"bandwidth_hz": 16000.0, "wiener": "stft"}
@@ -90,6 +91,8 @@ class XUMXSliCQ(Separable, registration.Shareable):
     Attributes:
         transform: the :class:`asteroid_slicq.SliCQT`.
         blocks: the backend.
+        at_once: whether all blocks run at once, as few operations; None: where that is faster, on
+            a GPU.
 
     Shape:
         - mix: ``(batch, channel, time)``; ``(channel, time)`` and, of one channel, ``(time,)`` too
@@ -106,6 +109,8 @@ class XUMXSliCQ(Separable, registration.Shareable):
         >>> model(torch.zeros(1, 2, 44100)).shape
         torch.Size([1, 4, 2, 44100])
     """
+
+    at_once: bool | None = None
 
     def __init__(
         self,
@@ -212,8 +217,8 @@ class XUMXSliCQ(Separable, registration.Shareable):
         Shape:
             - mix: ``(batch, channel, time)``; output: ``(batch, source, channel, time)``
         """
-        blocks = self._estimate_blocks(self.transform(mix))
-        return self.transform.inverse([c for c, _ in blocks], length=mix.shape[-1])
+        coefficients = [c for c, _ in self._estimate_blocks(self.transform(mix))]
+        return self.transform.inverse(coefficients, length=mix.shape[-1])
 
     def estimate(self, mix: Tensor) -> Estimate:
         """Coefficients and masks of all sources, before Wiener-EM where that runs on the STFT.
@@ -235,9 +240,24 @@ class XUMXSliCQ(Separable, registration.Shareable):
     def _estimate_blocks(self, mix: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Coefficients and masks of all sources, one block of the mix after the other."""
         iterations = self.wiener_iterations if self.wiener == "slicqt" else 0
+        if self._runs_at_once(mix[0]):
+            sizes, n_slices = self.transform.frame.blocks, mix[0].shape[-2]
+            flat = joined(mix)
+            masks = self.networks.masks_at_once(flat.abs(), sizes)
+            refined = filter_all_masked(masks, flat, sizes, iterations)
+            yield from zip(
+                separated(refined, sizes, n_slices), separated(masks, sizes, n_slices), strict=True
+            )
+            return
         masks = self.blocks.masks(block.abs() for block in mix)
         for mask, block in zip(masks, mix, strict=True):
             yield filter_masked(mask, block, iterations), mask
+
+    def _runs_at_once(self, x: Tensor) -> bool:
+        """Whether all blocks run at once: where starting an operation takes longer than most do."""
+        if not isinstance(self.blocks, BlockNetworks) or torch.compiler.is_compiling():
+            return False
+        return x.device.type == "cuda" if self.at_once is None else self.at_once
 
     def masks(self, magnitudes: Iterable[Tensor]) -> tuple[Tensor, ...]:
         """Masks of all sources for the magnitudes of a mix.

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol, cast
 
+import torch
 from torch import Tensor, nn
 
+from asteroid_slicq.models.xumx_slicq.flat import Blocks, Placed
 from asteroid_slicq.models.xumx_slicq.layers import MaskNetwork, PassThrough
 from asteroid_slicq.models.xumx_slicq.lstm import RecurrentBlockNetwork
 from asteroid_slicq.models.xumx_slicq.network_stream import NetworkStream
+from asteroid_slicq.models.xumx_slicq.stacked import alike, stacked_logits
 from asteroid_slicq.models.xumx_slicq.v1 import DilatedBlockNetwork
 from asteroid_slicq.models.xumx_slicq.v2 import BlockNetwork
 from asteroid_slicq.transform import Frame, check_choice, check_number
@@ -69,6 +72,35 @@ class BlockNetworks(nn.ModuleList):
         """Masks of one block after the other: what it takes stays in the cache of a processor."""
         for network, block in zip(self, magnitudes, strict=True):
             yield network(block)
+
+    def masks_at_once(self, magnitudes: Tensor, blocks: Blocks) -> Tensor:
+        """Masks of all blocks, as few operations make them: for a GPU.
+
+        Shape:
+            - magnitudes: ``(batch, channel, place)``, all blocks on a flat axis; the ``blocks`` are
+              bins, and coefficients in a slice, of each
+            - output: ``(batch, source, channel, place)``
+        """
+        networks = list(self)
+        groups = alike(networks, blocks)
+        stacked = {i for group in groups for i in group}
+        parts = [
+            stacked_logits(
+                [cast(BlockNetwork, networks[i]) for i in group], magnitudes, blocks, group
+            )
+            for group in groups
+        ]
+        start, n_slices = 0, magnitudes.shape[-1] // sum(n * m for n, m in blocks)
+        for i, (n, m) in enumerate(blocks):
+            stop = start + n * n_slices * m
+            if i not in stacked:
+                block = magnitudes[..., start:stop].unflatten(-1, (n, n_slices, m))
+                places = torch.arange(start, stop, device=magnitudes.device)
+                parts.append((places, networks[i](block).flatten(3)))
+            start = stop
+        places, masks = zip(*parts, strict=True)
+        placed = Placed.apply(magnitudes.shape[-1], places, len(groups), *masks)
+        return cast(Tensor, placed)
 
     def stream(self) -> NetworkStream:
         """A stream with the weights of now."""
