@@ -228,9 +228,8 @@ class SliCQTFB(Filterbank):
         maps = self.slicqt.maps(self._dtype())
         layout, there, back = maps.layout, maps.analysis, maps.synthesis
         slicing, stream = cast(Tensor, there.slicing), cast(tuple[Tensor], back.stream)
-        analysis = layout.analysis_factors(there.bins)[0].reshape(-1, 2)
-        synthesis = layout.synthesis_factors(back.bins).reshape(-1, 2)
-        return slicing, stream[0], layout.index, analysis, synthesis
+        factors = (there.analysis_factors, back.synthesis_factors)
+        return slicing, stream[0], layout.index, *(pairs.view(-1, 2) for pairs in factors)
 
 
 registration.register_filterbank(SliCQTFB, "slicqt")

@@ -13,30 +13,15 @@ part of the window.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-
-@dataclass(frozen=True)
-class Windows:
-    """Windows and weights of a linear map.
-
-    Attributes:
-        bins: windows of all bins, in the order of the flat row, ``(ΣM_k,)``.
-        slicing: window over a slice, ``(slice_length,)``, or None for a window of ones.
-        stream: weights over the coefficients of a slice, ``(M,)`` a block, where slices are cut
-            from an overlap-added stream; None for ones.
-    """
-
-    bins: Tensor
-    slicing: Tensor | None = None
-    stream: tuple[Tensor, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,37 +45,67 @@ class Layout:
     sign: Tensor
     lengths: Tensor
 
-    def adjoint_of_analysis(self, windows: Windows) -> Windows:
-        """Windows with which synthesis is the adjoint of the analysis with these."""
-        return replace(windows, bins=windows.bins * self._gain(windows.bins.dtype))
-
-    def adjoint_of_synthesis(self, windows: Windows) -> Windows:
-        """Windows with which analysis is the adjoint of the synthesis with these."""
-        return replace(windows, bins=windows.bins / self._gain(windows.bins.dtype))
-
-    def _gain(self, dtype: torch.dtype) -> Tensor:
-        """``n_fft / (2·M_k)``: the IDFT of a bin divides by M_k, ``irfft`` by half of n_fft."""
-        return self.n_fft / 2 / self.lengths.to(dtype)
-
     @cached_property
     def starts(self) -> tuple[int, ...]:
         """Start of each block in the flat row."""
         return tuple(accumulate((n * m for n, m in self.blocks[:-1]), initial=0))
 
-    def _factors(self, windows: Tensor) -> Tensor:
-        """Windows as factors of (real, imaginary) pairs. Shape: ``(2·ΣM_k,)``."""
-        return torch.stack([windows, windows * self.sign.to(windows.dtype)], dim=-1).flatten()
+    def gain(self, dtype: torch.dtype) -> Tensor:
+        """``n_fft / (2·M_k)``: the IDFT of a bin divides by M_k, ``irfft`` by half of n_fft."""
+        return self.n_fft / 2 / self.lengths.to(dtype)
 
-    def analysis_factors(self, windows: Tensor) -> list[Tensor]:
-        """Factors of the analysis, one tensor per block. Shape: ``(freq, 1, time, 2)`` each."""
-        pairs = self._factors(windows)
-        cuts = zip(self.starts, self.blocks, strict=True)
-        return [pairs[2 * a : 2 * (a + n * m)].view(n, 1, m, 2) for a, (n, m) in cuts]
 
-    def synthesis_factors(self, windows: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class Windows:
+    """Windows and weights of a linear map, and what follows from them, which is computed once.
+
+    Attributes:
+        layout: of the coefficients of a slice.
+        bins: windows of all bins, in the order of the flat row, ``(ΣM_k,)``.
+        slicing: window over a slice, ``(slice_length,)``, or None for a window of ones.
+        stream: weights over the coefficients of a slice, ``(M,)`` a block, where slices are cut
+            from an overlap-added stream; None for ones.
+        kept: what else was computed of them.
+    """
+
+    layout: Layout
+    bins: Tensor
+    slicing: Tensor | None = None
+    stream: tuple[Tensor, ...] | None = None
+    kept: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    @cached_property
+    def adjoint_of_analysis(self) -> Windows:
+        """Windows with which synthesis is the adjoint of the analysis with these."""
+        return replace(self, bins=self.bins * self.layout.gain(self.bins.dtype))
+
+    @cached_property
+    def adjoint_of_synthesis(self) -> Windows:
+        """Windows with which analysis is the adjoint of the synthesis with these."""
+        return replace(self, bins=self.bins / self.layout.gain(self.bins.dtype))
+
+    @cached_property
+    def analysis_factors(self) -> Tensor:
+        """Factors of the analysis, of (real, imaginary) pairs. Shape: ``(2·ΣM_k,)``."""
+        return self._factors(self.bins)
+
+    @cached_property
+    def analysis_factors_of_blocks(self) -> list[Tensor]:
+        """The same, one tensor per block. Shape: ``(freq, 1, time, 2)`` each."""
+        cuts = zip(self.layout.starts, self.layout.blocks, strict=True)
+        return [
+            self.analysis_factors[2 * a : 2 * (a + n * m)].view(n, 1, m, 2) for a, (n, m) in cuts
+        ]
+
+    @cached_property
+    def synthesis_factors(self) -> Tensor:
         """Factors of the synthesis; ``irfft`` counts DC and Nyquist once, other bins twice."""
-        edge = (self.index == 0) | (2 * self.index == self.n_fft)
-        return self._factors(torch.where(edge, 2 * windows, windows))
+        index, n_fft = self.layout.index, self.layout.n_fft
+        edge = (index == 0) | (2 * index == n_fft)
+        return self._factors(torch.where(edge, 2 * self.bins, self.bins))
+
+    def _factors(self, bins: Tensor) -> Tensor:
+        return torch.stack([bins, bins * self.layout.sign.to(bins.dtype)], dim=-1).flatten()
 
 
 def spectrum_to_blocks(

@@ -132,15 +132,15 @@ class NSGT(nn.Module):
             ValueError: for a complex waveform, or one of another length.
         """
         waveform = check_waveform(waveform)
-        leading, length = waveform.shape[:-1], waveform.shape[-1]
+        length = waveform.shape[-1]
         if length != self.frame.length:
             raise ValueError(
                 f"waveform must have the {self.frame.length} samples that this NSGT was built for, "
                 f"got {length}: pad or cut it, or build an NSGT of length={length}"
             )
-        windows = Windows(joined_precision(self.windows[:, 0], waveform.dtype))
-        blocks = analyse(waveform.reshape(-1, length), 1, self._whole(), windows)
-        blocks = tuple(block.view(*leading, *block.shape[1:]) for block in blocks)
+        whole = self._whole()
+        windows = Windows(whole.layout, joined_precision(self.windows[:, 0], waveform.dtype))
+        blocks = analyse(waveform, 1, whole, windows)
         return blocks[0] if self.rasterize == "full" else blocks
 
     def inverse(self, coefficients: Sequence[Tensor] | Tensor, length: int | None = None) -> Tensor:
@@ -162,11 +162,9 @@ class NSGT(nn.Module):
             raise ValueError(f"coefficients must not be empty, got {tuple(blocks[0].shape)}")
         length = self.frame.length if length is None else check_integer("length", length)
         check_range("length", length, 1, self.frame.length, "samples")
-        leading = blocks[0].shape[:-2]
-        blocks = [block.reshape(-1, *block.shape[-2:]) for block in blocks]
-        windows = Windows(joined_precision(self.windows[:, 1], blocks[0].dtype.to_real()))
-        x = synthesise(blocks, self.frame.length, self._whole(), windows)
-        return x.view(*leading, -1)[..., :length]
+        whole, dtype = self._whole(), blocks[0].dtype.to_real()
+        windows = Windows(whole.layout, joined_precision(self.windows[:, 1], dtype))
+        return synthesise(blocks, self.frame.length, whole, windows)[..., :length]
 
     def extra_repr(self) -> str:
         """The frame in one line."""

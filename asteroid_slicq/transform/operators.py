@@ -57,8 +57,8 @@ class Maps:
         """The adjoint of the synthesis as analysis, and that of the analysis as synthesis."""
         return Maps(
             self.slicing,
-            self.layout.adjoint_of_synthesis(self.synthesis),
-            self.layout.adjoint_of_analysis(self.analysis),
+            self.synthesis.adjoint_of_synthesis,
+            self.analysis.adjoint_of_analysis,
         )
 
 
@@ -74,7 +74,7 @@ class _Analyse(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *gradients):
-        windows = ctx.slicing.layout.adjoint_of_analysis(ctx.windows)
+        windows = ctx.windows.adjoint_of_analysis
         x = _Synthesise.apply(ctx.length, ctx.slicing, windows, *gradients)
         return x, None, None, None
 
@@ -84,9 +84,8 @@ class _Analyse(torch.autograd.Function):
 
     @staticmethod
     def vmap(info, in_dims, x, *rest):
-        x = x.movedim(in_dims[0], 0)
-        blocks = _Analyse.apply(x.flatten(0, 1), *rest)
-        return tuple(block.unflatten(0, x.shape[:2]) for block in blocks), (0,) * len(blocks)
+        blocks = _Analyse.apply(x.movedim(in_dims[0], 0), *rest)
+        return blocks, (0,) * len(blocks)
 
 
 class _Synthesise(torch.autograd.Function):
@@ -101,7 +100,7 @@ class _Synthesise(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
-        windows = ctx.slicing.layout.adjoint_of_synthesis(ctx.windows)
+        windows = ctx.windows.adjoint_of_synthesis
         blocks = _Analyse.apply(gradient, ctx.n_slices, ctx.slicing, windows)
         return None, None, None, *blocks
 
@@ -115,8 +114,7 @@ class _Synthesise(torch.autograd.Function):
             c.expand(info.batch_size, *c.shape) if dim is None else c.movedim(dim, 0)
             for c, dim in zip(blocks, in_dims[3:], strict=True)
         ]
-        x = _Synthesise.apply(length, slicing, windows, *(c.flatten(0, 1) for c in blocks))
-        return x.unflatten(0, blocks[0].shape[:2]), 0
+        return _Synthesise.apply(length, slicing, windows, *blocks), 0
 
 
 def analyse(
@@ -125,8 +123,8 @@ def analyse(
     """Coefficients of a signal, differentiable to any order, forwards too, and under ``vmap``.
 
     Shape:
-        - x: ``(batch, length)``, real
-        - output: ``(batch, freq, slice, time)`` complex, one a block; ``(batch, freq, time)`` when
+        - x: ``(..., length)``, real
+        - output: ``(..., freq, slice, time)`` complex, one a block; ``(..., freq, time)`` when
           overlap-added or unsliced
     """
     return _Analyse.apply(x, n_slices, slicing, windows)  # type: ignore[return-value]
@@ -139,6 +137,6 @@ def synthesise(
 
     Shape:
         - blocks: as ``analyse`` returns them
-        - output: ``(batch, length)``, real
+        - output: ``(..., length)``, real
     """
     return _Synthesise.apply(length, slicing, windows, *blocks)  # type: ignore[return-value]

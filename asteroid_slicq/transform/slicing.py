@@ -6,13 +6,14 @@ Slices are computed in chunks of bounded size.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from asteroid_slicq.transform.layout import Layout, Windows, blocks_to_spectrum, spectrum_to_blocks
+from asteroid_slicq.transform.products import columns_of
 
 _CHUNK_SAMPLES = {"cpu": 3 * 2**20}  # 12 MB of float32
 _CHUNK_SAMPLES_ELSEWHERE = 2**26
@@ -26,11 +27,13 @@ class Slicing:
         layout: where the coefficients of a slice lie.
         overlap_added: whether coefficients of neighbouring slices are added where they overlap.
         chunk: slices at a time; None is what suits the device.
+        at_once: whether all blocks are computed at once, see :mod:`.products`.
     """
 
     layout: Layout
     overlap_added: bool = False
     chunk: int | None = None
+    at_once: bool = False
 
     @property
     def hop(self) -> int:
@@ -65,10 +68,36 @@ class Slicing:
                 yield batch, n, n_slices, m
 
     def analyse(self, x: Tensor, n_slices: int, windows: Windows) -> tuple[Tensor, ...]:
-        """Coefficients, as :meth:`shapes`, of a signal, ``(batch, length)``, chunk by chunk."""
+        """Coefficients, as :meth:`shapes`, of a signal, ``(..., length)``, chunk by chunk."""
+        leading, x = x.shape[:-1], x.reshape(-1, x.shape[-1])
+        if self.at_once:
+            return self._analyse_at_once(x, leading, n_slices, windows)
+        blocks = self._analyse_by_blocks(x, n_slices, windows)
+        return tuple(block.view(*leading, *block.shape[1:]) for block in blocks)
+
+    def _analyse_at_once(
+        self, x: Tensor, leading: torch.Size, n_slices: int, windows: Windows
+    ) -> tuple[Tensor, ...]:
         batch = x.shape[0]
-        layout = self.layout
-        factors = layout.analysis_factors(windows.bins)
+        columns = columns_of(self.layout.blocks, self.overlap_added, x)
+        index, factors, weights = columns.analysis_windows(windows)
+        flat = columns.zeros(batch, n_slices, x)
+        for b, s in self.chunks(batch, n_slices, x.device):
+            slices = _slices(x[b], s.start, s.stop, self.hop)
+            spectrum = torch.fft.rfft(
+                slices if windows.slicing is None else slices * windows.slicing
+            )
+            rows = spectrum.gather(-1, index.expand(*spectrum.shape[:2], -1))
+            torch.view_as_real(rows).mul_(factors)
+            rows = columns.dft(rows, inverse=True)
+            if weights is not None:
+                torch.view_as_real(rows).mul_(weights)
+            flat.scatter_add_(0, columns.places(batch, b, n_slices, s).view(-1), rows.view(-1))
+        return columns.views(flat, leading, n_slices)
+
+    def _analyse_by_blocks(self, x: Tensor, n_slices: int, windows: Windows) -> tuple[Tensor, ...]:
+        batch = x.shape[0]
+        layout, factors = self.layout, windows.analysis_factors_of_blocks
         chunks = self.chunks(batch, n_slices, x.device)
         if len(chunks) == 1 and not self.overlap_added:
             spectrum = half_spectra(_slices(x, 0, n_slices, self.hop), windows.slicing)
@@ -88,24 +117,57 @@ class Slicing:
 
     def synthesise(self, blocks: Sequence[Tensor], length: int, windows: Windows) -> Tensor:
         """Signal of coefficients, the way back of :meth:`analyse`."""
-        hop, layout = self.hop, self.layout
-        batch = blocks[0].shape[0]
-        n_slices = self.n_slices(blocks)
-        if self.overlap_added:
-            sizes = [m for _, m in layout.blocks]
-            blocks = [c.unfold(-1, m, m // 2) for c, m in zip(blocks, sizes, strict=True)]
-        factors = layout.synthesis_factors(windows.bins)
+        n_axes = 2 if self.overlap_added else 3
+        leading, n_slices = blocks[0].shape[:-n_axes], self.n_slices(blocks)
+        batch, hop = leading.numel(), self.hop
+        device = blocks[0].device
+        spectra = (
+            self._spectra_at_once(blocks, batch, n_slices, windows)
+            if self.at_once
+            else self._spectra_by_blocks(blocks, n_slices, windows)
+        )
         halves = windows.bins.new_zeros((batch, n_slices + 1, hop))
-        for b, s in self.chunks(batch, n_slices, blocks[0].device):
-            parts = [block[b, :, s] for block in blocks]
-            if windows.stream is not None:
-                parts = [part * u for part, u in zip(parts, windows.stream, strict=True)]
-            chunk = torch.fft.irfft(blocks_to_spectrum(parts, layout, factors), n=layout.n_fft)
+        for b, s in self.chunks(batch, n_slices, device):
+            chunk = torch.fft.irfft(spectra(b, s), n=self.layout.n_fft)
             if windows.slicing is not None:
                 chunk *= windows.slicing
             halves[b, s] += chunk[..., :hop]
             halves[b, s.start + 1 : s.stop + 1] += chunk[..., hop:]
-        return halves[:, 1:n_slices].reshape(batch, -1)[:, :length]
+        return halves[:, 1:n_slices].reshape(batch, -1)[:, :length].reshape(*leading, -1)
+
+    def _spectra_at_once(
+        self, blocks: Sequence[Tensor], batch: int, n_slices: int, windows: Windows
+    ) -> Callable[[slice, slice], Tensor]:
+        columns = columns_of(self.layout.blocks, self.overlap_added, blocks[0])
+        index, factors, weights = columns.synthesis_windows(windows)
+        flat = columns.joined(blocks)
+
+        def spectra(b: slice, s: slice) -> Tensor:
+            rows = flat.take(columns.places(batch, b, n_slices, s))
+            if weights is not None:
+                torch.view_as_real(rows).mul_(weights)
+            rows = columns.dft(rows, inverse=False)
+            torch.view_as_real(rows).mul_(factors)
+            spectrum = rows.new_zeros((*rows.shape[:-1], self.layout.n_fft // 2 + 1))
+            return spectrum.scatter_add_(-1, index.expand(rows.shape), rows)
+
+        return spectra
+
+    def _spectra_by_blocks(
+        self, blocks: Sequence[Tensor], n_slices: int, windows: Windows
+    ) -> Callable[[slice, slice], Tensor]:
+        if self.overlap_added:
+            sizes = [m for _, m in self.layout.blocks]
+            blocks = [c.unfold(-1, m, m // 2) for c, m in zip(blocks, sizes, strict=True)]
+        blocks = [c.reshape(-1, *c.shape[-3:]) for c in blocks]
+
+        def spectra(b: slice, s: slice) -> Tensor:
+            parts = [block[b, :, s] for block in blocks]
+            if windows.stream is not None:
+                parts = [part * u for part, u in zip(parts, windows.stream, strict=True)]
+            return blocks_to_spectrum(parts, self.layout, windows.synthesis_factors)
+
+        return spectra
 
 
 @dataclass(frozen=True)
@@ -119,16 +181,18 @@ class Unsliced:
         return 1
 
     def analyse(self, x: Tensor, n_slices: int, windows: Windows) -> tuple[Tensor, ...]:
-        """Coefficients of a signal: ``(batch, length)`` → ``(batch, freq, time)`` each."""
-        factors = self.layout.analysis_factors(windows.bins)
-        blocks = spectrum_to_blocks(torch.fft.rfft(x).unsqueeze(1), self.layout, factors)
-        return tuple(block.squeeze(2) for block in blocks)
+        """Coefficients of a signal: ``(..., length)`` → ``(..., freq, time)`` each."""
+        leading, x = x.shape[:-1], x.reshape(-1, 1, x.shape[-1])
+        factors = windows.analysis_factors_of_blocks
+        blocks = spectrum_to_blocks(torch.fft.rfft(x), self.layout, factors)
+        return tuple(block.view(*leading, block.shape[1], -1) for block in blocks)
 
     def synthesise(self, blocks: Sequence[Tensor], length: int, windows: Windows) -> Tensor:
         """Signal of coefficients, the way back of :meth:`analyse`; its length is the layout's."""
-        factors = self.layout.synthesis_factors(windows.bins)
-        spectrum = blocks_to_spectrum([b.unsqueeze(2) for b in blocks], self.layout, factors)
-        return torch.fft.irfft(spectrum.squeeze(1), n=self.layout.n_fft)
+        leading = blocks[0].shape[:-2]
+        blocks = [c.reshape(-1, c.shape[-2], 1, c.shape[-1]) for c in blocks]
+        spectrum = blocks_to_spectrum(blocks, self.layout, windows.synthesis_factors)
+        return torch.fft.irfft(spectrum, n=self.layout.n_fft).view(*leading, -1)
 
 
 def _even_share(total: int, most: int) -> int:

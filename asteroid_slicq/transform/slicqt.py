@@ -34,6 +34,7 @@ from asteroid_slicq.transform.layout import (
     split_precision,
 )
 from asteroid_slicq.transform.operators import Maps
+from asteroid_slicq.transform.products import pays
 from asteroid_slicq.transform.scales import Scale
 from asteroid_slicq.transform.slicing import Slicing
 
@@ -49,6 +50,12 @@ class SliCQT(nn.Module):
             frame: :class:`FrameConfig` describes them.
         chunk: slices computed at a time, which bounds the memory for intermediate results; None is
             what suits the device.
+
+    Attributes:
+        frame: bins, windows and slices, a :class:`Frame`.
+        at_once: whether all blocks are computed at once, by matrix products, where they are many.
+            They are views of one tensor then, which autograd lets nobody change in place. None is
+            where that is faster, on a GPU.
 
     Shape:
         - waveform: ``(..., channel, time)``, float32 or float64; any leading shape
@@ -110,6 +117,8 @@ class SliCQT(nn.Module):
         layout = (rasterize, overlap_added, phase, n_coefficients)
         self.frame_config = FrameConfig(*bins, *slices, *widths, *layout)
         self.chunk = chunk
+        self.at_once: bool | None = None
+        self._kept: dict[Any, tuple[Tensor, Maps]] = {}
         frame = self.frame = frame_of(self.frame_config)
         row = flat_row(
             frame.slice_length,
@@ -152,10 +161,8 @@ class SliCQT(nn.Module):
             ValueError: for an empty or complex waveform.
         """
         waveform = check_waveform(waveform)
-        leading, length = waveform.shape[:-1], waveform.shape[-1]
-        maps = self.maps(waveform.dtype)
-        blocks = maps.analyse(waveform.reshape(-1, length), self.frame.n_slices(length))
-        blocks = tuple(block.view(*leading, *block.shape[1:]) for block in blocks)
+        n_slices = self.frame.n_slices(waveform.shape[-1])
+        blocks = self.maps(waveform.dtype).analyse(waveform, n_slices)
         return blocks[0] if self.frame_config.rasterize == "full" else blocks
 
     def inverse(
@@ -192,8 +199,6 @@ class SliCQT(nn.Module):
                 f"coefficients must be of {frame.n_slices(length)} slices for length = {length}, "
                 f"got {n_slices}, which hold {longest} samples"
             )
-        leading = blocks[0].shape[: -len(frame.axes)]
-        blocks = [block.reshape(-1, *block.shape[len(leading) :]) for block in blocks]
         waveform = maps.synthesise(blocks, length)
         if frame.overlap_added:
             passes = self.passes_needed(blocks[0].dtype) if passes is None else passes
@@ -201,7 +206,7 @@ class SliCQT(nn.Module):
                 again = maps.analyse(waveform, n_slices)
                 rest = [block - part for block, part in zip(blocks, again, strict=True)]
                 waveform = waveform + maps.synthesise(rest, length)
-        return waveform.view(*leading, length)
+        return waveform
 
     def synthesis(self, coefficients: Sequence[Tensor] | Tensor, length: int) -> Tensor:
         """Waveform of coefficients by one pass: for spectra that a mask or a network has changed.
@@ -223,11 +228,23 @@ class SliCQT(nn.Module):
         return passes_needed(norm, decibels, lambda: remedy(config, frame_contraction))
 
     def maps(self, dtype: torch.dtype) -> Maps:
-        """Analysis and one pass of synthesis as linear maps, for flat batches and without checks.
+        """Analysis and one pass of synthesis as linear maps, without checks.
 
         Args:
             dtype: of the waveform, float32 or float64.
         """
+        traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        if traced or torch.compiler.is_compiling():
+            return self._maps(dtype, at_once=False)  # what compiles has its own ways
+        key = dtype, self.chunk, self.at_once
+        buffers, maps = self._kept.get(key, (None, None))
+        if maps is None or buffers is not self.windows:  # another device or precision since
+            at_once = self.index.is_cuda if self.at_once is None else self.at_once
+            maps = self._maps(dtype, at_once and pays(self.frame.blocks))
+            self._kept[key] = self.windows, maps
+        return maps
+
+    def _maps(self, dtype: torch.dtype, at_once: bool) -> Maps:
         frame = self.frame
         windows = joined_precision(self.windows, dtype)
         layout = Layout(frame.slice_length, frame.blocks, self.index, self.sign, self.lengths)
@@ -235,11 +252,16 @@ class SliCQT(nn.Module):
         if frame.overlap_added:
             sizes = [m for _, m in frame.blocks]
             stream = joined_precision(self.stream_windows, dtype).split(sizes)
+        slicing = joined_precision(self.slicing_window, dtype)
         return Maps(
-            Slicing(layout, frame.overlap_added, self.chunk),
-            analysis=Windows(windows[0], slicing=joined_precision(self.slicing_window, dtype)),
-            synthesis=Windows(windows[1], stream=stream),
+            Slicing(layout, frame.overlap_added, self.chunk, at_once),
+            analysis=Windows(layout, windows[0], slicing=slicing),
+            synthesis=Windows(layout, windows[1], stream=stream),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The module without what it has computed of its buffers."""
+        return {**self.__dict__, "_kept": {}}
 
     def extra_repr(self) -> str:
         """The frame in one line."""

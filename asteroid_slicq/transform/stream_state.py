@@ -71,7 +71,7 @@ class Analysis(State):
         super().__init__(slicqt, fmt)
         maps = slicqt.maps(fmt.dtype)
         windows, self.layout = maps.analysis, maps.layout
-        self.window, self.factors = windows.slicing, self.layout.analysis_factors(windows.bins)
+        self.window, self.factors = windows.slicing, windows.analysis_factors_of_blocks
         self.span = self.frame.slice_hop + self.frame.transition_length
         self.samples, self.n_slices = self.zeros(self.span // 2), 0
         added = self.frame.blocks if self.frame.overlap_added else ()
@@ -114,7 +114,7 @@ class Synthesis(State):
         super().__init__(slicqt, fmt)
         maps = slicqt.maps(fmt.dtype)
         windows, self.layout = maps.synthesis, maps.layout
-        self.factors, self.over = self.layout.synthesis_factors(windows.bins), windows.stream
+        self.factors, self.over = windows.synthesis_factors, windows.stream
         self.late, self.stream = self.zeros(self.frame.slice_hop), list(self.nothing)
         self.lead_in = self.frame.slice_hop  # samples in front of the first
 
