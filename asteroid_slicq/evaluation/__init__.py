@@ -10,6 +10,7 @@ from asteroid_slicq.evaluation.frame_search import (
     search_frames,
     without,
 )
+from asteroid_slicq.evaluation.listener import haaqi, require_pyclarity
 from asteroid_slicq.evaluation.metrics import (
     nan_median,
     summarise_tracks,
@@ -45,12 +46,14 @@ __all__ = [
     "Trial",
     "best",
     "find_reference_tracks",
+    "haaqi",
     "json_text",
     "middle_of",
     "nan_median",
     "oracle",
     "oracle_of",
     "oracle_sdr",
+    "require_pyclarity",
     "score_tracks",
     "search_frames",
     "source_sparsity",

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import torch
 from asteroid.models import BaseModel
 
-from asteroid_slicq.evaluation.records import Evaluation, Scores
+from asteroid_slicq.evaluation.records import HAAQI, Evaluation, Scores
 from asteroid_slicq.evaluation.references import Audio, ReferenceTrack
-from asteroid_slicq.evaluation.scoring import estimate, museval_frames
+from asteroid_slicq.evaluation.scoring import estimate, haaqi_scores, museval_frames
 from asteroid_slicq.processes import memory_bytes, n_processors, threads_of_children, worker_pool
 
 # Of museval, measured: 1.1 GB and 25 MB a second of four sources in stereo.
@@ -83,7 +83,8 @@ def score_tracks(
     left.sort(key=lambda track: track.duration_s, reverse=True)
     on_cpu = next(model.parameters()).device.type == "cpu"
     n_workers = default_workers(left) if n_workers is None else min(n_workers, len(left))
-    if n_workers == 0 or not (on_cpu or evaluation.museval):
+    slow = evaluation.museval or evaluation.haaqi is not None
+    if n_workers == 0 or not (on_cpu or slow):
         outcomes = _score_here(evaluation, model, left)
     else:
         outcomes = score_in_pool(evaluation, model, left, n_workers, whole=on_cpu)
@@ -182,7 +183,14 @@ def _score(
 ) -> Scored:
     scores, estimates, seconds = separated or _separate(evaluation, model, track)
     started = time.monotonic()
-    frames = museval_frames(evaluation, track.read()[1], estimates) if evaluation.museval else None
+    frames = None
+    if evaluation.museval or evaluation.haaqi is not None:
+        mix, stems = track.read()
+        if evaluation.museval:
+            frames = museval_frames(evaluation, stems, estimates)
+        if evaluation.haaqi is not None:
+            for method, values in haaqi_scores(evaluation, stems, mix, estimates).items():
+                scores[method][HAAQI] = values
     scores = evaluation.save(track, scores, frames)
     return Scored(track, scores, seconds + time.monotonic() - started)
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from asteroid_slicq.evaluation import museval_format as museval_json
 from asteroid_slicq.evaluation.references import ReferenceTrack
 from asteroid_slicq.files import write_text
+from asteroid_slicq.hearing import hearing_loss
 from asteroid_slicq.vocabulary import DEFAULT_SEGMENT_S
 
 #: Scores of a track, ``scores[method][measure][source]``, NaN where there is none. A method is the
@@ -29,7 +30,7 @@ Scores = dict[str, dict[str, dict[str, float]]]
 Frames = dict[str, dict[str, NDArray[np.float64]]]
 
 MODEL, MIXTURE = "model", "mixture"
-CSDR, USDR, MUSEVAL = "sdr", "usdr", "museval "
+CSDR, USDR, MUSEVAL, HAAQI = "sdr", "usdr", "museval ", "haaqi"
 
 _ORACLE_TITLES = {"irm2": "soft-mask oracle"}
 _VERSION = 2  # of the records: others are computed again
@@ -57,9 +58,12 @@ class Evaluation:
         filter_length: of the distortion filters of museval in samples; SIR, ISR and SAR compare
             with published ones for 512 alone.
         shifts: of the mix in time, over which the estimates are averaged.
+        haaqi: audiogram of the listener for whom HAAQI is computed, of the model and the mixture;
+            None leaves it out.
+        haaqi_s: seconds of the middle of a track that this listener hears.
 
     Raises:
-        ValueError: if there is no shift.
+        ValueError: if there is no shift, or the audiogram is none.
     """
 
     root: Path
@@ -72,10 +76,14 @@ class Evaluation:
     museval: bool = True
     filter_length: int = 512
     shifts: int = 1
+    haaqi: str | tuple[float, ...] | None = None
+    haaqi_s: float = 10.0
 
     def __post_init__(self) -> None:
         if self.shifts < 1:
             raise ValueError(f"shifts must be at least 1, got {self.shifts}")
+        if self.haaqi is not None:
+            hearing_loss(self.haaqi)
 
     @property
     def folder(self) -> Path:
@@ -139,7 +147,13 @@ class Evaluation:
             "sources": list(self.sources),
             "audio": track.fingerprint(),
             **({"shifts": self.shifts} if self.shifts > 1 else {}),
+            **({} if self.haaqi is None else {"haaqi": [_listed(self.haaqi), self.haaqi_s]}),
         }
+
+
+def _listed(audiogram: str | tuple[float, ...]) -> list[float]:
+    """The losses: an audiogram may have a name or not."""
+    return hearing_loss(audiogram).tolist()
 
 
 def json_text(value: Any) -> str:

@@ -12,14 +12,15 @@ import numpy as np
 from asteroid_slicq.data.musdb import published_tracks
 from asteroid_slicq.evaluation.metrics import nan_median, summarise_tracks
 from asteroid_slicq.evaluation.published_scores import MIX_PHASE_VALIDATION, MUSDB18_HQ_TEST
-from asteroid_slicq.evaluation.records import CSDR, MODEL, MUSEVAL, USDR, Scores
+from asteroid_slicq.evaluation.records import CSDR, HAAQI, MODEL, MUSEVAL, USDR, Scores
 from asteroid_slicq.vocabulary import STEMS
 
 MUSEVAL_SDR = f"{MUSEVAL}SDR"
-_TITLES = {CSDR: "cSDR", USDR: "uSDR"}
+_TITLES = {CSDR: "cSDR", USDR: "uSDR", HAAQI: "HAAQI"}
 _MEANINGS = {
     CSDR: "cSDR: median over windows of 1 s, then over tracks; the SDR of museval, without it.",
     USDR: "uSDR: SDR of whole tracks, then their mean.",
+    HAAQI: "HAAQI: quality for a listener, 0 to 1, of the middle of a track; mean of tracks.",
     MUSEVAL_SDR: "museval: BSSEval v4, median over windows of 1 s, then over tracks.",
 }
 
@@ -85,7 +86,9 @@ class Report:
         width = max(9, *(len(column) + 2 for column in self.columns))
         rows = [(f"{method} {title(name)}", values) for method, name, values in self._rows()]
         first = 2 + max(len(label) for label, _ in rows)
-        lines = [f"{'dB':<{first}}" + "".join(f"{c:>{width}}" for c in self.columns)]
+        unit = "dB" if HAAQI not in self.summary[MODEL] else "dB, or 0 … 1"
+        first = max(first, len(unit) + 2)
+        lines = [f"{unit:<{first}}" + "".join(f"{c:>{width}}" for c in self.columns)]
         for label, values in rows:
             cells = (_cell(values[c]) for c in self.columns)
             lines.append(f"{label:<{first}}" + "".join(f"{cell:>{width}}" for cell in cells))
@@ -99,12 +102,13 @@ class Report:
         lines += ["", *_table(["", "measure", *self.columns])]
         for method, name, values in self._rows():
             lines.append(_row([method, title(name), *(_cell(values[c]) for c in self.columns)]))
-        lines += ["", f"## Tracks, {title(self.headline)}", ""]
         columns = self.columns[1:]
-        lines += _table(["track", *columns])
-        for name, scores in self.tracks.items():
-            values = scores[MODEL][self.headline]
-            lines.append(_row([name, *(_cell(values[c]) for c in columns)]))
+        for measure in filter(measures.__contains__, (self.headline, HAAQI)):
+            lines += ["", f"## Tracks, {title(measure)}", ""]
+            lines += _table(["track", *columns])
+            for name, scores in self.tracks.items():
+                values = scores[MODEL][measure]
+                lines.append(_row([name, *(_cell(values[c]) for c in columns)]))
         return "\n".join(lines) + "\n"
 
     def _rows(self) -> Iterable[tuple[str, str, Mapping[str, float]]]:
@@ -148,12 +152,12 @@ class Report:
 
 
 def summarise(tracks: Iterable[Scores], sources: Sequence[str]) -> Scores:
-    """Over tracks: the median of what is a median over frames, and the mean of uSDRs.
+    """Over tracks: the median of what is a median over frames, the mean of uSDRs and HAAQIs.
 
     What is NaN does not count; the mean over sources is NaN where one of them is.
     """
     tracks = list(tracks)
-    averages: dict[str, Callable[[Sequence[float]], Any]] = {USDR: _nan_mean}
+    averages: dict[str, Callable[[Sequence[float]], Any]] = {USDR: _nan_mean, HAAQI: _nan_mean}
     return {
         method: {
             name: summarise_tracks(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asteroid_slicq.evaluation import museval_format as museval_json
+from asteroid_slicq.evaluation.listener import haaqi
 from asteroid_slicq.evaluation.metrics import bsseval_v4, frame_sdr, nan_median, utterance_sdr
 from asteroid_slicq.evaluation.oracles import oracle
 from asteroid_slicq.evaluation.records import (
@@ -74,6 +75,28 @@ def fast_scores(
     return {
         name: dict(zip(evaluation.sources, map(float, values), strict=True))
         for name, values in ((CSDR, csdr), (USDR, usdr))
+    }
+
+
+def haaqi_scores(
+    evaluation: Evaluation, stems: Audio, mix: Audio, estimates: Audio
+) -> dict[str, dict[str, float]]:
+    """HAAQI of the model and of the mixture in its place, by source."""
+    assert evaluation.haaqi is not None
+    return {
+        method: dict(
+            zip(
+                evaluation.sources,
+                haaqi(
+                    stems, waveforms, evaluation.sample_rate, evaluation.haaqi, evaluation.haaqi_s
+                ).tolist(),
+                strict=True,
+            )
+        )
+        for method, waveforms in (
+            (MODEL, estimates),
+            (MIXTURE, np.broadcast_to(mix, stems.shape)),
+        )
     }
 
 

@@ -7,7 +7,23 @@ any device, and differentiable. :mod:`~asteroid_slicq.hearing.cochlea` designs t
 what it heard, and :mod:`~asteroid_slicq.hearing.haaqi` makes the index of that.
 """
 
-from asteroid_slicq.hearing.audiograms import AUDIOGRAM_HZ, AUDIOGRAMS, hearing_loss
+from asteroid_slicq.hearing.amplification import amplify
+from asteroid_slicq.hearing.audiograms import (
+    AUDIOGRAM_HZ,
+    AUDIOGRAMS,
+    Audiogram,
+    hearing_loss,
+    read_audiogram,
+)
 from asteroid_slicq.hearing.haaqi import HAAQI, HAAQIParts
 
-__all__ = ["AUDIOGRAMS", "AUDIOGRAM_HZ", "HAAQI", "HAAQIParts", "hearing_loss"]
+__all__ = [
+    "AUDIOGRAMS",
+    "AUDIOGRAM_HZ",
+    "HAAQI",
+    "Audiogram",
+    "HAAQIParts",
+    "amplify",
+    "hearing_loss",
+    "read_audiogram",
+]

@@ -67,3 +67,22 @@ def hearing_loss(audiogram: Audiogram) -> NDArray[np.float64]:
     points = sorted(zip(frequencies, losses, strict=True))
     known_hz, known_db = np.array(points, dtype=np.float64).T
     return np.interp(np.log(AUDIOGRAM_HZ), np.log(known_hz), known_db)
+
+
+def read_audiogram(text: str) -> str | tuple[float, ...]:
+    """An audiogram as people write it: a name, or six losses with commas between them.
+
+    Raises:
+        ValueError: for what is none.
+
+    >>> read_audiogram("20,20,25,35,45,50")
+    (20.0, 20.0, 25.0, 35.0, 45.0, 50.0)
+    """
+    audiogram: str | tuple[float, ...] = text
+    if "," in text:
+        try:
+            audiogram = tuple(float(part) for part in text.split(","))
+        except ValueError:
+            raise ValueError(f"audiogram must hold numbers, got {text!r}") from None
+    hearing_loss(audiogram)
+    return audiogram

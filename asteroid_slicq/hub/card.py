@@ -20,6 +20,7 @@ TAGS = ("asteroid", "audio", "audio-to-audio", "music-source-separation")
 _MEASURES = {
     "sdr": ("SDR", "median over frames of 1 s, then over tracks"),
     "usdr": ("uSDR", "over whole tracks, then their mean"),
+    "haaqi": ("HAAQI", "quality for a listener, 0 to 1, of the middle of a track; mean of tracks"),
 }
 
 _MIXIN_MODES = """\

@@ -223,6 +223,26 @@ def test_without_museval_a_sentence_says_so(work, run, monkeypatch):
         run(*options_of(work))
 
 
+def test_haaqi_without_pyclarity_and_for_nobody(work, run, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "clarity.evaluator.haaqi", None)
+    fast = (*options_of(work), "--fast", "true")
+    with pytest.raises(SystemExit, match=r"eval.py: HAAQI needs pyclarity .* pip install"):
+        run(*fast, "--haaqi", "mild")
+    with pytest.raises(SystemExit):
+        run(*fast, "--haaqi", "deaf")
+    assert "audiogram must be one of normal, mild" in capsys.readouterr().err
+
+
+def test_haaqi_stands_beside_the_other_scores(work, run, capsys):
+    pytest.importorskip("clarity.evaluator.haaqi", reason="pyclarity is not installed")
+    options = ("--fast", "true", "--n_workers", 0, "--n_tracks", 1, "--oracle", "false")
+    run(*options_of(work), *options, "--haaqi", "20,20,25,35,45,50", "--haaqi_s", "0.5")
+    assert "model HAAQI" in capsys.readouterr().out
+    scores = read_evaluation(work / "exp" / "metrics.json")["scores"]
+    assert all(0 < scores[kind]["haaqi"]["mean"] < 1 for kind in ("model", "mixture"))
+    assert "## Tracks, HAAQI" in (work / "exp" / "results.md").read_text()
+
+
 def test_errors_are_one_sentence(work, run):
     with pytest.raises(SystemExit, match=f"^eval.py: no folder {work}/data/valid"):
         run(*options_of(work), "--split", "valid", "--fast", "true")

@@ -20,9 +20,11 @@ from asteroid_slicq.evaluation import (
     find_reference_tracks,
     json_text,
     oracle_of,
+    require_pyclarity,
     score_tracks,
 )
 from asteroid_slicq.files import write_text
+from asteroid_slicq.hearing import AUDIOGRAM_HZ, AUDIOGRAMS, read_audiogram
 from asteroid_slicq.hub import load_model
 from asteroid_slicq.plotting import plot_scores
 from asteroid_slicq.separation import fingerprint
@@ -61,6 +63,10 @@ def load(args: argparse.Namespace) -> Any:
     """Load the model of the experiment, or another one, once it is sure that it can be scored."""
     if not args.fast and find_spec("museval") is None:
         raise ValueError("museval is not installed: pip install museval, or --fast true")
+    if args.haaqi is not None:
+        require_pyclarity()
+        if not args.haaqi_s >= 0.1:
+            raise ValueError(f"haaqi_s must be at least 0.1, got {args.haaqi_s}")
     if args.n_threads:
         torch.set_num_threads(args.n_threads)
     return load_model(args.model_path or Path(args.exp_dir) / "best_model.pth").to(args.device)
@@ -97,6 +103,8 @@ def evaluate(args: argparse.Namespace, model: Any, mode: str, remix: bool) -> No
         oracle=oracle,
         museval=not args.fast,
         shifts=args.shifts,
+        haaqi=args.haaqi,
+        haaqi_s=args.haaqi_s,
     )
     print(f"scores of tracks go to {evaluation.folder}", flush=True)
     scores = {}
@@ -115,6 +123,14 @@ def evaluate(args: argparse.Namespace, model: Any, mode: str, remix: bool) -> No
     print("\n" + report.as_markdown().partition("## All measures")[0])
     print(report.as_text())
     draw(report, exp_dir / f"results{suffix}.png")
+
+
+def listener(text: str) -> str | tuple[float, ...] | None:
+    """Read an audiogram from the command line; ``none`` is no listener."""
+    try:
+        return None if text == "none" else read_audiogram(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def draw(report: Report, path: Path) -> None:
@@ -150,6 +166,16 @@ def make_parser(modes: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--segment_s", type=float, default=DEFAULT_SEGMENT_S)
     help_text = "separate the mix so many times, shifted in time, and score the mean"
     parser.add_argument("--shifts", type=int, default=1, help=help_text)
+    parser.add_argument(
+        "--haaqi",
+        type=listener,
+        metavar="AUDIOGRAM",
+        help="HAAQI for a listener, too, by pyclarity: "
+        f"{', '.join(AUDIOGRAMS)}, or losses in dB at {', '.join(map(str, AUDIOGRAM_HZ))} Hz, "
+        "with commas; default: none",
+    )
+    help_text = "seconds of the middle of a track that this listener hears"
+    parser.add_argument("--haaqi_s", type=float, default=10.0, help=help_text)
     parser.add_argument("--oracle", type=str2bool_arg, default=True)
     parser.add_argument(
         "--fast", type=str2bool_arg, default=False, help="without museval: cSDR and uSDR alone"
