@@ -7,7 +7,7 @@ first and the last of an item have half a window, and the second begins where th
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -45,9 +45,9 @@ class Tiles(NamedTuple):
     power: Tensor
 
 
-def n_segments(length: Tensor, size: int) -> Tensor:
-    """Segments of signals, by the length of a segment."""
-    return 1 + length // size + (length - size // 2).div(size, rounding_mode="floor")
+def n_segments(length: Any, size: int) -> Any:
+    """Segments of a signal, or of several, by the length of a segment."""
+    return 1 + length // size + (length - size // 2) // size
 
 
 def smoothed(envelope: Tensor, length: Tensor) -> Tensor:
@@ -68,8 +68,7 @@ def smoothed(envelope: Tensor, length: Tensor) -> Tensor:
         .unflatten(0, envelope.shape[:2])
         .unbind(2)
     )
-    count = n_segments(length, SMOOTHING)
-    most = int(count.max())
+    count, most = (n_segments(n, SMOOTHING) for n in (length, envelope.shape[-1]))
     index = torch.arange(most, device=envelope.device)
     is_last = (index == count.unsqueeze(-1) - 1).unsqueeze(1)
     chosen = torch.where(is_last, last[..., :most], whole[..., :most])
@@ -86,8 +85,7 @@ def covariances(reference: Tensor, processed: Tensor, length: Tensor) -> Tiles:
         - reference, processed: ``(batch, band, time)``
     """
     half = _SEGMENT // 2
-    count = n_segments(length, _SEGMENT)
-    most = int(count.max())
+    count, most = (n_segments(n, _SEGMENT) for n in (length, reference.shape[-1]))
     index = torch.arange(most, device=length.device)
     is_half = (index == 0) | (index == count.unsqueeze(-1) - 1)
     windows, supports, powers, lags = (reference.new_tensor(x) for x in _windows())

@@ -9,7 +9,8 @@ combinations tie the sources together: what one estimate leaves out, another one
 :mod:`~asteroid_slicq.losses.waveforms` holds the signal-to-distortion ratios, and
 :mod:`~asteroid_slicq.losses.multi_domain` adds them up to what an
 xumx-sliCQ is trained with. :mod:`~asteroid_slicq.losses.multi_resolution` is what a band-split
-model is: waveforms, their STFTs and coefficients.
+model is: waveforms, their STFTs and coefficients. :mod:`~asteroid_slicq.losses.time_losses` has
+losses of waveforms by name, HAAQI among them, and takes those of other packages.
 """
 
 from asteroid_slicq.losses.combinations import (
@@ -27,6 +28,7 @@ from asteroid_slicq.losses.multi_domain import (
     mask_sum_mse,
 )
 from asteroid_slicq.losses.multi_resolution import MultiResolutionLoss, MultiResolutionLossParts
+from asteroid_slicq.losses.time_losses import TIME_LOSSES, HAAQILoss, TimeLoss
 from asteroid_slicq.losses.waveforms import (
     combination_sd_sdr,
     combination_sdr,
@@ -35,10 +37,13 @@ from asteroid_slicq.losses.waveforms import (
 )
 
 __all__ = [
+    "TIME_LOSSES",
     "XUMX_LOSS_PRESETS",
+    "HAAQILoss",
     "MagnitudeL1Loss",
     "MultiResolutionLoss",
     "MultiResolutionLossParts",
+    "TimeLoss",
     "XUMXLoss",
     "XUMXLossParts",
     "combination_l1",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -19,12 +19,7 @@ from asteroid_slicq.losses.combinations import (
     kept_subsets,
     resolve_subsets,
 )
-from asteroid_slicq.losses.waveforms import (
-    combination_sd_sdr,
-    combination_sdr,
-    combination_si_sdr,
-    combination_weighted_sdr,
-)
+from asteroid_slicq.losses.time_losses import TIME_LOSSES, TimeLoss, WaveformLoss
 from asteroid_slicq.transform import check_choice
 
 _DOMAINS: dict[str, Callable[..., Tensor]] = {
@@ -32,20 +27,18 @@ _DOMAINS: dict[str, Callable[..., Tensor]] = {
     "magnitude": combination_magnitude_mse,
     "complex-l1": combination_l1,
 }
-_TIME_LOSSES: dict[str, Callable[..., Tensor]] = {
-    "si-sdr": combination_si_sdr,
-    "sd-sdr": combination_sd_sdr,
-    "sdr": combination_sdr,
-    "wsdr": combination_weighted_sdr,
-    "l1": combination_l1,
-}
-
 
 XUMX_LOSS_PRESETS: dict[str, dict[str, Any]] = {
     "v1": {"domain": "magnitude", "mask_sum_weight": 0.0, "time_loss": "si-sdr"},
     "v2": {},
+    "v2-sdr": {"time_loss": "sd-sdr"},
+    "v2-haaqi": {"time_loss": "haaqi", "time_subsets": "single"},
 }
-"""Arguments of :class:`XUMXLoss` that differ from its defaults, by name."""
+"""Arguments of :class:`XUMXLoss` that differ from its defaults, by name.
+
+V2 was also trained with SD-SDR and with HAAQI beside the squared errors; their weights were not
+published, and are that of V1.
+"""
 
 
 class _Estimate(Protocol):
@@ -109,8 +102,12 @@ class XUMXLoss(nn.Module):
         subsets: of sources, for the first and the last term: ``all`` combinations, each
             ``single`` source, or tuples of source numbers.
         time_loss: what compares waveforms: ``none``, ``si-sdr``, ``sd-sdr``, ``sdr``, ``wsdr`` or
-            ``l1``, see :mod:`asteroid_slicq.losses.waveforms`.
+            ``l1``, see :mod:`asteroid_slicq.losses.waveforms`; ``haaqi``, see
+            :class:`~asteroid_slicq.losses.HAAQILoss`; or any function or module of an estimate and
+            a target, ``(batch, channel, time)``, to a scalar, called once for each combination.
         time_weight: weight of that term, at least 0.
+        time_subsets: of sources, for that term; None: ``subsets``.
+        time_options: arguments of the loss ``haaqi``.
 
     Raises:
         TypeError: if a weight is no number.
@@ -127,14 +124,17 @@ class XUMXLoss(nn.Module):
         block_weights: Sequence[float] | None = None,
         domain: str = "complex",
         subsets: Subsets = "all",
-        time_loss: str = "none",
+        time_loss: str | WaveformLoss = "none",
         time_weight: float = 0.1,
+        time_subsets: Subsets | None = None,
+        time_options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if block_weights is not None:
             block_weights = [check_weight("block_weights", weight) for weight in block_weights]
         check_choice("domain", domain, list(_DOMAINS))
-        check_choice("time_loss", time_loss, ["none", *_TIME_LOSSES])
+        if isinstance(time_loss, str):
+            check_choice("time_loss", time_loss, ["none", *TIME_LOSSES])
         # Of how many sources is only known later, but a name or an empty list is wrong at once.
         self.subsets: Subsets = kept_subsets(subsets)
         if isinstance(subsets, str) or not self.subsets:
@@ -142,7 +142,13 @@ class XUMXLoss(nn.Module):
         self.block_weights = block_weights
         self.mask_sum_weight = check_weight("mask_sum_weight", mask_sum_weight)
         self.domain = domain
-        self.time_loss = time_loss
+        self.waveform_loss = None
+        if time_loss != "none":
+            among = self.subsets if time_subsets is None else time_subsets
+            self.waveform_loss = TimeLoss(time_loss, among, time_options)
+        elif time_options:
+            raise ValueError(f"time_options must be empty without a time_loss, got {time_options}")
+        self.time_loss = "none" if self.waveform_loss is None else self.waveform_loss.name
         self.time_weight = check_weight("time_weight", time_weight)
 
     @classmethod
@@ -150,7 +156,7 @@ class XUMXLoss(nn.Module):
         """The loss of a published model.
 
         Args:
-            name: ``v1`` or ``v2``.
+            name: in :data:`XUMX_LOSS_PRESETS`.
             **overrides: arguments of the class that replace the preset's.
 
         Raises:
@@ -162,7 +168,7 @@ class XUMXLoss(nn.Module):
     @property
     def needs_waveforms(self) -> bool:
         """Whether ``forward`` has to be given waveforms."""
-        return self.time_loss != "none" and self.time_weight > 0
+        return self.waveform_loss is not None and self.time_weight > 0
 
     def forward(
         self,
@@ -200,10 +206,10 @@ class XUMXLoss(nn.Module):
             mask_sum = self._mask_sum(estimate.masks)
         total = combination + self.mask_sum_weight * mask_sum
         time = torch.zeros_like(combination)
-        if self.needs_waveforms:
+        if self.waveform_loss is not None and self.needs_waveforms:
             if waveforms is None or target_waveforms is None:
                 raise ValueError(f"waveforms and target_waveforms must be given: {self}")
-            time = _TIME_LOSSES[self.time_loss](waveforms, target_waveforms, subsets=self.subsets)
+            time = self.waveform_loss(waveforms, target_waveforms)
             total = total + self.time_weight * time
         return XUMXLossParts(total, combination, mask_sum, time)
 

@@ -8,7 +8,7 @@ noise counts alike in every resolution, and errors may be relative to the level 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from asteroid_slicq.losses.combinations import (
     resolve_subsets,
 )
 from asteroid_slicq.losses.spectral_modulus import MeanSpectralModulus
+from asteroid_slicq.losses.time_losses import TimeLoss, WaveformLoss
 from asteroid_slicq.transform import check_choice, check_integer
 
 SPECTRA = ("complex", "magnitude", "log-magnitude")
@@ -43,6 +44,7 @@ class MultiResolutionLossParts(NamedTuple):
     waveform: Tensor
     stft: Tensor
     coefficient: Tensor
+    time: Tensor
 
 
 class MultiResolutionLoss(nn.Module):
@@ -61,6 +63,10 @@ class MultiResolutionLoss(nn.Module):
             ``log-magnitude``, by :class:`auraloss.freq.STFTLoss`.
         subsets: of sources: each ``single`` source, ``all`` combinations, as in X-UMX, or tuples of
             source numbers.
+        time_loss: one more term, of waveforms: ``none``, or as of
+            :class:`~asteroid_slicq.losses.XUMXLoss`. It is not relative to the level of the mix.
+        time_weight: weight of that term, at least 0.
+        time_options: arguments of the loss ``haaqi``.
         relative: count errors relative to the root mean square of each mix; of one below −40 dB
             relative to full scale, relative to that.
 
@@ -85,6 +91,9 @@ class MultiResolutionLoss(nn.Module):
         spectrum: str = "complex",
         subsets: Subsets = "single",
         relative: bool = True,
+        time_loss: str | WaveformLoss = "none",
+        time_weight: float = 0.1,
+        time_options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         check_choice("spectrum", spectrum, SPECTRA)
@@ -100,6 +109,10 @@ class MultiResolutionLoss(nn.Module):
         self.subsets: Subsets = kept_subsets(subsets)
         if isinstance(subsets, str) or not self.subsets:
             resolve_subsets(self.subsets, 2)
+        self.time_weight = check_weight("time_weight", time_weight)
+        self.waveform_loss = None
+        if time_loss != "none":
+            self.waveform_loss = TimeLoss(time_loss, self.subsets, time_options)
         for n in self.n_ffts:
             window = torch.hann_window(n)
             self.register_buffer(f"window_{n}", window / window.norm(), persistent=False)
@@ -158,7 +171,11 @@ class MultiResolutionLoss(nn.Module):
             + self.stft_weight * stft
             + self.coefficient_weight * coefficient
         )
-        return MultiResolutionLossParts(total, waveform, stft, coefficient)
+        time = zero
+        if self.waveform_loss is not None and self.time_weight:
+            time = self.waveform_loss(waveforms, targets)
+            total = total + self.time_weight * time
+        return MultiResolutionLossParts(total, waveform, stft, coefficient, time)
 
     def _scale(self, targets: Tensor) -> Tensor:
         """What errors are divided by, ``(batch, 1, 1, 1)``."""
@@ -212,7 +229,8 @@ class MultiResolutionLoss(nn.Module):
         return (
             f"waveform_weight={self.waveform_weight}, stft_weight={self.stft_weight}, "
             f"coefficient_weight={self.coefficient_weight}, n_ffts={self.n_ffts}, "
-            f"spectrum={self.spectrum!r}, subsets={self.subsets!r}, relative={self.relative}"
+            f"spectrum={self.spectrum!r}, subsets={self.subsets!r}, relative={self.relative}, "
+            f"time_weight={self.time_weight}"
         )
 
 

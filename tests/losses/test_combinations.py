@@ -208,7 +208,7 @@ def test_published_losses():
         combination_mse(estimates, targets) + mask_sum_mse(estimate.masks),
     )
     assert XUMXLoss.from_preset("v1", time_weight=0.5).time_weight == 0.5
-    assert set(XUMX_LOSS_PRESETS) == {"v1", "v2"}
+    assert set(XUMX_LOSS_PRESETS) == {"v1", "v2", "v2-sdr", "v2-haaqi"}
 
 
 def test_every_part_and_every_combination_can_be_chosen():
@@ -334,7 +334,10 @@ def test_a_loss_keeps_what_iterators_gave():
         (lambda: XUMXLoss(time_loss="sir"), "time_loss must be one of none, si-sdr, .*'sir'"),
         (lambda: XUMXLoss(subsets="some"), "subsets must be 'all', 'single' or .*'some'"),
         (lambda: XUMXLoss(subsets=[]), "subsets must hold at least one subset"),
-        (lambda: XUMXLoss.from_preset("v3"), "name must be one of v1, v2, got 'v3'"),
+        (
+            lambda: XUMXLoss.from_preset("v3"),
+            "name must be one of v1, v2, v2-sdr, .*'v3'",
+        ),
         (
             lambda: XUMXLoss.from_preset("v1")(Estimate((ONE,), (ONE.abs(),)), (ONE,)),
             "waveforms and target_waveforms must be given",

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from common.configuration import Configuration
+from common.named_losses import make_time_loss
 from common.system import StemSystem
 from torch import Tensor
 
@@ -44,7 +45,7 @@ class BandSplitSystem(StemSystem):
             for network, seen in pairs:
                 statistics = input_statistics(seen, *about)
                 network.set_input_statistics(statistics.mean, statistics.std)
-        return MultiResolutionLoss(**conf["loss"])
+        return MultiResolutionLoss(**make_time_loss(conf["loss"], model.sample_rate))
 
     def losses(self, batch: Tensor) -> dict[str, Tensor]:
         """The total, and the terms that the loss has."""
@@ -68,5 +69,6 @@ class BandSplitSystem(StemSystem):
             "waveform_loss": (self.loss_func.waveform_weight, parts.waveform),
             "stft_loss": (self.loss_func.stft_weight, parts.stft),
             "coefficient_loss": (self.loss_func.coefficient_weight, parts.coefficient),
+            "time_loss": (self.loss_func.waveform_loss and self.loss_func.time_weight, parts.time),
         }
         return {"loss": parts.total, **{name: term for name, (w, term) in terms.items() if w}}

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from common.configuration import Configuration
+from common.named_losses import make_time_loss
 from common.system import StemSystem
 from torch import Tensor
 
@@ -44,7 +45,8 @@ class XUMXSystem(StemSystem):
         """
         if not conf["training"]["wiener_in_training"]:
             model.wiener_iterations = 0
-        settings, n_segments = dict(conf["loss"]), conf["data"]["statistics_segments"]
+        settings = make_time_loss(dict(conf["loss"]), model.sample_rate)
+        n_segments = conf["data"]["statistics_segments"]
         normalize_blocks = settings.pop("normalize_blocks")
         if not n_segments:
             if normalize_blocks:
