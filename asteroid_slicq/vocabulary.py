@@ -50,6 +50,12 @@ BIT_DEPTHS = ("16", "24", "32f")
 ENSEMBLE_DOMAINS = ("waveform", "mask")
 """Domains in which the estimates of several models may be averaged."""
 
+PHASES = ("mix", "griffin-lim", "fast-griffin-lim", "misi")
+"""Phases that the magnitudes of sources may get."""
+
+DEFAULT_PHASE_ITERATIONS = 16
+"""Iterations of Griffin-Lim for the phases of sources."""
+
 CLIPPINGS = ("rescale", "clamp")
 """Ways to keep samples within full scale: one scale for all stems of a song, or limits."""
 

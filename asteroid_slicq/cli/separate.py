@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from asteroid_slicq.audio import AudioWarning
 from asteroid_slicq.cli.messages import CommandError, complain, say
@@ -28,7 +29,7 @@ from asteroid_slicq.jobs import (
     separate_jobs,
 )
 from asteroid_slicq.processes import n_processors
-from asteroid_slicq.separation import FileOutput, Separator
+from asteroid_slicq.separation import FileOutput, PhaseModel, Separator
 
 
 def run(args: argparse.Namespace) -> int:
@@ -99,6 +100,8 @@ def _work(args: argparse.Namespace, output: FileOutput) -> Work:
     model, device = resolve(args)
     if args.ray and args.device == "auto":
         device = None  # what its machines have
+    if args.phase:
+        model = _with_phase(model, *args.phase)
     separator = Separator(
         model,
         args.segment_seconds,
@@ -112,6 +115,18 @@ def _work(args: argparse.Namespace, output: FileOutput) -> Work:
         complain(f"warning: {separator.edge_warning}")
     output.selection(separator.sources)  # refuses names that the model does not have
     return Work(separator, output, args.output)
+
+
+def _with_phase(model: nn.Module, method: str, iterations: int) -> nn.Module:
+    """The model with phases found by a method.
+
+    Raises:
+        CommandError: for a model that has no magnitudes.
+    """
+    try:
+        return PhaseModel(model, method, iterations)
+    except TypeError as error:
+        raise CommandError(f"--phase {method}: {error}") from error
 
 
 def _tell(outcome: Outcome, args: argparse.Namespace, device: torch.device | None) -> None:

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from asteroid_slicq.data import Track
 from asteroid_slicq.evaluation.metrics import frame_sdr, nan_median
-from asteroid_slicq.evaluation.oracles import analyse, estimate, resynthesise, spatial_sums
+from asteroid_slicq.evaluation.oracles import analyse, estimate, spatial_sums
 from asteroid_slicq.evaluation.sparsity import measure
 from asteroid_slicq.evaluation.tiling import Tiling, tiling
-from asteroid_slicq.transform import STFT, SliCQT
+from asteroid_slicq.transform import STFT, SliCQT, resynthesise
 from asteroid_slicq.vocabulary import ORACLES, SPARSITY_MEASURES
 
 MIXTURE = "mixture"

@@ -23,31 +23,19 @@ for powers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from asteroid_slicq.transform import InvertibleTransform, resynthesise
 from asteroid_slicq.vocabulary import ORACLES
 from asteroid_slicq.wiener import mix_phase
 
 _FLOOR = 1e-10  # of the power of the mix in a bin; what is weaker is rounding, not a source
 _REGULARISATION = 1e-10  # of spatial covariances, whose trace is the number of channels
 _CHUNK = 2**17  # cells whose matrices are held at a time
-
-
-class InvertibleTransform(Protocol):
-    """A transform between waveforms and blocks of complex coefficients."""
-
-    def __call__(self, waveform: Tensor) -> Sequence[Tensor] | Tensor:
-        """Coefficients of a waveform."""
-        ...
-
-    def inverse(self, coefficients: Sequence[Tensor], length: int) -> Tensor:
-        """Waveform of coefficients; a method ``synthesis``, where there is one, is used instead."""
-        ...
 
 
 def oracle(name: str, transform: InvertibleTransform, mix: Tensor, stems: Tensor) -> Tensor:
@@ -152,14 +140,6 @@ def spatial_sums(sources: Tensor, mix: Tensor) -> Tensor:
         weighted = y / power.unsqueeze(-3)
         total.append(torch.einsum("...cft,...dft->...fcd", weighted, y.conj()))
     return torch.cat(total, -3)
-
-
-def resynthesise(
-    transform: InvertibleTransform, estimates: Sequence[Tensor], length: int
-) -> Tensor:
-    """Waveforms of estimates, by one pass where the transform has a ``synthesis``."""
-    synthesis = getattr(transform, "synthesis", transform.inverse)
-    return synthesis(estimates, length=length)
 
 
 def _wiener(mix: Tensor, sources: Tensor, spatial: Tensor) -> Tensor:

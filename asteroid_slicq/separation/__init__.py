@@ -12,6 +12,7 @@ from asteroid_slicq.separation.graphs import capture_cuda, replayed, replays
 from asteroid_slicq.separation.identity import describe, fingerprint
 from asteroid_slicq.separation.methods import Separable, separate
 from asteroid_slicq.separation.names import check_sources, choose_sources
+from asteroid_slicq.separation.phase import MaskedCoefficients, PhaseModel
 from asteroid_slicq.separation.segment_model import SegmentModel
 from asteroid_slicq.separation.segments import crossfade
 from asteroid_slicq.separation.separator import Separator
@@ -20,6 +21,8 @@ from asteroid_slicq.separation.source_stream import SourceStream
 __all__ = [
     "Ensemble",
     "FileOutput",
+    "MaskedCoefficients",
+    "PhaseModel",
     "SegmentModel",
     "Separable",
     "Separator",

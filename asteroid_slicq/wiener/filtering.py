@@ -19,7 +19,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor
 
-from asteroid_slicq.transform import check_integer, check_number
+from asteroid_slicq.transform import check_integer, check_number, phase_factors
 from asteroid_slicq.wiener.expectation import BlockPieces, ExpectationMaximisation
 from asteroid_slicq.wiener.rows import Blocks, RowPieces
 
@@ -46,7 +46,7 @@ def apply_mix_phase(masks: Tensor, mix: Tensor) -> Tensor:
 
 def mix_phase(mix: Tensor) -> Tensor:
     """Phase factors of the mix, e^{j∠x}; where it is silent its phase is 0."""
-    return torch.where(mix == 0, torch.ones_like(mix), torch.sgn(mix))
+    return phase_factors(mix)
 
 
 def impose_mix_phase(magnitudes: Tensor, mix: Tensor) -> Tensor:

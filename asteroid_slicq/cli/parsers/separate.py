@@ -15,7 +15,13 @@ from asteroid_slicq.cli.parsers.arguments import (
     positive_seconds,
     seconds,
 )
-from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S, DEFAULT_SEGMENT_S, ENSEMBLE_DOMAINS
+from asteroid_slicq.vocabulary import (
+    DEFAULT_OVERLAP_S,
+    DEFAULT_PHASE_ITERATIONS,
+    DEFAULT_SEGMENT_S,
+    ENSEMBLE_DOMAINS,
+    PHASES,
+)
 
 SAMPLE_FORMATS = {"f32le": "<f4", "s16le": "<i2"}
 """Raw samples by name: 32-bit floats in −1 … 1, or 16-bit integers; both little-endian."""
@@ -63,6 +69,7 @@ _FILE_OPTIONS = (
     "one_pass",
     "no_cuda_graphs",
     "ensemble",
+    "phase",
     "overwrite",
     "skip_existing",
     "jobs",
@@ -108,6 +115,26 @@ def add_quality_options(parser: argparse.ArgumentParser) -> None:
         type=numbers,
         help="how much each model counts, such as 2,1 (default: all the same)",
     )
+    group.add_argument(
+        "--phase",
+        metavar="METHOD[:N]",
+        type=phase,
+        help=f"of the magnitudes that the model's masks give: {', '.join(PHASES)}, the last three "
+        f"in N iterations (default: N = {DEFAULT_PHASE_ITERATIONS}; without this option, as the "
+        "model does, by Wiener-EM for instance)",
+    )
+
+
+def phase(text: str) -> tuple[str, int]:
+    """A method for phases and its iterations, such as griffin-lim:32."""
+    method, colon, iterations = text.partition(":")
+    if method not in PHASES:
+        raise argparse.ArgumentTypeError(
+            f"must be {', '.join(PHASES)}, or such as griffin-lim:32, got {text!r}"
+        )
+    if colon and method == "mix":
+        raise argparse.ArgumentTypeError(f"mix has no iterations, got {text!r}")
+    return method, count(iterations) if colon else DEFAULT_PHASE_ITERATIONS
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -260,6 +287,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.ensemble and (args.model or args.runtime):
         given = "--model" if args.model else "--runtime"
         parser.error(f"argument --ensemble: names the models itself, so no {given}")
+    if args.ensemble and args.phase:
+        parser.error("argument --phase: is for the magnitudes of one model, not for --ensemble")
     for name in ("ensemble_domain", "ensemble_weights"):
         if not args.ensemble and getattr(args, name) != parser.get_default(name):
             parser.error(f"argument --{name.replace('_', '-')}: needs --ensemble A,B")

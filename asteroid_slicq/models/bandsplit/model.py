@@ -19,7 +19,13 @@ from asteroid_slicq.models.bandsplit.bands import bands_of
 from asteroid_slicq.models.bandsplit.network import BandNetwork, StreamState
 from asteroid_slicq.models.input_statistics import average
 from asteroid_slicq.models.per_target import PerTarget, with_frames
-from asteroid_slicq.separation import Separable, check_sources, from_batch, mix_to_batch
+from asteroid_slicq.separation import (
+    MaskedCoefficients,
+    Separable,
+    check_sources,
+    from_batch,
+    mix_to_batch,
+)
 from asteroid_slicq.transform import STFT, SliCQT, check_choice
 from asteroid_slicq.vocabulary import STEMS
 
@@ -230,6 +236,17 @@ class BandSplit(Separable, registration.Shareable):
         coefficients, masks = self.masked(mix)
         with _all_bits(mix[0]):
             return BandSplitEstimate(self.synthesise(coefficients, length), coefficients, masks)
+
+    def masked_coefficients(self, mix: Tensor) -> MaskedCoefficients:
+        """Coefficients of all sources and those of the mix, for other phases than the masks give.
+
+        Shape:
+            - mix: as for ``forward``; missing dimensions are added
+        """
+        mix = mix_to_batch(mix, self.n_channels)
+        with _all_bits(mix):
+            blocks = self.transform(mix)
+        return MaskedCoefficients(self.masked(blocks)[0], blocks, self.transform)
 
     def masked(
         self, mix: Sequence[Tensor], state: StreamState | None = None

@@ -21,8 +21,15 @@ from torch import Tensor, nn
 
 from asteroid_slicq import registration
 from asteroid_slicq.models.mixin.network import DenoisingAutoencoder, refine, run_together
-from asteroid_slicq.separation import Separable, check_sources, crossfade, from_batch, mix_to_batch
-from asteroid_slicq.transform import NSGT, check_flag, check_integer, check_number
+from asteroid_slicq.separation import (
+    MaskedCoefficients,
+    Separable,
+    check_sources,
+    crossfade,
+    from_batch,
+    mix_to_batch,
+)
+from asteroid_slicq.transform import NSGT, Pair, check_flag, check_integer, check_number
 
 SOURCES = ("harmonic", "percussive", "vocals")
 """Names of the published networks, in the order of the output."""
@@ -180,6 +187,17 @@ class MiXiN(Separable, registration.Shareable):
             return MiXiNEstimate(magnitudes * mix.sgn().unsqueeze(1), magnitudes, None)
         masks = rearrange(refine(soft_masks(coarse), f, t), pattern, b=b, c=c)
         return MiXiNEstimate(masks * mix.unsqueeze(1), magnitudes, masks)
+
+    def masked_coefficients(self, mix: Tensor) -> MaskedCoefficients:
+        """Coefficients of all sources and those of the mix, for other phases than those of the mix.
+
+        Shape:
+            - mix: as for ``forward``; missing dimensions are added
+        """
+        of_mix = self.analyse(mix_to_batch(mix))
+        sources = self.estimate_from_coefficients(of_mix).coefficients
+        whole = Pair(self.analyse, lambda blocks, length: self.synthesise(blocks[0], length))
+        return MaskedCoefficients([sources], [of_mix], whole)
 
     def analyse(self, waveform: Tensor) -> Tensor:
         """Coefficients of the overlapping chunks of a waveform, the last one filled with zeros.

@@ -23,7 +23,13 @@ from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend
 from asteroid_slicq.models.xumx_slicq.song import SliCQTStatistics
 from asteroid_slicq.models.xumx_slicq.v1 import time_kernel
 from asteroid_slicq.models.xumx_slicq.v2 import LOOKAHEAD_SLICES, fixed_weights
-from asteroid_slicq.separation import Separable, check_sources, from_batch, mix_to_batch
+from asteroid_slicq.separation import (
+    MaskedCoefficients,
+    Separable,
+    check_sources,
+    from_batch,
+    mix_to_batch,
+)
 from asteroid_slicq.transform import (
     SliCQT,
     check_choice,
@@ -31,7 +37,12 @@ from asteroid_slicq.transform import (
     check_integer,
     check_number,
 )
-from asteroid_slicq.wiener import filter_all_masked, filter_masked, wiener_on_stft
+from asteroid_slicq.wiener import (
+    apply_mix_phase,
+    filter_all_masked,
+    filter_masked,
+    wiener_on_stft,
+)
 
 DEFAULT_SOURCES = ("bass", "vocals", "other", "drums")
 _V1 = {"bandwidth_hz": 16000.0, "wiener": "stft"}
@@ -236,6 +247,17 @@ class XUMXSliCQ(Separable, registration.Shareable):
         """
         coefficients, masks = zip(*self._estimate_blocks(mix), strict=True)
         return Estimate(coefficients, masks)
+
+    def masked_coefficients(self, mix: Tensor) -> MaskedCoefficients:
+        """Coefficients of all sources before Wiener-EM, for other phases than those of the mix.
+
+        Shape:
+            - mix: as for ``forward``; missing dimensions are added
+        """
+        blocks = self.transform(mix_to_batch(mix, self.n_channels))
+        masks = self.blocks.masks(block.abs() for block in blocks)
+        sources = [apply_mix_phase(m, x) for m, x in zip(masks, blocks, strict=True)]
+        return MaskedCoefficients(sources, blocks, self.transform)
 
     def _estimate_blocks(self, mix: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Coefficients and masks of all sources, one block of the mix after the other."""
