@@ -47,7 +47,7 @@ def describe(model: BaseModel) -> dict[str, Any]:
         "sample_rate": model.sample_rate,
         "n_channels": model.in_channels,
         "sources": list(getattr(model, "sources", [])) or None,
-        "n_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "n_parameters": sum(p.numel() for p in model.parameters()),
         "software_versions": conf["infos"]["software_versions"],
     }
     for key, value in conf["model_args"].items():

@@ -3,11 +3,19 @@
 Frames were found by the search of ``asteroid-slicq oracle``, by the mix-phase oracle: of the trials
 whose slices are shorter than a second, the best of the mean and of every source. docs/oracles.md
 has the command.
+
+``python frames.py --songs sampled=DIR --songs procedural=DIR`` scores the oracle in these frames on
+the ``test`` songs of trees: what separators may gain by them, before any is trained.
 """
 
+import argparse
 from typing import Any
 
-from asteroid_slicq import XUMXSliCQ
+import torch
+
+from asteroid_slicq import SliCQT, XUMXSliCQ
+from asteroid_slicq.data import find_tracks
+from asteroid_slicq.evaluation import Excerpt, middle_of, nan_median, oracle_sdr
 from asteroid_slicq.models import PerTarget
 from asteroid_slicq.vocabulary import STEMS
 
@@ -62,3 +70,35 @@ def shared(**arguments: Any) -> XUMXSliCQ:
 def per_target(**arguments: Any) -> PerTarget:
     """Every source in the frame that suits it best."""
     return XUMXSliCQ.per_target(PER_TARGET, **{**_SMALL, **arguments})
+
+
+def oracles(excerpts: list[Excerpt]) -> dict[str, list[float]]:
+    """Mix-phase oracle of each source, its median over excerpts, by frame."""
+
+    def score(frame: dict[str, Any], names: tuple[str, ...] = STEMS) -> list[float]:
+        slicqt = SliCQT(**frame)
+        tracks = [oracle_sdr(slicqt, each, ["mix-phase"])["mix-phase"] for each in excerpts]
+        return [float(nan_median([track[name] for track in tracks])) for name in names]
+
+    own = [score(PER_TARGET[name], (name,))[0] for name in STEMS]
+    return {"published": score({}), "shared": score(SHARED), "one each": own}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--songs", action="append", required=True, metavar="NAME=DIR")
+    parser.add_argument("--tracks", type=int, default=6, help="of each kind")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each, from its middle")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"| songs | frame | mean | {' | '.join(STEMS)} |\n|---|---|---|---|---|---|---|")
+    for kind, folder in (pair.split("=", 1) for pair in args.songs):
+        tracks = find_tracks(folder, "test", STEMS, 44100, 2)[: args.tracks]
+        excerpts = [middle_of(track, STEMS, 44100, args.seconds) for track in tracks]
+        for name, values in oracles(excerpts).items():
+            cells = [f"{value:.2f}" for value in (sum(values) / len(values), *values)]
+            print(f"| {kind} | {name} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

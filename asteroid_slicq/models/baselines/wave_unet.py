@@ -90,8 +90,7 @@ class WaveUNet(Separable, registration.Shareable):
             for i in range(n_layers, 0, -1)
         )
         self.between = nn.ParameterList(
-            nn.Parameter(torch.zeros(widths[i + 1], 1), upsampling == "learned")
-            for i in range(n_layers, 0, -1)
+            torch.zeros(widths[i + 1], 1) for i in range(n_layers, 0, -1) if upsampling == "learned"
         )
         self.last = nn.Conv1d(n_features + n_channels, n_estimated * n_channels, 1)
         self._args = {
@@ -118,8 +117,9 @@ class WaveUNet(Separable, registration.Shareable):
             passed.append(x)
             x = x[..., ::2]
         x = F.leaky_relu(deepest(x), 0.2)
-        for layer, between, other in zip(self.decoder, self.between, reversed(passed), strict=True):
-            x = torch.cat([interpolated(x, between.sigmoid()), other], 1)
+        weights = [weight.sigmoid() for weight in self.between] or [0.5] * len(self.decoder)
+        for layer, weight, other in zip(self.decoder, weights, reversed(passed), strict=True):
+            x = torch.cat([interpolated(x, weight), other], 1)
             x = F.leaky_relu(layer(x), 0.2)
         x = torch.tanh(self.last(torch.cat([x, batch], 1)))
         x = x.unflatten(1, (-1, self.n_channels))
@@ -137,11 +137,12 @@ class WaveUNet(Separable, registration.Shareable):
         return dict(self._args)
 
 
-def interpolated(x: Tensor, weight: Tensor) -> Tensor:
+def interpolated(x: Tensor, weight: Tensor | float) -> Tensor:
     """A sample between each two, ``weight`` times the former and the rest of one times the latter.
 
     Shape:
-        - x: ``(batch, feature, n)``; weight: ``(feature, 1)``; output: ``(batch, feature, 2n − 1)``
+        - x: ``(batch, feature, n)``; weight: ``(feature, 1)`` or a number
+        - output: ``(batch, feature, 2n − 1)``
     """
     before, after = x[..., :-1], x[..., 1:]
     pairs = torch.stack([before, weight * before + (1 - weight) * after], -1).flatten(-2)

@@ -1,5 +1,6 @@
 """What holds for every baseline, as for every model."""
 
+import json
 from functools import partial
 
 import numpy as np
@@ -38,6 +39,8 @@ def test_serialises_in_plain_types(kind, tmp_path):
 def test_hub_files_hold_it(kind, tmp_path):
     model = tiny(kind)
     model.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["n_parameters"] == sum(p.numel() for p in model.parameters()) > 0
     mix = noise(1, 2, 1000)
     with torch.inference_mode():
         assert torch.equal(type(model).from_pretrained(tmp_path)(mix), model(mix))
@@ -102,9 +105,8 @@ def test_every_parameter_has_a_gradient_and_silence_a_finite_one(kind):
     model = tiny(kind).train()
     model(noise(2, 2, 3000)).square().sum().backward()
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            assert parameter.grad is not None, name
-            assert parameter.grad.abs().max() > 0, name
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
     mix = torch.zeros(2, 2, 3000, requires_grad=True)
     model(mix).sum().backward()
     assert mix.grad.isfinite().all()
