@@ -21,6 +21,7 @@ from asteroid_slicq.models.baselines.spectral import SpectralModel
 from asteroid_slicq.transform import check_choice, check_integer
 from asteroid_slicq.vocabulary import STEMS
 
+_TOLD_EVERY = 10  # updates
 _FLOOR = 1e-7  # of a spectrogram, relative to its mean: Itakura-Saito knows no silence
 _LEAST = 1e-10  # of what multiplicative updates divide by, whose square single precision holds
 
@@ -60,7 +61,7 @@ class NMF(SpectralModel):
     Example:
         >>> stems = torch.randn(1, 2, 1, 44100)
         >>> model = NMF(["tone", "noise"], n_components=4)
-        >>> history = model.fit([stems], n_iterations=5)
+        >>> history = model.fit([stems], n_iterations=11)
         >>> bool(history["tone"][-1] < history["tone"][0])
         True
         >>> model(stems.sum(1)).shape
@@ -100,7 +101,7 @@ class NMF(SpectralModel):
         self,
         stems: Iterable[Tensor],
         n_iterations: int = 100,
-        max_columns: int = 8000,
+        max_columns: int = 4000,
         max_s: float = float("inf"),
     ) -> dict[str, list[float]]:
         """Find the dictionaries on stems.
@@ -113,7 +114,7 @@ class NMF(SpectralModel):
             max_s: time after which no further update is begun, in seconds.
 
         Returns:
-            The divergence per coefficient after every update, by source.
+            The divergence per coefficient after the first and then every tenth update, by source.
 
         Shape:
             - stems: ``(batch, source, channel, time)``
@@ -159,12 +160,15 @@ class NMF(SpectralModel):
         generator = torch.Generator().manual_seed(j)
         h = h * (0.5 + torch.rand(h.shape, generator=generator).to(h))
         values: list[float] = []
-        while len(values) < n_iterations and not (values and time.monotonic() > until):
+        n_done = 0
+        while n_done < n_iterations and not (n_done and time.monotonic() > until):
             h = self._updated(h, w, v)
             w = self._updated(w.mT, h.mT, v.mT).mT
             h = h * w.sum(0)[:, None]
             w = _normalised(w)
-            values.append(float(self.divergence_of(v, w @ h)))
+            n_done += 1
+            if n_done % _TOLD_EVERY == 1:
+                values.append(float(self.divergence_of(v, w @ h)))
         self.dictionaries[j] = w
         return values
 
