@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from asteroid_slicq.transform.complex_indexing import gathered, scatter_added
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -122,7 +124,7 @@ def spectrum_to_blocks(
     """
     batch, n_slices, _ = spectrum.shape
     index = layout.index.expand(batch, n_slices, -1)
-    row = torch.view_as_real(torch.gather(spectrum, -1, index))
+    row = torch.view_as_real(gathered(spectrum, index))
     step_b, step_s = row.stride()[:2]
     for start, (n, m), factor in zip(layout.starts, layout.blocks, factors, strict=True):
         # (batch, slice, freq·time) read as (batch, freq, slice, time), written so by the product
@@ -142,7 +144,7 @@ def blocks_to_spectrum(blocks: Sequence[Tensor], layout: Layout, factors: Tensor
     row = torch.cat([torch.fft.fft(block).transpose(1, 2).flatten(-2) for block in blocks], dim=-1)
     torch.view_as_real(row).flatten(-2).mul_(factors)
     spectrum = row.new_zeros((*row.shape[:-1], layout.n_fft // 2 + 1))
-    return spectrum.scatter_add_(-1, layout.index.expand(row.shape), row)
+    return scatter_added(spectrum, layout.index.expand(row.shape), row)
 
 
 def overlap_add(slices: Tensor) -> Tensor:

@@ -118,7 +118,7 @@ def _constant(name: str, like: Tensor) -> Tensor:
 @cache
 def _elsewhere(name: str, device: torch.device, dtype: torch.dtype) -> Tensor:
     with torch.inference_mode(False):
-        return _CONSTANTS[name].to(device, dtype)
+        return _CONSTANTS[name].to(dtype).to(device)  # which may have no float64
 
 
 class _Model(NamedTuple):
