@@ -117,7 +117,7 @@ class Passes:
         ):
             for index, segment in enumerate(segments):
                 estimate = model.start(segment.samples, song, index * (hop // model.step))
-                hand_on((segment, estimate))
+                hand_on((segment.at_its_rate(), estimate))
                 done_s = (index + 1) * hop / self.sample_rate
                 tell(segment.until_s if segment.is_last else min(done_s, segment.until_s))
 

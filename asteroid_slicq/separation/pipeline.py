@@ -7,9 +7,10 @@ more than without, whatever the song's length.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,31 +76,47 @@ class Cut:
     def _joined(
         self, estimates: Iterator[tuple[Segment, Estimate]]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        held: list[np.ndarray] = []
-        n_held = 0
+        held = _Held()
 
         def finished() -> Iterator[tuple[np.ndarray, bool]]:
-            nonlocal n_held
             for segment, estimate in estimates:
-                held.extend(segment.buffers)
-                n_held += sum(buffer.shape[-1] for buffer in segment.buffers)
-                is_last = segment.is_last
-                del segment
-                yield estimate(), is_last
-                del estimate
+                held.buffers.extend(segment.buffers)
+                yield estimate(), segment.is_last
+                del segment, estimate
 
-        sources = join_segments(finished(), self.size, self.overlap)
-        step = max(1, round(self.rate_in))
+        # A second at a time, so that what is made of them is small while the model works, too.
+        sources = _in_pieces(join_segments(finished(), self.size, self.overlap), self.rate)
         for part in resample_stream(sources, self.rate, self.rate_in):
             # Before the end resampling lags behind; at the end it gives a few samples too many.
-            n_samples = min(part.shape[-1], n_held)
-            mix = np.concatenate(held, axis=-1)
-            for start in range(0, n_samples, step):  # so that what is made of them is small, too
-                piece = slice(start, min(start + step, n_samples))
-                yield mix[..., piece], part[..., piece]
-            held[:] = [mix[..., n_samples:].copy()]
-            n_held -= n_samples
-            del part, mix
+            mix = held.take(part.shape[-1])
+            if mix is not None:
+                yield mix, part[..., : mix.shape[-1]]
+
+
+class _Held:
+    """Buffers of the mix whose sources are not there yet."""
+
+    def __init__(self) -> None:
+        self.buffers: deque[np.ndarray] = deque()
+
+    def take(self, n_samples: int) -> np.ndarray | None:
+        """The next samples, or as many as there are; ``None`` for none."""
+        taken: list[np.ndarray] = []
+        while n_samples and self.buffers:
+            first = self.buffers.popleft()
+            taken.append(first[..., :n_samples])
+            if first.shape[-1] > n_samples:
+                self.buffers.appendleft(first[..., n_samples:])
+            n_samples -= taken[-1].shape[-1]
+        return np.concatenate(taken, axis=-1) if taken else None
+
+
+def _in_pieces(buffers: Iterable[np.ndarray], sample_rate: float) -> Iterator[np.ndarray]:
+    """Buffers of at most a second."""
+    step = max(1, round(sample_rate))
+    for buffer in buffers:
+        for start in range(0, buffer.shape[-1], step):
+            yield buffer[..., start : start + step]
 
 
 @dataclass(frozen=True)
@@ -117,6 +134,10 @@ class Segment:
     is_last: bool
     buffers: list[np.ndarray]
     until_s: float
+
+    def at_its_rate(self) -> Segment:
+        """What is needed of it once the model has it."""
+        return replace(self, samples=self.samples[..., :0].copy())
 
 
 Estimate = Callable[[], np.ndarray]
