@@ -53,6 +53,9 @@ ENSEMBLE_DOMAINS = ("waveform", "mask")
 PHASES = ("mix", "griffin-lim", "fast-griffin-lim", "misi")
 """Phases that the magnitudes of sources may get."""
 
+HPSS_TRANSFORMS = ("slicqt", "nsgt", "stft")
+"""Transforms of harmonic/percussive separation."""
+
 DEFAULT_PHASE_ITERATIONS = 16
 """Iterations of Griffin-Lim for the phases of sources."""
 

@@ -32,10 +32,10 @@ from asteroid_slicq.vocabulary import STEMS
 from asteroid_slicq.wiener import wiener
 
 PAGE = report.PAGE.parent / "phase.md"
-RATE, N_SONGS, SECONDS, SEED = 44100, 4, 12.0, 21
+RATE, N_SONGS, SECONDS, SEED = 44100, 3, 12.0, 21
 START_S, LENGTH_S = 6, 2
 SILENT = 3e-3  # root mean square of a stem that does not sound
-ITERATIONS = (0, 1, 4, 16, 32)
+ITERATIONS = (0, 1, 4, 16)
 HANN = {"window": "hann", "min_width": 32}
 MEL = {"scale": "mel", "n_bins": 600, "f_min_hz": 20.0, "min_bandwidth_hz": 30.0, **HANN}
 TRANSFORMS: dict[str, InvertibleTransform] = {

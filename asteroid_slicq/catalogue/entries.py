@@ -86,6 +86,20 @@ PRESETS = {
 SHIPPED = ("default", "models/xumx_slicq/weights/small.pth")
 SHIPPED_TRAINED_ON, SHIPPED_LICENSE = "procedural songs (asteroid-slicq synth)", "mit"
 
+HPSS = Entry(
+    "hpss",
+    "ships",
+    model="HPSS",
+    n_parameters=0,
+    n_bytes=0,
+    sources=("harmonic", "percussive", "vocals"),
+    sample_rate=44100.0,
+    causal=False,
+    trained_on="nothing: it has no weights",
+    license="mit",
+)
+"""Harmonic/percussive separation, which a test holds against the model."""
+
 
 def presets() -> list[Entry]:
     """Configurations without trained weights, to train or to convert weights for."""
@@ -109,10 +123,9 @@ def shipped() -> list[Entry]:
     """The models that ship with the package."""
     name, file = SHIPPED
     entry = of_file(name, "ships", _PACKAGE / file)
-    if entry is None:
-        return []
     facts = {"trained_on": SHIPPED_TRAINED_ON, "license": SHIPPED_LICENSE}
-    return [replace(entry, **facts, seconds_per_second=PRESETS["small"].speed)]
+    trained = [replace(entry, **facts, seconds_per_second=PRESETS["small"].speed)] if entry else []
+    return [*trained, HPSS]
 
 
 def in_folder(folder: Path) -> list[Entry]:

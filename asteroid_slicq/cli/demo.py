@@ -10,7 +10,7 @@ from functools import partial
 import torch
 
 from asteroid_slicq.cli.messages import CommandError, say
-from asteroid_slicq.cli.models import resolve_device, resolve_model
+from asteroid_slicq.cli.models import resolve_device, resolve_separator
 from asteroid_slicq.demo import DemoServer, DemoSettings
 
 
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     names = args.model or ["small"]
     settings = DemoSettings(
-        models={name: partial(resolve_model, name) for name in names},
+        models={name: partial(resolve_separator, name) for name in names},
         device=resolve_device(args.device),
         max_minutes=args.max_minutes,
         max_mb=args.max_mb,

@@ -94,7 +94,7 @@ def _measured(entry: Entry, n_threads: int | None) -> Entry:
         return entry
     import torch
 
-    from asteroid_slicq.cli.models import resolve_model
+    from asteroid_slicq.cli.models import resolve_separator
     from asteroid_slicq.models import bandsplit, xumx_slicq
     from asteroid_slicq.separation import Separator
 
@@ -105,7 +105,7 @@ def _measured(entry: Entry, n_threads: int | None) -> Entry:
             families = {"XUMXSliCQ": xumx_slicq.XUMXSliCQ, "BandSplit": bandsplit.BandSplit}
             model = families[str(entry.model)].from_preset(entry.name).eval()
         else:
-            model = resolve_model(entry.path)
+            model = resolve_separator(entry.path or entry.name)
         separator = Separator(model, segment_s=_MEASURED_S)
         n_channels = getattr(model, "n_channels", None) or 1
         rate = separator.sample_rate

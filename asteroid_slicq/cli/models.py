@@ -18,12 +18,14 @@ from asteroid_slicq.cli.messages import CommandError
 from asteroid_slicq.files import unreadable
 from asteroid_slicq.hub import HUB_ID, ModelFileError, load_model
 from asteroid_slicq.models.bandsplit import OnnxBandSplit
+from asteroid_slicq.models.hpss import HPSS
 from asteroid_slicq.models.xumx_slicq import OnnxSeparator, load_default_model
 from asteroid_slicq.separation import Ensemble
 from asteroid_slicq.transform import check_device
 from asteroid_slicq.vocabulary import BANDSPLIT_PRESETS, XUMX_SLICQ_PRESETS
 
 DEFAULT_MODELS = ("default", "small")
+HPSS_NAME = "hpss"
 _URL = re.compile(r"https?://\S+")
 _FILE_SUFFIXES = frozenset((".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".th", ".h5"))
 
@@ -49,19 +51,35 @@ def resolve(args: argparse.Namespace) -> tuple[nn.Module, str]:
         )
     if runtime == "torch":
         device = resolve_device(args.device)
+        if spec == HPSS_NAME:
+            return _hpss(args), device
         return resolve_model(args.model), device
     if args.device not in ("auto", "cpu"):
         raise CommandError(f"device {args.device}: --runtime onnx runs on the CPU alone")
     return _load_onnx(spec), "cpu"
 
 
+def _hpss(args: argparse.Namespace) -> HPSS:
+    """Harmonic/percussive separation; with vocals where a stem that is asked for needs them."""
+    named = {*(args.stems or ()), args.two_stems, *(args.remix or ())}
+    try:
+        return HPSS(args.hpss_transform, "vocals" in named, args.hpss_margin).eval()
+    except ValueError as error:
+        raise CommandError(f"--model hpss: {error}") from error
+
+
 def _resolve_ensemble(args: argparse.Namespace) -> nn.Module:
-    members = [resolve_model(spec) for spec in args.ensemble]
+    members = [resolve_separator(spec) for spec in args.ensemble]
     try:
         return Ensemble(members, args.ensemble_weights, args.ensemble_domain).eval()
     except ValueError as error:
         names = ", ".join(f"{i} is {spec}" for i, spec in enumerate(args.ensemble, 1))
         raise CommandError(f"--ensemble {','.join(args.ensemble)}: {error} ({names})") from error
+
+
+def resolve_separator(spec: str | None) -> nn.Module:
+    """The same as :func:`resolve_model`, and ``"hpss"``, which has no weights to load."""
+    return HPSS().eval() if spec == HPSS_NAME else resolve_model(spec)
 
 
 def resolve_model(spec: str | None) -> BaseModel:
@@ -90,7 +108,7 @@ def resolve_model(spec: str | None) -> BaseModel:
             return _load_hub(spec)
         raise CommandError(
             f"model {spec}: no such file, and neither a Hub id (user/name) nor a model that ships "
-            f"({', '.join(DEFAULT_MODELS)})"
+            f"({', '.join((*DEFAULT_MODELS, HPSS_NAME))})"
         )
 
 

@@ -2,6 +2,7 @@
 
 from asteroid_slicq.models.bandsplit import BandSplit
 from asteroid_slicq.models.baselines import NMF, UNet, WaveUNet
+from asteroid_slicq.models.hpss import HPSS, hpss
 from asteroid_slicq.models.input_statistics import InputStatistics, input_statistics
 from asteroid_slicq.models.mixin import MiXiN
 from asteroid_slicq.models.onnx_files import require
@@ -9,6 +10,7 @@ from asteroid_slicq.models.per_target import PerTarget
 from asteroid_slicq.models.xumx_slicq import XUMXSliCQ, load_default_model
 
 __all__ = [
+    "HPSS",
     "NMF",
     "BandSplit",
     "InputStatistics",
@@ -17,6 +19,7 @@ __all__ = [
     "UNet",
     "WaveUNet",
     "XUMXSliCQ",
+    "hpss",
     "input_statistics",
     "load_default_model",
     "require",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from asteroid_slicq.cli.parsers import stems
+from asteroid_slicq.cli.parsers import hpss, stems
 from asteroid_slicq.cli.parsers.arguments import (
     count,
     file_name,
@@ -32,6 +32,7 @@ examples:
   asteroid-slicq separate song.flac album/ -o stems --stems vocals,drums --format flac
   asteroid-slicq separate song.mp3 -o karaoke --two-stems vocals --format mp3
   asteroid-slicq separate song.mp3 -o stems --model user/xumx-slicq --device cuda
+  asteroid-slicq separate song.wav -o parts --model hpss
   asteroid-slicq separate album/ mixtape.m3u "more/*.mp3" -o stems --jobs 4 --skip-existing
   asteroid-slicq separate - --stdin-name song -o stems < song.mp3
   arecord -t raw -f FLOAT_LE -r 44100 -c 2 \\
@@ -165,8 +166,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "-m",
         "--model",
         metavar="MODEL",
-        help="a model file, a Hub id such as user/name, or the name of a model that ships "
-        "(default: the small model that ships with the package)",
+        help="a model file, a Hub id such as user/name, or the name of a model that ships, such as "
+        "hpss (default: the small model that ships with the package)",
     )
     parser.add_argument(
         "-d",
@@ -244,6 +245,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "-q", "--quiet", action="store_true", help="print nothing but warnings and errors"
     )
     stems.add_options(parser)
+    hpss.add_options(parser)
     stream = parser.add_argument_group("options of a stream")
     stream.add_argument(
         "--stream",
@@ -298,4 +300,5 @@ def _check(args: argparse.Namespace) -> None:
             f"argument --ensemble-weights: must be one for each of {len(args.ensemble)} models, "
             f"got {len(weights)}"
         )
+    hpss.check(args)
     stems.check(args)
