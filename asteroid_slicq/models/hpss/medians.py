@@ -168,10 +168,13 @@ def _grid(
     """Factors that bring the blocks to one scale, and seconds between two coefficients of each."""
     if isinstance(transform, STFT):
         return [1], [transform.hop / transform.sample_rate]
-    if not isinstance(transform, SliCQT | NSGT):
+    if isinstance(transform, SliCQT):
+        samples = transform.frame.slice_length
+    elif isinstance(transform, NSGT):
+        samples = transform.frame.length
+    else:
         raise TypeError(f"transform must be a SliCQT, NSGT or STFT, got {type(transform).__name__}")
     frame = transform.frame
-    samples = frame.slice_length if isinstance(transform, SliCQT) else frame.length
     # The IDFT of a bin carries one over its length.
     lengths = [m for _, m in frame.blocks]
     return lengths, [samples / m / frame.sample_rate for m in lengths]
