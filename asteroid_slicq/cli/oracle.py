@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from asteroid_slicq.cli.messages import CommandError, say
 from asteroid_slicq.cli.models import resolve_device
+from asteroid_slicq.cli.oracle_recommend import run_recommend, sources_of
 from asteroid_slicq.cli.oracle_search import run_search
 from asteroid_slicq.cli.outputs import check_output, output_file
 from asteroid_slicq.cli.parsers.slicqt import slicqt_settings
@@ -32,6 +33,8 @@ from asteroid_slicq.vocabulary import ORACLES, SPARSITY_MEASURES
 def run(args: argparse.Namespace) -> int:
     """Score or search; return the exit code."""
     device = resolve_device(args.device)
+    if args.search and (args.recommend or args.json):
+        raise CommandError("--search goes without --recommend and --json; its journal is JSON")
     if args.output is not None:
         check_output(args.output, overwrite=True)
     excerpts = _excerpts(args)
@@ -39,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     settings = slicqt_settings(args)
     if args.search:
         return run_search(args, excerpts, settings, device)
+    if args.recommend:
+        return run_recommend(args, excerpts, settings, device)
     transforms: list[SliCQT | STFT] = [STFT(n_fft, hop, rate) for n_fft, hop in args.stft]
     if not args.no_slicqt:
         transforms.insert(0, SliCQT(sample_rate=rate, **settings))
@@ -54,17 +59,37 @@ def run(args: argparse.Namespace) -> int:
     for transform in transforms:
         scores = _score(transform.to(device), excerpts, args)
         report["transforms"].append(scores)
-        if not args.quiet:
+        if not args.quiet and not args.json:
             say(_table(scores, args.sources))
         if args.output is not None:
             with output_file(args.output) as partial:
                 partial.write_text(json_text(report), encoding="utf-8", errors="backslashreplace")
+    if args.json:
+        say(json_text(report).rstrip())
     return 0
 
 
 def _excerpts(args: argparse.Namespace) -> list[Excerpt]:
-    tracks, rate = _find(args.path.expanduser(), args.split, args.sources)
+    path = args.path.expanduser()
+    if args.recommend:
+        args.sources = sources_of(_first_track(path, args.split), args.recommend, args.sources)
+    tracks, rate = _find(path, args.split, args.sources)
     return [middle_of(t, args.sources, rate, args.seconds) for t in tracks[: args.tracks]]
+
+
+def _first_track(path: Path, split: str | None) -> Path:
+    """The first folder with WAV files: the path, a track in it, or one of a split of it."""
+    if reason := unreadable(path):
+        raise CommandError(f"{path}: {reason}")
+    if not path.is_dir():
+        raise CommandError(f"{path}: no such folder")
+    splits = [path / name for name in ([split] if split else ["test", "train"])]
+    for folder in (path, *splits, *([] if split else [path])):
+        inside = sorted(p for p in folder.glob("*/") if not p.name.startswith("."))
+        for track in ([path] if folder == path and not split else []) + inside:
+            if any(track.glob("*.wav")):
+                return track
+    raise CommandError(f"{path}: no folder of WAV files, such as {splits[0].name}/<track>/*.wav")
 
 
 def _find(path: Path, split: str | None, sources: Sequence[str]) -> tuple[list[Track], int]:

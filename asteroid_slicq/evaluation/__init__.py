@@ -17,9 +17,22 @@ from asteroid_slicq.evaluation.metrics import (
     track_sdr,
     utterance_sdr,
 )
-from asteroid_slicq.evaluation.oracle_scores import Excerpt, middle_of, oracle_sdr, source_sparsity
+from asteroid_slicq.evaluation.oracle_scores import (
+    Excerpt,
+    middle_of,
+    oracle_sdr,
+    oracle_windows,
+    source_sparsity,
+    sparsity_parts,
+)
 from asteroid_slicq.evaluation.oracles import oracle
 from asteroid_slicq.evaluation.pool import EvaluationError, score_tracks
+from asteroid_slicq.evaluation.recommendation import (
+    CANDIDATES,
+    Comparison,
+    Standing,
+    compare,
+)
 from asteroid_slicq.evaluation.records import (
     CSDR,
     MODEL,
@@ -32,10 +45,12 @@ from asteroid_slicq.evaluation.scoring import oracle_of
 from asteroid_slicq.evaluation.sparsity import SPARSER_IS_LESS
 
 __all__ = [
+    "CANDIDATES",
     "CSDR",
     "MODEL",
     "SPACE",
     "SPARSER_IS_LESS",
+    "Comparison",
     "Config",
     "Evaluation",
     "EvaluationError",
@@ -43,8 +58,10 @@ __all__ = [
     "InvalidFrameError",
     "Journal",
     "Report",
+    "Standing",
     "Trial",
     "best",
+    "compare",
     "find_reference_tracks",
     "haaqi",
     "json_text",
@@ -53,10 +70,12 @@ __all__ = [
     "oracle",
     "oracle_of",
     "oracle_sdr",
+    "oracle_windows",
     "require_pyclarity",
     "score_tracks",
     "search_frames",
     "source_sparsity",
+    "sparsity_parts",
     "summarise_tracks",
     "track_sdr",
     "utterance_sdr",

@@ -80,7 +80,6 @@ def middle_of(
     return Excerpt(track, tuple(sources), sample_rate, start, length, has_mixture)
 
 
-@torch.no_grad()
 def oracle_sdr(
     transform: SliCQT | STFT,
     excerpt: Excerpt,
@@ -88,6 +87,26 @@ def oracle_sdr(
     part_s: float | None = None,
 ) -> dict[str, dict[str, float]]:
     """SDR of each oracle and source: the median over windows of one second, as ``track_sdr``.
+
+    Arguments and errors are those of :func:`oracle_windows`.
+
+    Returns:
+        ``sdr[oracle][source]`` in dB; NaN for a source that is silent throughout.
+    """
+    return {
+        name: dict(zip(excerpt.sources, _medians(sdr), strict=True))
+        for name, sdr in oracle_windows(transform, excerpt, names, part_s).items()
+    }
+
+
+@torch.no_grad()
+def oracle_windows(
+    transform: SliCQT | STFT,
+    excerpt: Excerpt,
+    names: Sequence[str] = ORACLES,
+    part_s: float | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """SDR of each oracle in windows of one second, as ``frame_sdr``.
 
     Args:
         transform: on any device, at the sample rate of the excerpt.
@@ -97,7 +116,7 @@ def oracle_sdr(
             memory at about 2 GB, however long the excerpt. It changes no result.
 
     Returns:
-        ``sdr[oracle][source]`` in dB; NaN for a source that is silent throughout.
+        For each oracle, ``(source, window)`` in dB; NaN by the rules of ``frame_sdr``.
 
     Raises:
         ValueError: for an unknown oracle or another sample rate.
@@ -129,17 +148,30 @@ def oracle_sdr(
             waveforms = resynthesise(transform, estimates, mix.shape[-1])[..., inside]
             sdr = frame_sdr(true, waveforms.cpu().numpy(), frame, 1.0)
             frames[name].append(sdr)
-    return {
-        name: dict(zip(excerpt.sources, _medians(np.concatenate(sdr, -1)), strict=True))
-        for name, sdr in frames.items()
-    }
+    return {name: np.concatenate(sdr, -1) for name, sdr in frames.items()}
 
 
-@torch.no_grad()
 def source_sparsity(
     transform: SliCQT | STFT, excerpt: Excerpt, names: Sequence[str] = SPARSITY_MEASURES
 ) -> dict[str, dict[str, float]]:
     """Sparsity of each source: the median over parts of five seconds in which it sounds.
+
+    Arguments and errors are those of :func:`sparsity_parts`.
+
+    Returns:
+        ``sparsity[measure][source]``; NaN for a source that is silent throughout.
+    """
+    return {
+        name: dict(zip(excerpt.sources, _medians(values), strict=True))
+        for name, values in sparsity_parts(transform, excerpt, names).items()
+    }
+
+
+@torch.no_grad()
+def sparsity_parts(
+    transform: SliCQT | STFT, excerpt: Excerpt, names: Sequence[str] = SPARSITY_MEASURES
+) -> dict[str, NDArray[np.float64]]:
+    """Sparsity of each source in parts of five seconds.
 
     Args:
         transform: on any device, at the sample rate of the excerpt.
@@ -147,7 +179,7 @@ def source_sparsity(
         names: of :data:`asteroid_slicq.vocabulary.SPARSITY_MEASURES`.
 
     Returns:
-        ``sparsity[measure][source]``; NaN for a source that is silent throughout.
+        For each measure, ``(source, part)``; NaN where the source is silent.
 
     Raises:
         ValueError: for an unknown measure or another sample rate.
@@ -166,10 +198,7 @@ def source_sparsity(
             of_sources.append(measure(cells, tiles.areas, names))
         for name in names:
             values[name].append([source[name] for source in of_sources])
-    return {
-        name: dict(zip(excerpt.sources, _medians(np.array(rows).T), strict=True))
-        for name, rows in values.items()
-    }
+    return {name: np.array(rows).T for name, rows in values.items()}
 
 
 def _checked_tiling(transform: SliCQT | STFT, excerpt: Excerpt) -> Tiling:

@@ -23,6 +23,7 @@ examples:
       --min-bandwidth 30 --overlap-added --seconds 30 --oracles mix-phase,irm1 --sparsity
   asteroid-slicq oracle musdb18hq --split train --tracks 14 --seconds 20 --overlap-added \\
       --search bayesian --trials 100 --objective mix-phase --max-redundancy 2.5 -o search.jsonl
+  asteroid-slicq oracle my_stems --recommend vocals --seconds 20
 
 A table holds the median over tracks of the median SDR over windows of one second, in dB, and the
 mean of the sources. Without options the sliCQT is the published one. A search varies the scale,
@@ -85,6 +86,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="an STFT to compare with, such as 4096/1024; may be repeated",
     )
     parser.add_argument("--no-slicqt", action="store_true", help="score the STFTs alone")
+    parser.add_argument(
+        "--recommend",
+        metavar="SOURCE",
+        help="compare frames on the stems, and recommend one for this source, with the uncertainty",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default: auto)")
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     add_slicqt_options(parser.add_argument_group("sliCQT (default: the published frame)"))
