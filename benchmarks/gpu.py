@@ -299,8 +299,10 @@ def make_step(
 
 def tests(bench: Bench) -> str:
     """The tests that need a GPU; without one they are only collected."""
-    left_s = max(10.0, bench.until - time.perf_counter())
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests"]
+    left_s = None if bench.quick else max(10.0, bench.until - time.perf_counter())
+    where = "tests/separation/test_graphs.py" if bench.quick else "tests"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", where]
+    command += ["--continue-on-collection-errors"]
     command += ["-k", TESTS, "-m", "not slow"]
     command += [] if bench.is_gpu else ["--collect-only"]
     try:
@@ -308,7 +310,7 @@ def tests(bench: Bench) -> str:
             command, cwd=ROOT, capture_output=True, text=True, timeout=left_s, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"Tests: not done in {left_s:.0f} s."
+        return f"Not done in {left_s} s."
     lines = [line for line in done.stdout.splitlines() if line.strip()]
     failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
     summary = re.sub(r"=+", "", [f"exit code {done.returncode}", *lines][-1]).strip()
@@ -329,7 +331,7 @@ def measured(bench: Bench, parts: dict[str, tuple[Callable[[Bench], str], float]
     """Everything so far, after every part."""
     done: list[str] = []
     for heading, (measure, budget_s) in parts.items():
-        bench.until = time.perf_counter() + budget_s
+        bench.until = math.inf if bench.quick else time.perf_counter() + budget_s
         try:
             text = measure(bench)
         except Exception as error:
