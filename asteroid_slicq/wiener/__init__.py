@@ -12,9 +12,11 @@ from asteroid_slicq.wiener.filtering import (
 )
 from asteroid_slicq.wiener.postfilter import SongPostfilter, wiener_on_stft
 from asteroid_slicq.wiener.song import SongCovariances
+from asteroid_slicq.wiener.song_rows import SongCovariancesOfBlocks
 
 __all__ = [
     "SongCovariances",
+    "SongCovariancesOfBlocks",
     "SongPostfilter",
     "apply_mix_phase",
     "filter_all_masked",

@@ -52,12 +52,14 @@ class Grid(NamedTuple):
     Attributes:
         rows: they, on a device.
         n_owners: how many windows there are, counted over blocks.
+        n_windows: number of the last window of any bin in the song, and one.
         longest: frames of each row, in decreasing order.
         n_coefficients: length of the flat axis.
     """
 
     rows: Rows
     n_owners: int
+    n_windows: int
     longest: tuple[int, ...]
     n_coefficients: int
 
@@ -76,7 +78,12 @@ class Grid(NamedTuple):
 
 @lru_cache(maxsize=64)
 def grid_of(
-    blocks: Blocks, n_slices: int, window: int | None, device: torch.device, first: int = 0
+    blocks: Blocks,
+    n_slices: int,
+    window: int | None,
+    device: torch.device,
+    first: int = 0,
+    own: tuple[int, int] | None = None,
 ) -> Grid:
     """Windows of some slices, of which the first has a number in a song.
 
@@ -86,14 +93,16 @@ def grid_of(
         window: frames of a window, counted from the start of the song; None is all of them.
         device: where the rows are to be.
         first: number of the first slice.
+        own: where the slices that are wanted begin and end; None is all.
     """
+    start, stop = own or (0, n_slices)
     columns: list[list[np.ndarray]] = [[] for _ in Rows._fields]
     place, n_bins, n_owners = 0, 0, 0
     for n, m in blocks:
         n_frames, ahead = n_slices * m, first * m
         size = window or n_frames
-        numbers = np.arange(ahead // size, -(-(ahead + n_frames) // size))
-        edges = (np.append(numbers, numbers[-1] + 1) * size - ahead).clip(0, n_frames)
+        numbers = np.arange((ahead + start * m) // size, -(-(ahead + stop * m) // size))
+        edges = (np.append(numbers, numbers[-1] + 1) * size - ahead).clip(start * m, stop * m)
         bins = np.repeat(np.arange(n), len(numbers))
         row = (
             place + bins * n_frames + np.tile(edges[:-1], n),
@@ -109,7 +118,8 @@ def grid_of(
     order = np.argsort(-joined[1], kind="stable")
     with torch.inference_mode(False):
         rows = Rows(*(torch.from_numpy(column[order]).to(device) for column in joined))
-    return Grid(rows, n_owners, tuple(joined[1][order].tolist()), place)
+    lengths, n_windows = tuple(joined[1][order].tolist()), int(joined[4].max()) + 1
+    return Grid(rows, n_owners, n_windows, lengths, place)
 
 
 class _Gathered(NamedTuple):
@@ -184,13 +194,17 @@ class RowPieces:
     def of(self, x: Tensor) -> Iterator[_Gathered]:
         """Rows of the mix."""
         grid = grid_of(self.blocks, self.n_slices, self.window, x.device)
-        noise = noise_of(loudest_of_rows(x, grid), self.eps)
-        for cut in grid.cuts(len(x)):
-            places, inside = places_of(grid, cut)
-            yield _Gathered(places, inside, noise[:, :, cut, None])
+        yield from gathered(grid, noise_of(loudest_of_rows(x, grid), self.eps))
 
 
-def places_of(grid: Grid, cut: slice) -> tuple[Tensor, Tensor | None]:
+def gathered(grid: Grid, noise: Tensor) -> Iterator[_Gathered]:
+    """All rows, with their noise, ``(2, batch, row)``."""
+    for cut in grid.cuts(noise.shape[1]):
+        places, inside = _places_of(grid, cut)
+        yield _Gathered(places, inside, noise[:, :, cut, None])
+
+
+def _places_of(grid: Grid, cut: slice) -> tuple[Tensor, Tensor | None]:
     """Places of the coefficients of some rows, and which of them are inside of the rows."""
     longest, shortest = grid.longest[cut.start], grid.longest[cut.stop - 1]
     starts, lengths = grid.rows.starts[cut, None], grid.rows.lengths[cut, None]
@@ -206,7 +220,7 @@ def loudest_of_rows(x: Tensor, grid: Grid) -> Tensor:
     power = torch.addcmul(re.square(), im, im).amax(1)
     rows = [
         power.index_select(-1, places.flatten()).view(len(x), *places.shape).amax(-1)
-        for places, _ in (places_of(grid, cut) for cut in grid.cuts(len(x)))
+        for places, _ in (_places_of(grid, cut) for cut in grid.cuts(len(x)))
     ]
     owners = grid.rows.owners.expand(len(x), -1)
     loudest = power.new_zeros(len(x), grid.n_owners)

@@ -17,12 +17,19 @@ Blocks = tuple[tuple[int, int], ...]
 
 
 def joined(blocks: Sequence[Tensor]) -> Tensor:
-    """Blocks on a flat axis. Shape: ``(…, freq, slice, time)`` each → ``(…, place)``."""
-    return torch.cat([block.reshape(*block.shape[:-3], -1) for block in blocks], -1)
+    """Complex blocks on a flat axis. Shape: ``(…, freq, slice, time)`` each → ``(…, place)``."""
+    leading = blocks[0].shape[:-3]
+    parts = [torch.view_as_real(c.resolve_conj() if c.is_conj() else c) for c in blocks]
+    parts = [
+        part.view(*leading, -1) if part.is_contiguous() else part.reshape(*leading, -1)
+        for part in parts
+    ]
+    return torch.view_as_complex(torch.cat(parts, -1).unflatten(-1, (-1, 2)))
 
 
-def separated(flat: Tensor, blocks: Blocks, n_slices: int) -> tuple[Tensor, ...]:
+def separated(flat: Tensor, blocks: Blocks) -> tuple[Tensor, ...]:
     """The blocks on a flat axis, as views. Shape: ``(…, place)`` → ``(…, freq, slice, time)``."""
+    n_slices = flat.shape[-1] // sum(n * m for n, m in blocks)
     leading, sizes = flat.shape[:-1], [n * n_slices * m for n, m in blocks]
     parts = flat.split(sizes, -1)
     return tuple(
@@ -36,8 +43,8 @@ class Placed(torch.autograd.Function):
     The first parts are masks before their sigmoid, of which nothing but the masks is kept.
 
     Shape:
-        - places: ``(m,)`` each, of the parts; those of n are not wanted. Together they are all of
-          0 … n − 1.
+        - places: ``(m,)`` each, of the parts; those of n are not wanted. Where none is, masks are
+          one.
         - parts: ``(…, m)`` each; output: ``(…, n)``
     """
 
@@ -46,7 +53,7 @@ class Placed(torch.autograd.Function):
     @staticmethod
     def forward(n: int, places: Sequence[Tensor], n_logits: int, *parts: Tensor) -> Tensor:
         """See the class."""
-        room = parts[0].new_empty((*parts[0].shape[:-1], n + 1))
+        room = parts[0].new_ones((*parts[0].shape[:-1], n + 1))
         for i, (place, part) in enumerate(zip(places, parts, strict=True)):
             room.index_copy_(-1, place, part.sigmoid() if i < n_logits else part)
         return room[..., :n]

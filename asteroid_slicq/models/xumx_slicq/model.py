@@ -262,20 +262,27 @@ class XUMXSliCQ(Separable, registration.Shareable):
     def _estimate_blocks(self, mix: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Coefficients and masks of all sources, one block of the mix after the other."""
         iterations = self.wiener_iterations if self.wiener == "slicqt" else 0
-        if self._runs_at_once(mix[0]):
-            sizes, n_slices = self.transform.frame.blocks, mix[0].shape[-2]
-            flat = joined(mix)
-            masks = self.networks.masks_at_once(flat.abs(), sizes)
+        if self.runs_at_once(mix[0]):
+            sizes = self.transform.frame.blocks
+            flat, masks = self.masks_at_once(mix)
             refined = filter_all_masked(masks, flat, sizes, iterations)
-            yield from zip(
-                separated(refined, sizes, n_slices), separated(masks, sizes, n_slices), strict=True
-            )
+            yield from zip(separated(refined, sizes), separated(masks, sizes), strict=True)
             return
         masks = self.blocks.masks(block.abs() for block in mix)
         for mask, block in zip(masks, mix, strict=True):
             yield filter_masked(mask, block, iterations), mask
 
-    def _runs_at_once(self, x: Tensor) -> bool:
+    def masks_at_once(self, mix: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Coefficients of a mix, and masks, all blocks on a flat axis.
+
+        Shape:
+            - mix: ``(batch, channel, freq, slice, time)``, complex, one tensor a block
+            - output: ``(batch, channel, place)`` and ``(batch, source, channel, place)``
+        """
+        flat = joined(mix)
+        return flat, self.networks.masks_at_once(flat.abs(), self.transform.frame.blocks)
+
+    def runs_at_once(self, x: Tensor) -> bool:
         """Whether all blocks run at once: where starting an operation takes longer than most do."""
         if not isinstance(self.blocks, BlockNetworks) or torch.compiler.is_compiling():
             return False
@@ -402,7 +409,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
             return None
         if self.wiener == "stft":
             return STFTStatistics()
-        return SliCQTStatistics(len(self.transform.frame.blocks))
+        return SliCQTStatistics(self.transform.frame.blocks)
 
     def fixed_weights(self) -> AbstractContextManager[None]:
         """A context in which the weights do not change: they are laid out for inference once.

@@ -82,22 +82,24 @@ class BlockNetworks(nn.ModuleList):
             - output: ``(batch, source, channel, place)``
         """
         networks = list(self)
-        groups = alike(networks, blocks)
+        n_slices = magnitudes.shape[-1] // sum(n * m for n, m in blocks)
+        groups = alike(networks, blocks, len(magnitudes) * n_slices)
         stacked = {i for group in groups for i in group}
         parts = [
-            stacked_logits(
-                [cast(BlockNetwork, networks[i]) for i in group], magnitudes, blocks, group
-            )
+            stacked_logits([networks[i] for i in group], magnitudes, blocks, group)
             for group in groups
         ]
-        start, n_slices = 0, magnitudes.shape[-1] // sum(n * m for n, m in blocks)
+        start = 0
         for i, (n, m) in enumerate(blocks):
             stop = start + n * n_slices * m
-            if i not in stacked:
+            if i not in stacked and not isinstance(networks[i], PassThrough):
                 block = magnitudes[..., start:stop].unflatten(-1, (n, n_slices, m))
                 places = torch.arange(start, stop, device=magnitudes.device)
                 parts.append((places, networks[i](block).flatten(3)))
             start = stop
+        if not parts:
+            shape = len(magnitudes), networks[0].n_sources, *magnitudes.shape[1:]
+            return magnitudes.new_ones(()).expand(shape)
         places, masks = zip(*parts, strict=True)
         placed = Placed.apply(magnitudes.shape[-1], places, len(groups), *masks)
         return cast(Tensor, placed)

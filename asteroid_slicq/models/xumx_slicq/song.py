@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asteroid_slicq.models.xumx_slicq.flat import Blocks, separated
 from asteroid_slicq.separation import replayed, replays
-from asteroid_slicq.wiener import SongCovariances
+from asteroid_slicq.wiener import SongCovariances, SongCovariancesOfBlocks
 
 
 class SliCQTStatistics:
@@ -18,11 +19,12 @@ class SliCQTStatistics:
     Positions are in slices; segments start on one.
 
     Args:
-        n_blocks: of the model's transform.
+        blocks: bins, and coefficients in a slice, of each block of the model's transform.
     """
 
-    def __init__(self, n_blocks: int) -> None:
-        self._blocks = [SongCovariances() for _ in range(n_blocks)]
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = [SongCovariances() for _ in blocks]
+        self._at_once = SongCovariancesOfBlocks(blocks)
 
     def observe(self, model: Any, mix: Tensor, position: int, start: int, stop: int | None) -> None:
         """Measure some slices of a segment; every slice of the song once.
@@ -37,8 +39,12 @@ class SliCQTStatistics:
         Shape:
             - mix: ``(batch, channel, time)``
         """
-        blocks, masks = _coefficients_and_masks(model, mix)
         own = slice(start, stop)
+        if model.runs_at_once(mix):
+            flat, masks = replayed(_all_at_once, model, mix)
+            self._at_once.add(masks, flat, position, own)
+            return
+        blocks, masks = _coefficients_and_masks(model, mix)
         for sums, mask, block in zip(self._blocks, masks, blocks, strict=True):
             first = (position + start) * block.shape[-1]
             sums.add(mask[..., own, :], block[..., own, :], first)
@@ -49,6 +55,11 @@ class SliCQTStatistics:
         Shape:
             - mix: ``(batch, channel, time)``; output: ``(batch, source, channel, time)``
         """
+        if model.runs_at_once(mix):
+            flat, masks = replayed(_all_at_once, model, mix)
+            refined = self._at_once.refine(masks, flat, position)
+            sources = separated(refined, model.transform.frame.blocks)
+            return replayed(_waveforms, model, mix.shape[-1], *sources)
         blocks, masks = _coefficients_and_masks(model, mix)
         sources = [
             sums.refine(mask, block, position * block.shape[-1])
@@ -71,6 +82,11 @@ def _all_coefficients_and_masks(
 ) -> tuple[Sequence[Tensor], Iterable[Tensor]]:
     blocks = model.transform(mix)
     return blocks, tuple(model.blocks.masks(block.abs() for block in blocks))
+
+
+def _all_at_once(model: Any, mix: Tensor) -> tuple[Tensor, Tensor]:
+    """The same of all blocks at once."""
+    return model.masks_at_once(model.transform(mix))
 
 
 def _waveforms(model: Any, length: int, *sources: Tensor) -> Tensor:

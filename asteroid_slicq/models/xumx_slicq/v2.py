@@ -88,13 +88,8 @@ class BlockNetwork(MaskNetwork):
 
     def runs_as_matrices(self, device: torch.device) -> bool:
         """True where products of matrices are the same as the convolutions, and faster."""
-        evaluates = not any(m.training for m in self.modules())
-        return evaluates and device.type == "cpu" and not self.looks_beyond_a_bin
-
-    @property
-    def looks_beyond_a_bin(self) -> bool:
-        """Whether kernels cover more than one bin."""
-        return self.encode_outer.kernel_size[0] > 1
+        one_bin = self.encode_outer.kernel_size[0] == 1
+        return one_bin and device.type == "cpu" and not any(m.training for m in self.modules())
 
     @torch.no_grad()
     def to_matrices(self) -> BlockMatrices:

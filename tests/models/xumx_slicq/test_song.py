@@ -7,7 +7,13 @@ import torch
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.separation import Ensemble, Separator
-from asteroid_slicq.wiener import SongCovariances, SongPostfilter, wiener_em, wiener_on_stft
+from asteroid_slicq.wiener import (
+    SongCovariances,
+    SongCovariancesOfBlocks,
+    SongPostfilter,
+    wiener_em,
+    wiener_on_stft,
+)
 from tests.helpers import complex_noise, noise, numpy_noise
 
 RATE = 2000
@@ -43,20 +49,26 @@ def snr_db(reference, estimate):
     return 10 * np.log10((reference**2).sum() / ((reference - estimate) ** 2).sum())
 
 
-@pytest.mark.parametrize("wiener", ["slicqt", "stft"])
+@pytest.mark.parametrize(
+    ("wiener", "at_once"), [("slicqt", False), ("slicqt", True), ("stft", False)]
+)
 @pytest.mark.parametrize("segment_s", [8.0, 15.0])
-def test_segments_do_not_show(wiener, mix, segment_s):
+def test_segments_do_not_show(wiener, mix, segment_s, at_once):
     model = tiny(wiener)
+    model.at_once = at_once
     expected = whole(model, mix)
     one_pass = Separator(model, segment_s, 4.0, two_passes=False).separate_waveform(mix)
     assert snr_db(expected, one_pass) < 70
     assert snr_db(expected, Separator(model, segment_s, 4.0).separate_waveform(mix)) > 90
 
 
-@pytest.mark.parametrize("wiener", ["slicqt", "stft"])
-def test_windows_of_silence(wiener, mix):
+@pytest.mark.parametrize(
+    ("wiener", "at_once"), [("slicqt", False), ("slicqt", True), ("stft", False)]
+)
+def test_windows_of_silence(wiener, mix, at_once):
     """Three minutes of it, longer than a window, within the music."""
     model = tiny(wiener)
+    model.at_once = at_once
     half = mix.shape[-1] // 2
     silence = np.zeros((2, 180 * RATE), np.float32)
     mix = np.concatenate([mix[:, :half], silence, mix[:, half:]], axis=1)
@@ -117,6 +129,36 @@ def test_covariances_that_were_added_up_are_those_of_the_whole():
     expected = wiener_em(masks * mix.unsqueeze(1), mix, window_frames=30)
     refined = sums.refine(masks[..., 3:9, :], mix[..., 3:9, :], 24)
     torch.testing.assert_close(refined, expected[..., 3:9, :], atol=1e-4, rtol=1e-4)
+
+
+def test_covariances_of_all_blocks_are_those_of_each():
+    """Whatever the windows and the segments, and the order in which these are added."""
+    blocks = ((1, 12), (3, 8), (2, 10))
+    mix = [40 * complex_noise(2, 2, n, 10, m, seed=m) for n, m in blocks]
+    masks = [noise(2, 4, 2, n, 10, m, seed=m).sigmoid() for n, m in blocks]
+    flat_masks = [torch.cat([v[..., s:e, :].flatten(3) for v in masks], -1) for s, e in _PARTS]
+    flat_mix = [torch.cat([x[..., s:e, :].flatten(2) for x in mix], -1) for s, e in _PARTS]
+    together = SongCovariancesOfBlocks(blocks, window_frames=30)
+    assert not together.refine(flat_masks[0], flat_mix[0], 0).any()
+    each = [SongCovariances(window_frames=30) for _ in blocks]
+    for (start, stop), v, x, own in zip(_PARTS, flat_masks, flat_mix, _OWN, strict=True):
+        together.add(v, x, start, own)
+        for sums, mask, block, (_, m) in zip(each, masks, mix, blocks, strict=True):
+            part = slice(start + (own.start or 0), stop if own.stop is None else start + own.stop)
+            if part.start < part.stop:
+                sums.add(mask[..., part, :], block[..., part, :], part.start * m)
+    for (start, stop), v, x in zip(_PARTS, flat_masks, flat_mix, strict=True):
+        expected = [
+            sums.refine(mask[..., start:stop, :], block[..., start:stop, :], start * m).flatten(3)
+            for sums, mask, block, (_, m) in zip(each, masks, mix, blocks, strict=True)
+        ]
+        torch.testing.assert_close(
+            together.refine(v, x, start), torch.cat(expected, -1), atol=1e-5, rtol=1e-5
+        )
+
+
+_PARTS = [(4, 10), (0, 5), (3, 6)]
+_OWN = [slice(1, None), slice(0, 5), slice(1, 1)]  # none is added twice
 
 
 @pytest.mark.parametrize("n_frames", [250, 742])
