@@ -10,7 +10,8 @@ from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from asteroid_slicq import SliCQT
+from asteroid_slicq import SeparatorStream, SliCQT
+from asteroid_slicq.losses import XUMXLoss
 from tests.test_devices import MODELS, made
 
 pytestmark = pytest.mark.skipif(
@@ -73,6 +74,38 @@ def test_the_transform(overlap_added):
         on_a_gpu(slicqt)
         x = torch.randn(2, 9000, device="cuda")
         assert copies_of_the_second(lambda: slicqt.synthesis(slicqt(x), 9000)) == []
+
+
+@pytest.mark.slow
+def test_a_stream():
+    model = made("v2-realtime")
+    with pretending, torch.no_grad():
+        stream = SeparatorStream(on_a_gpu(model))
+        mix = torch.randn(2, 27_000, device="cuda")
+        stream.push(mix[:, :9000])
+        with Copies() as seen:
+            stream.push(mix[:, 9000:18_000])
+            stream.push(mix[:, 18_000:])
+    assert seen.found == []
+
+
+@pytest.mark.slow
+def test_losses_in_training():
+    model, loss = made("v2").train(), XUMXLoss(mask_sum_weight=0.1)
+
+    def value():
+        targets = model.transform(stems)
+        estimate = model.estimate_from_coefficients([block.sum(1) for block in targets])
+        return loss(estimate, targets).total
+
+    with pretending:
+        on_a_gpu(model)
+        on_a_gpu(loss)
+        stems = torch.randn(2, 4, 2, 4000, device="cuda")
+        value()
+        with Copies() as seen:
+            assert value().requires_grad
+    assert seen.found == []
 
 
 def test_a_copy_and_a_look_are_found():
