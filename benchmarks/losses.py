@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from importlib.util import find_spec
 
 import report
 import torch
@@ -17,7 +18,7 @@ from auraloss.time import SDSDRLoss, SISDRLoss, SNRLoss
 from torch import Tensor
 from torch.nn.functional import l1_loss
 
-from asteroid_slicq import SliCQT, losses
+from asteroid_slicq import SliCQT, evaluation, losses
 
 SHAPE = (16, 4, 2, 2 * 44100)  # items, sources, channels, samples
 INVERSE = "the inverse alone"
@@ -150,14 +151,54 @@ def memory(name: str) -> list[str]:
     return [name, *cells]
 
 
+def haaqi(repetitions: int) -> list[list[str]]:
+    """Processor time of HAAQI of two signals of 2 s: with and without a search for delays."""
+    generator = torch.Generator().manual_seed(0)
+    target = 0.1 * torch.randn(2, SHAPE[-1], generator=generator)
+    estimate = target + 0.05 * torch.randn(target.shape, generator=generator)
+    rows = []
+    for align in (False, True):
+        loss = losses.HAAQILoss(align=align)
+        seconds = []
+        for _ in range(1 + repetitions):
+            leaf = estimate.clone().requires_grad_()
+            start = time.process_time()
+            value = loss(leaf, target)
+            middle = time.process_time()
+            value.backward()
+            seconds.append((middle - start, time.process_time() - middle))
+        forward, backward = (min(column) for column in zip(*seconds[1:], strict=True))
+        rows.append([f"`HAAQILoss(align={align})`", f"{forward:.2f}", f"{backward:.2f}"])
+    if find_spec("clarity"):
+        pair = (x.numpy().astype(float)[:, None] for x in (target, estimate))
+        references, estimates = pair
+        evaluation.haaqi(references, estimates, 44100)  # which compiles
+        start = time.process_time()
+        evaluation.haaqi(references, estimates, 44100)
+        rows.append(["`pyclarity`", f"{time.process_time() - start:.2f}", ""])
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--haaqi", action="store_true", help="the cost of HAAQI instead")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--memory", action="store_true", help="peak memory instead")
     parser.add_argument("--peak", nargs=2, metavar=("LOSS", "WHICH"))
     args = parser.parse_args()
     if args.peak:
         print_peak(*args.peak)
+        return
+    if args.haaqi:
+        header = ["HAAQI of 2 × 2 s", "forward", "backward"]
+        report.write_section(
+            "losses haaqi",
+            f"""`python benchmarks/losses.py --haaqi`: two signals of 2 s at 44.1 kHz, seconds
+of one processor, minima; 64 stereo waveforms, as above, take 64 times that.
+
+{report.table(header, haaqi(args.repetitions))}
+""",
+        )
         return
     names = [INVERSE, *WAVEFORM_LOSSES, *COEFFICIENT_LOSSES]
     if args.memory:

@@ -28,6 +28,7 @@ from asteroid_slicq.vocabulary import ORACLES, SPARSITY_MEASURES, STEMS
 
 DEFAULT_ORACLES = ("mix-phase", "irm1")
 _FEW_WINDOWS = 20
+_LESS = 1.2  # times the redundancy
 
 
 def sources_of(track: Path, target: str, given: Sequence[str]) -> tuple[str, ...]:
@@ -147,6 +148,9 @@ def _report(
         }
         for i, frame in enumerate(frames)
     ]
+    equals = [i for i, s in enumerate(first.standings) if s.indistinguishable]
+    lightest = min(equals, key=lambda i: candidates[i]["redundancy"])
+    least, much = (candidates[i]["redundancy"] for i in (lightest, first.best))
     return {
         "target": args.recommend,
         "sources": list(excerpts[0].sources),
@@ -155,6 +159,7 @@ def _report(
         "n_tracks": first.n_tracks,
         "n_windows": first.n_windows,
         "recommended": candidates[first.best]["call"],
+        "lighter": candidates[lightest]["call"] if much > _LESS * least else None,
         "favoured": {
             name: {
                 "best": candidates[c.best]["name"],
@@ -220,11 +225,11 @@ def _text(report: Mapping[str, Any]) -> str:
         if len(others) + 1 == len(candidates):
             lines.append(f"{name}: these stems tell no frame from another")
             continue
-        also = (
-            f"; indistinguishable: {', '.join(others)}" if others else ", and no other is as good"
-        )
-        lines.append(f"{name}: {favoured['best']}{also}")
+        lines.append(f"{name}: {favoured['best']}{'' if others else ', better than all others'}")
+        lines += [f"  indistinguishable: {other}" for other in others]
     lines += ["", f"recommended for {target}, by {measures[0]}: {report['recommended']}"]
+    if report["lighter"] is not None:
+        lines.append(f"as good on these stems, with less data: {report['lighter']}")
     if tracks == 1:
         lines.append("One track: the uncertainty is that of its windows; other songs may differ.")
     elif windows < _FEW_WINDOWS:

@@ -61,7 +61,7 @@ class HAAQI(nn.Module):
         level_db: level at which the reference is heard, in dB SPL. None: a root mean square of 1
             is heard at 65 dB SPL.
         align: look for the delay of the processed signal, as the index is defined. Where there is
-            none, as after a separation, False saves a third of the time.
+            none, as after a separation, False saves some of the time.
         amplified: whether the processed signal has been amplified by NAL-R, as the output of a
             hearing aid has; False amplifies it like the reference.
 

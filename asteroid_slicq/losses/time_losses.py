@@ -51,7 +51,7 @@ class HAAQILoss(nn.Module):
         level_db: level at which a target is heard, in dB SPL.
         align: whether delays of the estimates are looked for and forgiven.
         max_signals: at most so many of the signals are rated, others each time in training; None
-            rates all. A second of a signal takes 1 to 2 s of a processor, there and back.
+            rates all. A second of a signal takes 0.4 s of a processor, there and back.
 
     Shape:
         - estimate, target: ``(..., time)``

@@ -46,6 +46,7 @@ def test_a_frame_is_recommended_with_its_uncertainty(tree, tmp_path, capsys):  #
             assert low <= standing["value"] <= high or low == pytest.approx(high)
             assert standing["behind"] >= 0
     assert report["recommended"] in out
+    assert report["lighter"] is None or f"with less data: {report['lighter']}" in out
     call = report["candidates"][0]["call"]
     made = eval(call, {"SliCQT": SliCQT})
     assert (made.config["n_bins"], made.config["overlap_added"]) == (24, True)
