@@ -73,6 +73,8 @@ class Slicing:
         if self.at_once:
             return self._analyse_at_once(x, leading, n_slices, windows)
         blocks = self._analyse_by_blocks(x, n_slices, windows)
+        if len(leading) == 1:
+            return blocks
         return tuple(block.view(*leading, *block.shape[1:]) for block in blocks)
 
     def _analyse_at_once(
@@ -128,7 +130,7 @@ class Slicing:
         )
         halves = windows.bins.new_zeros((batch, n_slices + 1, hop))
         for b, s in self.chunks(batch, n_slices, device):
-            chunk = torch.fft.irfft(spectra(b, s), n=self.layout.n_fft)
+            chunk = real_slices(spectra(b, s), self.layout.n_fft)
             if windows.slicing is not None:
                 chunk *= windows.slicing
             halves[b, s] += chunk[..., :hop]
@@ -143,7 +145,8 @@ class Slicing:
         flat = columns.joined(blocks)
 
         def spectra(b: slice, s: slice) -> Tensor:
-            rows = flat.take(columns.places(batch, b, n_slices, s))
+            places = columns.places(batch, b, n_slices, s)
+            rows = flat.index_select(0, places.view(-1)).view(places.shape)
             if weights is not None:
                 torch.view_as_real(rows).mul_(weights)
             rows = columns.dft(rows, inverse=False)
@@ -216,18 +219,8 @@ def half_spectra(slices: Tensor, window: Tensor | None) -> Tensor:
     if slices.device.type != "cpu" or batch * n_slices < 2:
         return torch.fft.rfft(slices if window is None else slices * window)
     factor = 0.5 if window is None else 0.5 * window  # the ½ of both A and B
-    axis, half = (1 if n_slices % 2 and not batch % 2 else 2), n // 2
-    if axis == 1:  # pairs of neighbours in the batch
-        a, b = slices[0::2], slices[1::2]
-        shape = (batch // 2, n_slices)
-    else:  # pairs of neighbours in time
-        a, b = slices[:, 0::2], slices[:, 1::2]
-        shape = (batch, (n_slices + 1) // 2)
-    packed = slices.new_empty((*shape, n, 2))
-    torch.mul(a, factor, out=packed[..., 0])
-    torch.mul(b, factor, out=packed[: b.shape[0], : b.shape[1], :, 1])
-    packed[:, b.shape[1] :, :, 1] = 0
-    z = torch.view_as_real(torch.fft.fft(torch.view_as_complex(packed)))
+    axis, shape, half = *_pairs(batch, n_slices), n // 2
+    z = torch.view_as_real(torch.fft.fft(torch.complex(*_neighbours(slices * factor, axis))))
     re, im = z[:, :, 1 : half + 1].unbind(-1)
     re_back, im_back = z[:, :, half:].flip(2).unbind(-1)  # Z[−k] at k = 1 … N/2
     pairs = z.new_empty((*shape[:axis], 2, *shape[axis:], half + 1, 2))
@@ -239,6 +232,52 @@ def half_spectra(slices: Tensor, window: Tensor | None) -> Tensor:
     pairs[..., 0, 1] = 0
     torch.mul(z[:, :, 0], 2, out=pairs[..., 0, 0].movedim(axis, -1))
     return torch.view_as_complex(pairs).view(batch, -1, half + 1)[:, :n_slices]
+
+
+def real_slices(spectra: Tensor, n: int) -> Tensor:
+    """``irfft(spectra, n)``, the way back of :func:`half_spectra`.
+
+    On the CPU, by Z[k] = A[k] + iB[k] and Z[−k] = conj(A[k] − iB[k]).
+
+    Shape:
+        - spectra: ``(batch, slice, N/2 + 1)``; output: ``(batch, slice, N)``
+    """
+    batch, n_slices, n_bins = spectra.shape
+    if spectra.device.type != "cpu" or batch * n_slices < 2 or n % 2:
+        return torch.fft.irfft(spectra, n=n)
+    axis, shape, half = *_pairs(batch, n_slices), n // 2
+    a, b = _neighbours(torch.view_as_real(spectra), axis)
+    (a_re, a_im), (b_re, b_im) = a.unbind(-1), b.unbind(-1)
+    z, back = a.new_empty((*shape, n, 2)), a.new_empty((*shape, n_bins, 2))
+    torch.sub(a_re, b_im, out=z[:, :, :n_bins, 0])
+    torch.add(a_im, b_re, out=z[:, :, :n_bins, 1])
+    torch.add(a_re, b_im, out=back[..., 0])
+    torch.sub(b_re, a_im, out=back[..., 1])
+    z[:, :, n_bins:] = back[:, :, 1:half].flip(2)
+    del back
+    for edge in (0, half):  # which irfft takes as real
+        z[:, :, edge, 0], z[:, :, edge, 1] = a_re[:, :, edge], b_re[:, :, edge]
+    z = torch.view_as_real(torch.fft.ifft(torch.view_as_complex(z)))
+    slices = z.new_empty((*shape[:axis], 2, *shape[axis:], n))
+    slices.copy_(z.movedim(-1, axis))
+    return slices.view(batch, -1, n)[:, :n_slices]
+
+
+def _pairs(batch: int, n_slices: int) -> tuple[int, tuple[int, int]]:
+    """The axis of pairs of slices, 1 of the batch and 2 of time, and their number of each."""
+    if n_slices % 2 and not batch % 2:
+        return 1, (batch // 2, n_slices)
+    return 2, (batch, (n_slices + 1) // 2)
+
+
+def _neighbours(slices: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """The first and the second of each pair; zeros are the second of one that has none."""
+    if axis == 1:
+        return slices[0::2], slices[1::2]
+    a, b = slices[:, 0::2], slices[:, 1::2]
+    if b.shape[1] < a.shape[1]:
+        b = torch.cat([b, torch.zeros_like(a[:, -1:])], dim=1)
+    return a, b
 
 
 def _slices(x: Tensor, start: int, stop: int, hop: int) -> Tensor:

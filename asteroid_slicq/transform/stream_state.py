@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from asteroid_slicq.transform.layout import blocks_to_spectrum, overlap_add, spectrum_to_blocks
-from asteroid_slicq.transform.slicing import half_spectra
+from asteroid_slicq.transform.slicing import half_spectra, real_slices
 from asteroid_slicq.transform.slicqt import SliCQT
 
 
@@ -132,7 +132,7 @@ class Synthesis(State):
             return self.zeros(0)
         n, hop = self.frame.slice_length, self.frame.slice_hop
         spectra = blocks_to_spectrum(blocks, self.layout, self.factors)
-        samples = overlap_add(torch.fft.irfft(spectra, n=n))
+        samples = overlap_add(real_slices(spectra, n))
         samples[:, :hop] += self.late
         samples, self.late = samples[:, self.lead_in : -hop], samples[:, -hop:].clone()
         self.lead_in = 0
