@@ -169,7 +169,7 @@ def without_phase(excerpts: Sequence[Song]) -> str:
                 run = phases(transform, true_magnitudes(transform), start, **METHODS[method])
                 rows.append([name, start, method, *cells(run, excerpts, with_sdr=False)])
                 print(*rows[-1], sep="\t", flush=True)
-    return report.table(["transform", "start", "method", *columns()], rows)
+    return report.table(["transform", "start", "method", *map(str, ITERATIONS)], rows)
 
 
 def with_estimated(excerpts: Sequence[Song]) -> str:
