@@ -43,7 +43,9 @@ def sources_of(track: Path, target: str, given: Sequence[str]) -> tuple[str, ...
         names = tuple(found)
     listing = ", ".join(names) or "none"
     if target not in names:
-        raise CommandError(f"--recommend must be of the stems {listing} in {track}, got {target}")
+        raise CommandError(
+            f"--recommend must be one of {listing}, the stems in {track}, got {target}"
+        )
     if len(names) < 2:
         raise CommandError(f"{track}: there is no stem beside {target}; put the others there, too")
     return names

@@ -80,7 +80,7 @@ def test_stems_by_any_names_in_a_folder_with_spaces(tmp_path, capsys):
 
 def test_what_is_refused(tree, tmp_path, capsys):  # noqa: F811
     refused = lambda *argv: refused_by(capsys, *argv)  # noqa: E731
-    assert "--recommend must be of the stems vocals, drums" in refused(tree, "--recommend", "flute")
+    assert "--recommend must be one of vocals, drums" in refused(tree, "--recommend", "flute")
     assert "no folder of WAV files" in refused(tmp_path, "--recommend", "vocals")
     assert "no such folder" in refused(tmp_path / "none", "--recommend", "vocals")
     assert "--search goes without --recommend" in refused(
