@@ -17,6 +17,7 @@ from asteroid_slicq.transform.products import columns_of
 
 _CHUNK_SAMPLES = {"cpu": 3 * 2**20}  # 12 MB of float32
 _CHUNK_SAMPLES_ELSEWHERE = 2**26
+_FEW_SLICES = 64
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,12 @@ def half_spectra(slices: Tensor, window: Tensor | None) -> Tensor:
         return torch.fft.rfft(slices if window is None else slices * window)
     factor = 0.5 if window is None else 0.5 * window  # the ½ of both A and B
     axis, shape, half = *_pairs(batch, n_slices), n // 2
-    z = torch.view_as_real(torch.fft.fft(torch.complex(*_neighbours(slices * factor, axis))))
+    a, b = _neighbours(slices, axis)
+    packed = slices.new_empty((*shape, n, 2))
+    torch.mul(a, factor, out=packed[..., 0])
+    torch.mul(b, factor, out=packed[: b.shape[0], : b.shape[1], :, 1])
+    packed[:, b.shape[1] :, :, 1] = 0
+    z = torch.view_as_real(torch.fft.fft(torch.view_as_complex(packed)))
     re, im = z[:, :, 1 : half + 1].unbind(-1)
     re_back, im_back = z[:, :, half:].flip(2).unbind(-1)  # Z[−k] at k = 1 … N/2
     pairs = z.new_empty((*shape[:axis], 2, *shape[axis:], half + 1, 2))
@@ -237,16 +243,20 @@ def half_spectra(slices: Tensor, window: Tensor | None) -> Tensor:
 def real_slices(spectra: Tensor, n: int) -> Tensor:
     """``irfft(spectra, n)``, the way back of :func:`half_spectra`.
 
-    On the CPU, by Z[k] = A[k] + iB[k] and Z[−k] = conj(A[k] − iB[k]).
+    Of few slices on the CPU, by Z[k] = A[k] + iB[k] and Z[−k] = conj(A[k] − iB[k]); of many, that
+    takes more memory and no less time.
 
     Shape:
         - spectra: ``(batch, slice, N/2 + 1)``; output: ``(batch, slice, N)``
     """
     batch, n_slices, n_bins = spectra.shape
-    if spectra.device.type != "cpu" or batch * n_slices < 2 or n % 2:
+    few = 2 <= batch * n_slices <= _FEW_SLICES
+    if spectra.device.type != "cpu" or not few or n % 2:
         return torch.fft.irfft(spectra, n=n)
     axis, shape, half = *_pairs(batch, n_slices), n // 2
     a, b = _neighbours(torch.view_as_real(spectra), axis)
+    if b.shape[1] < a.shape[1]:
+        b = torch.nn.functional.pad(b, (0, 0, 0, 0, 0, 1))
     (a_re, a_im), (b_re, b_im) = a.unbind(-1), b.unbind(-1)
     z, back = a.new_empty((*shape, n, 2)), a.new_empty((*shape, n_bins, 2))
     torch.sub(a_re, b_im, out=z[:, :, :n_bins, 0])
@@ -271,13 +281,10 @@ def _pairs(batch: int, n_slices: int) -> tuple[int, tuple[int, int]]:
 
 
 def _neighbours(slices: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """The first and the second of each pair; zeros are the second of one that has none."""
+    """The first and the second of each pair, of which the last may have no second."""
     if axis == 1:
         return slices[0::2], slices[1::2]
-    a, b = slices[:, 0::2], slices[:, 1::2]
-    if b.shape[1] < a.shape[1]:
-        b = torch.cat([b, torch.zeros_like(a[:, -1:])], dim=1)
-    return a, b
+    return slices[:, 0::2], slices[:, 1::2]
 
 
 def _slices(x: Tensor, start: int, stop: int, hop: int) -> Tensor:

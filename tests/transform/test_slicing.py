@@ -6,7 +6,8 @@ import torch
 from asteroid_slicq.transform.slicing import half_spectra, real_slices
 from tests.helpers import double_noise as noise
 
-shapes = pytest.mark.parametrize("shape", [(2, 6), (2, 5), (1, 5), (3, 5), (1, 1), (1, 2), (4, 3)])
+SHAPES = [(2, 6), (2, 5), (1, 5), (3, 5), (1, 1), (1, 2), (4, 3), (2, 40)]
+shapes = pytest.mark.parametrize("shape", SHAPES)
 
 
 @shapes
