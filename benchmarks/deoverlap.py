@@ -80,8 +80,8 @@ class Frame:
         return self.sliced.inverse(found, waveform.shape[-1])
 
 
-def noise() -> Signals:
-    generator = torch.Generator().manual_seed(SEED)
+def noise(seed: int = SEED) -> Signals:
+    generator = torch.Generator().manual_seed(seed)
     return lambda: torch.randn(1, SEGMENT, generator=generator)
 
 
@@ -156,7 +156,7 @@ def main() -> None:
         write_dataset(folder, 3, 12.0, SEED, n_test=1)
         heard = {"noise": [noise()], "music": [music(folder, "train")]}
         heard["both"] = [*heard["noise"], *heard["music"]]
-        tested = noise(), music(folder, "test")
+        tested = noise(SEED + 1), music(folder, "test")
         for of_frames in [names[:1]] if args.quick else [names[:1], names]:
             for what, signals in {"noise": heard["noise"]}.items() if args.quick else heard.items():
                 network = train([frames[name] for name in of_frames], signals, n_steps)
