@@ -23,8 +23,8 @@ Blocks = tuple[tuple[int, int], ...]
 """Bins, and coefficients in a slice, of each block."""
 
 _LIKE = 0.5  # the shortest of the rows that are gathered together has this share of the longest
-_FEW = 2**19  # coefficients that take no longer than it takes to start an operation
-_BUDGET = 2**21  # coefficients at a time
+_FEW = 2**18  # coefficients that take no longer than it takes to start an operation
+_BUDGET = 2**19  # coefficients at a time, whose intermediate results take 200 MB
 
 
 class Rows(NamedTuple):
