@@ -16,7 +16,7 @@ from tests.recipes.helpers import STEMS, recipe_module, run, run_all, run_sh, wr
 
 OPTIONS = {"xumx_slicq": "model", "mixin": "conf", "bandsplit": "model"}
 VARIANTS = {
-    "xumx_slicq": ["v2", "quick", "small", "v1", "v2_realtime"],
+    "xumx_slicq": ["v2", "per_target", "quick", "small", "v1", "v2_haaqi", "v2_realtime", "v2_sdr"],
     "mixin": ["published", "quick"],
     "bandsplit": ["published", "large", "quick", "realtime", "small", "stft"],
 }

@@ -83,7 +83,8 @@ def hpss(
         >>> time = torch.arange(44100) / 44100
         >>> tone, click = torch.sin(2764.6 * time)[None], 20.0 * (time == 0.5)[None]
         >>> harmonic, percussive = hpss(tone + click, stft)
-        >>> bool((percussive - click).norm() < 0.1 * click.norm())
+        >>> inner = slice(11025, 33075)  # a tone's ends are percussive
+        >>> bool((percussive - click)[:, inner].norm() < 0.1 * click.norm())
         True
     """
     waveform = check_waveform(waveform)
