@@ -15,17 +15,20 @@ from typing import Any
 # Whose default is to end the process at once; not all of them are known everywhere.
 _ENDING = ("SIGHUP", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGALRM", "SIGBREAK")
 _SAME_END_S = 1.0
+_SPINS = "2000"
 _M_ARENA_MAX = -8  # of malloc.h
 
 
 def share_processors() -> None:
-    """Let the threads of PyTorch sleep, not spin, while they wait for each other.
+    """Let the threads of PyTorch spin for microseconds, then sleep, while they wait for each other.
 
     Where two programs compute on the same processors, threads that spin keep those that have work
-    from it. PyTorch reads this once, when it is loaded; what the user has set stays.
+    from it, and a program alone loses a third of its speed where they sleep at once. PyTorch reads
+    this once, when it is loaded; what the user has set stays.
     """
-    if "torch" not in sys.modules:
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)  # of GNU's OpenMP, PyTorch's on Linux
 
 
 def share_one_heap() -> None:

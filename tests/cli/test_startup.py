@@ -53,7 +53,8 @@ WAITING = """
 import os, sys
 from asteroid_slicq.cli import main
 main(["--version"])
-print(os.environ["OMP_WAIT_POLICY"], file=sys.stderr)
+names = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
+print(*(os.environ.get(name) for name in names), file=sys.stderr)
 """
 
 
@@ -98,9 +99,11 @@ def test_a_song_is_separated_without_what_trains_and_draws(program, tmp_path):
 @pytest.mark.parametrize("policy", [None, "ACTIVE"])
 def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(program, monkeypatch, policy):
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     if policy:
         monkeypatch.setenv("OMP_WAIT_POLICY", policy)
-    assert program(WAITING)[1].split()[-1] == (policy or "PASSIVE")
+    expected = [policy, "None"] if policy else ["PASSIVE", "2000"]
+    assert program(WAITING)[1].split()[-2:] == expected
 
 
 def test_a_program_that_has_loaded_torch_keeps_its_environment(monkeypatch, capsys):
