@@ -188,8 +188,10 @@ def _score(
         mix, stems = track.read()
         if evaluation.museval:
             frames = museval_frames(evaluation, stems, estimates)
-        if evaluation.haaqi is not None:
-            for method, values in haaqi_scores(evaluation, stems, mix, estimates).items():
+        if (audiogram := evaluation.haaqi) is not None:
+            for method, values in haaqi_scores(
+                evaluation, audiogram, stems, mix, estimates
+            ).items():
                 scores[method][HAAQI] = values
     scores = evaluation.save(track, scores, frames)
     return Scored(track, scores, seconds + time.monotonic() - started)

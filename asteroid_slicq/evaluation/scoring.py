@@ -79,16 +79,19 @@ def fast_scores(
 
 
 def haaqi_scores(
-    evaluation: Evaluation, stems: Audio, mix: Audio, estimates: Audio
+    evaluation: Evaluation,
+    audiogram: str | tuple[float, ...],
+    stems: Audio,
+    mix: Audio,
+    estimates: Audio,
 ) -> dict[str, dict[str, float]]:
     """HAAQI of the model and of the mixture in its place, by source."""
-    assert evaluation.haaqi is not None
     return {
         method: dict(
             zip(
                 evaluation.sources,
                 haaqi(
-                    stems, waveforms, evaluation.sample_rate, evaluation.haaqi, evaluation.haaqi_s
+                    stems, waveforms, evaluation.sample_rate, audiogram, evaluation.haaqi_s
                 ).tolist(),
                 strict=True,
             )

@@ -16,12 +16,12 @@ from asteroid_slicq.separation.segment_model import SegmentModel
 from asteroid_slicq.separation.segments import process_in_segments
 from asteroid_slicq.separation.song import Song, measure
 from asteroid_slicq.transform import check_flag
-from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S, DEFAULT_SEGMENT_S
+from asteroid_slicq.vocabulary import DEFAULT_OVERLAP_S
 
 _SAFE_OVERLAP_S = 1.0
 
 
-class Passes:
+class SongPasses:
     """A model's passes over songs of any length, cut into segments.
 
     Args:
@@ -44,12 +44,12 @@ class Passes:
     def __init__(
         self,
         model: nn.Module,
-        segment_s: float = DEFAULT_SEGMENT_S,
-        overlap_s: float | None = None,
-        device: str | torch.device | None = None,
-        shifts: int = 1,
-        two_passes: bool = True,
-        cuda_graphs: bool = True,
+        segment_s: float,
+        overlap_s: float | None,
+        device: str | torch.device | None,
+        shifts: int,
+        two_passes: bool,
+        cuda_graphs: bool,
     ):
         check_segment(segment_s, overlap_s)
         self.model = SegmentModel(model, device, shifts, cuda_graphs)
@@ -63,7 +63,7 @@ class Passes:
         self._overlap = min(overlap, hop)
         self._size = hop + self._overlap
 
-    def on_device(self, device: str | torch.device | None) -> Passes:
+    def on_device(self, device: str | torch.device | None) -> SongPasses:
         """The same, whose model runs on another device.
 
         Raises:

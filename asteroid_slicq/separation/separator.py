@@ -30,7 +30,7 @@ from asteroid_slicq.files import given_path
 from asteroid_slicq.separation.axes import Waveform, from_batch, to_batch
 from asteroid_slicq.separation.file_output import FileOutput
 from asteroid_slicq.separation.names import choose_sources
-from asteroid_slicq.separation.passes import Passes
+from asteroid_slicq.separation.passes import SongPasses
 from asteroid_slicq.separation.samples import as_array, check_rate
 from asteroid_slicq.separation.selection import select
 from asteroid_slicq.separation.song import Progress, Song, after_first, in_first
@@ -75,7 +75,9 @@ class Separator:
         two_passes: bool = True,
         cuda_graphs: bool = True,
     ):
-        self._passes = Passes(model, segment_s, overlap_s, device, shifts, two_passes, cuda_graphs)
+        self._passes = SongPasses(
+            model, segment_s, overlap_s, device, shifts, two_passes, cuda_graphs
+        )
         self.sample_rate = self._passes.sample_rate
 
     @property
