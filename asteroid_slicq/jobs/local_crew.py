@@ -112,11 +112,17 @@ def _why(code: int, is_killed: bool) -> str:
 
 
 def _serve(pipe: Any) -> None:
-    become_worker()
-    packed, n_threads = pipe.recv()
-    torch.set_num_threads(n_threads)
-    work: Work = pickle.loads(packed)
-    pipe.send({"kind": "ready"})
+    try:
+        become_worker()
+        packed, n_threads = pipe.recv()
+        torch.set_num_threads(n_threads)
+        _work(pipe, pickle.loads(packed))
+    # The parent ended, whose files are its own; what it had not read yet makes it a reset.
+    except (EOFError, ConnectionError, SystemExit):
+        os._exit(0)
+
+
+def _work(pipe: Any, work: Work) -> None:
     last = 0.0
 
     def advance(done_s: float, total_s: float) -> None:
@@ -125,8 +131,6 @@ def _serve(pipe: Any) -> None:
             last = time.monotonic()
             pipe.send({"kind": "progress", "progress": (done_s, total_s)})
 
-    try:
-        while True:
-            pipe.send({"kind": "outcome", "outcome": work.do(pipe.recv(), advance)})
-    except (EOFError, BrokenPipeError, SystemExit):  # of the parent's, whose files are its own
-        os._exit(0)
+    pipe.send({"kind": "ready"})
+    while True:
+        pipe.send({"kind": "outcome", "outcome": work.do(pipe.recv(), advance)})

@@ -1,6 +1,7 @@
 """Facts about songs that workers share: every one is done, once, whoever is killed meanwhile."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
-from asteroid_slicq.jobs import Job, Work, ray_crew, separate_files
+from asteroid_slicq.jobs import Job, Work, local_crew, ray_crew, separate_files
 from asteroid_slicq.jobs.crew import CrewError, Event, separate_by_crew
 from asteroid_slicq.jobs.work import Outcome, Task
 from asteroid_slicq.separation import FileOutput, Separator
@@ -115,6 +117,36 @@ def test_a_cluster_without_room(monkeypatch):
     work = Work(Separator(Split()), FileOutput(), Path("out"))
     with pytest.raises(CrewError, match="no worker of 4 processors free"):
         ray_crew.RayCrew(work, 4, None)
+
+
+class Gone:
+    """A pipe whose other end goes after a number of messages were read."""
+
+    def __init__(self, n_read, error):
+        self.messages = [(pickle.dumps(SimpleNamespace(do=print)), torch.get_num_threads())][:n_read]
+        self.error, self.sent = error, []
+
+    def recv(self):
+        if not self.messages:
+            raise self.error
+        return self.messages.pop()
+
+    def send(self, message):
+        if isinstance(self.error, BrokenPipeError):
+            raise self.error
+        self.sent.append(message["kind"])
+
+
+@pytest.mark.parametrize("error", [EOFError, ConnectionResetError, BrokenPipeError])
+@pytest.mark.parametrize("n_read", [0, 1])
+def test_a_worker_whose_parent_is_gone_ends_in_silence(monkeypatch, error, n_read):
+    monkeypatch.setattr(local_crew, "become_worker", lambda: None)
+    codes = []
+    monkeypatch.setattr(local_crew.os, "_exit", codes.append)
+    pipe = Gone(n_read, error())
+    local_crew._serve(pipe)
+    assert codes == [0]
+    assert pipe.sent == ["ready"] * (n_read == 1 and error is not BrokenPipeError)
 
 
 # The rest starts processes.
