@@ -123,7 +123,8 @@ class Gone:
     """A pipe whose other end goes after a number of messages were read."""
 
     def __init__(self, n_read, error):
-        self.messages = [(pickle.dumps(SimpleNamespace(do=print)), torch.get_num_threads())][:n_read]
+        work = pickle.dumps(SimpleNamespace(do=print))
+        self.messages = [(work, torch.get_num_threads())][:n_read]
         self.error, self.sent = error, []
 
     def recv(self):

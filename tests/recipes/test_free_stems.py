@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from asteroid.models import BaseModel
 
@@ -145,6 +146,27 @@ def test_a_band_split_model_by_configuration(tmp_path):
     assert type(model).__name__ == "BandSplit"
     card = (experiment / "publish" / "README.md").read_text()
     assert "songs composed by `asteroid-slicq synth`" in card
+
+
+def write_model(file, weight, **arguments):
+    state = {"kernel": torch.full((2, 3, 4), weight), "n_seen": torch.tensor(7)}
+    torch.save({"model_name": "M", "model_args": arguments, "state_dict": state}, file)
+
+
+def test_the_mean_of_several_models_is_packed(tmp_path, monkeypatch):
+    pack = recipe_module(RECIPE, "pack")
+    files = [tmp_path / f"{i}.pth" for i in range(3)]
+    for file, weight in zip(files, (0.25, 0.5, 1.5), strict=True):
+        write_model(file, weight, size=1)
+    pack.pack(files, tmp_path / "mean.pth")
+    state = torch.load(tmp_path / "mean.pth", weights_only=True)["state_dict"]
+    assert torch.equal(state["kernel"], torch.full((2, 3, 4), 0.75, dtype=torch.half))
+    assert state["n_seen"] == 7
+    write_model(files[1], 0.5, size=2)
+    monkeypatch.setattr(sys, "argv", ["pack.py", *map(str, files), "-o", str(tmp_path / "no.pth")])
+    with pytest.raises(SystemExit, match="the models have different settings"):
+        pack.main()
+    assert not (tmp_path / "no.pth").exists()
 
 
 @pytest.mark.slow
