@@ -38,7 +38,7 @@ CONFIGURATIONS = {
     "v2": ("v2", 2.0, 64, True, 2),
     "small": ("small", 2.0, 8, False, 8),
     "quick": ("small", 1.0, 4, False, 4),
-    "free": ("small", 2.0, 64, False, 8),
+    "free": ("medium", 2.0, 64, False, 8),
 }
 
 #: Of the configuration "free": what recipes/free_stems/local/free.yml says.

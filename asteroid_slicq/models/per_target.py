@@ -18,7 +18,13 @@ from torch import Tensor, nn
 from asteroid_slicq import registration
 from asteroid_slicq.models.input_statistics import Scaled, average
 from asteroid_slicq.models.song_postfilter import STFTStatistics
-from asteroid_slicq.separation import Separable, check_sources, from_batch, mix_to_batch
+from asteroid_slicq.separation import (
+    Separable,
+    check_sources,
+    common_level,
+    from_batch,
+    mix_to_batch,
+)
 from asteroid_slicq.transform import STFT, check_choice, check_flag, check_integer, check_number
 from asteroid_slicq.wiener import wiener_on_stft
 
@@ -221,6 +227,11 @@ class PerTarget(Separable, registration.Shareable):
         """Distance of slices or STFT frames where it is the same for all targets, else 1."""
         steps = {cast(Any, network).segment_step_samples for network in self.networks.values()}
         return steps.pop() if len(steps) == 1 else 1
+
+    @property
+    def input_level_db(self) -> float | None:
+        """The level that all models want songs at; ``None`` where they differ."""
+        return common_level(self.networks.values())
 
     def song_statistics(self) -> STFTStatistics | None:
         """What is measured over a whole song that comes in segments, for `Separator`.

@@ -10,6 +10,7 @@ from asteroid_slicq.separation.ensemble import Ensemble
 from asteroid_slicq.separation.file_output import FileOutput
 from asteroid_slicq.separation.graphs import capture_cuda, replayed, replays
 from asteroid_slicq.separation.identity import describe, fingerprint
+from asteroid_slicq.separation.level import common_level
 from asteroid_slicq.separation.methods import Separable, separate
 from asteroid_slicq.separation.names import check_sources, choose_sources
 from asteroid_slicq.separation.phase import MaskedCoefficients, PhaseModel
@@ -30,6 +31,7 @@ __all__ = [
     "capture_cuda",
     "check_sources",
     "choose_sources",
+    "common_level",
     "crossfade",
     "describe",
     "fingerprint",

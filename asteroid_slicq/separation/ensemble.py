@@ -17,6 +17,7 @@ from asteroid_slicq.separation.axes import (
     to_model_channels,
 )
 from asteroid_slicq.separation.graphs import replayed
+from asteroid_slicq.separation.level import common_level
 from asteroid_slicq.separation.methods import Separable
 from asteroid_slicq.separation.segment_model import SongStatistics
 from asteroid_slicq.transform import STFT, check_choice, check_number
@@ -93,6 +94,11 @@ class Ensemble(Separable):
     def reach_s(self) -> float:
         """How far around a sample the members look, in seconds."""
         return max(getattr(model, "reach_s", 0.0) for model in self.members)
+
+    @property
+    def input_level_db(self) -> float | None:
+        """The level that all members want songs at; ``None`` where they differ."""
+        return common_level(self.members)
 
     @contextmanager
     def fixed_weights(self) -> Iterator[None]:

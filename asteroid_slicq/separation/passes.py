@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
 from torch import nn
 
 from asteroid_slicq.audio import resample_stream
-from asteroid_slicq.separation.pipeline import Consume, Cut
+from asteroid_slicq.separation.pipeline import Consume, Cut, Estimate
 from asteroid_slicq.separation.segment_model import SegmentModel
 from asteroid_slicq.separation.segments import process_in_segments
 from asteroid_slicq.separation.song import Song, measure
@@ -90,20 +91,21 @@ class SongPasses:
         self,
         buffers: Iterable[np.ndarray],
         sample_rate: float,
-        tell: Callable[[float], None] = lambda done_s: None,
-    ) -> Song | None:
+        gain: np.ndarray | None,
+        tell: Callable[[float], None],
+    ) -> Song:
         """See `Separator.measure`."""
         if not self._two_passes or self.model.song_statistics() is None:
-            return None
+            return Song(None, gain)
         cut = self._cut(sample_rate)
         with self.model.evaluating() as model, cut.segments(buffers) as segments:
-            return measure(model, segments, cut, tell)
+            return measure(model, segments, cut, gain, tell)
 
     def separate(
         self,
         buffers: Iterable[np.ndarray],
         sample_rate: float,
-        song: Song | None,
+        song: Song,
         consume: Consume,
         tell: Callable[[float], None],
     ) -> None:
@@ -116,13 +118,15 @@ class SongPasses:
             cut.handing_on(consume) as hand_on,
         ):
             for index, segment in enumerate(segments):
-                estimate = model.start(segment.samples, song, index * (hop // model.step))
-                hand_on((segment.at_its_rate(), estimate))
+                position = index * (hop // model.step)
+                samples = song.scaled(segment.samples)
+                estimate = model.start(samples, song.statistics, position)
+                hand_on((segment.at_its_rate(), partial(_unscaled, song, estimate)))
                 done_s = (index + 1) * hop / self.sample_rate
                 tell(segment.until_s if segment.is_last else min(done_s, segment.until_s))
 
     def stream(
-        self, buffers: Iterable[np.ndarray], sample_rate: float, song: Song | None = None
+        self, buffers: Iterable[np.ndarray], sample_rate: float, song: Song
     ) -> Iterator[np.ndarray]:
         """See `Separator.stream`."""
         n_read = n_done = n_segments = 0
@@ -131,7 +135,8 @@ class SongPasses:
         def separated(segment: np.ndarray) -> np.ndarray:
             nonlocal n_segments
             n_segments += 1
-            return model(segment, song, (n_segments - 1) * n_steps)
+            position = (n_segments - 1) * n_steps
+            return song.unscaled(model(song.scaled(segment), song.statistics, position))
 
         def counted() -> Iterator[np.ndarray]:
             nonlocal n_read
@@ -150,6 +155,10 @@ class SongPasses:
 
     def _cut(self, sample_rate: float) -> Cut:
         return Cut(sample_rate, self.sample_rate, self._size, self._overlap)
+
+
+def _unscaled(song: Song, estimate: Estimate) -> np.ndarray:
+    return song.unscaled(estimate())
 
 
 def check_segment(segment_s: float, overlap_s: float | None) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from asteroid_slicq.separation.axes import from_batch, mix_to_batch
+from asteroid_slicq.separation.level import model_level
 from asteroid_slicq.transform import (
     InvertibleTransform,
     check_choice,
@@ -106,6 +107,11 @@ class PhaseModel(nn.Module):
     def reach_s(self) -> float:
         """How far around a sample is looked, in seconds; infinite where phases are searched."""
         return float("inf") if self.iterations else getattr(self.model, "reach_s", 0.0)
+
+    @property
+    def input_level_db(self) -> float | None:
+        """The level that the model wants songs at."""
+        return model_level(self.model)
 
     def fixed_weights(self) -> AbstractContextManager[None]:
         """A context in which the weights of the model do not change; it may run faster."""

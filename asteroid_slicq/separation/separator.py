@@ -12,6 +12,7 @@ import copy
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from asteroid_slicq.audio import (
 from asteroid_slicq.files import given_path
 from asteroid_slicq.separation.axes import Waveform, from_batch, to_batch
 from asteroid_slicq.separation.file_output import FileOutput
+from asteroid_slicq.separation.level import model_level, song_gain
 from asteroid_slicq.separation.names import choose_sources
 from asteroid_slicq.separation.passes import SongPasses
 from asteroid_slicq.separation.samples import as_array, check_rate
@@ -175,8 +177,8 @@ class Separator:
 
         tell = progress or _ignore
         tell(0.0, total_s)
-        song = self.measure(buffers, rate, in_first(tell, total_s))
-        tell = tell if song is None else after_first(tell)
+        song = self.measure(buffers, rate, in_first(tell, total_s), self.gain(buffers))
+        tell = tell if song.statistics is None else after_first(tell)
         self._passes.separate(buffers, rate, song, keep, lambda done_s: tell(done_s, total_s))
         made = from_batch(estimates, n_axes)
         if remix is not None:
@@ -258,7 +260,7 @@ class Separator:
                 tell(0.0, total_s)
                 buffers = (buffer[None] for buffer in reader.buffers(rate))
                 song = self._measure_file(path, output.downmix, in_first(tell, total_s))
-                tell = tell if song is None else after_first(tell)
+                tell = tell if song.statistics is None else after_first(tell)
                 self._passes.separate(
                     buffers, rate, song, write, lambda done_s: tell(done_s, total_s)
                 )
@@ -292,32 +294,50 @@ class Separator:
 
     def _measure_file(
         self, path: str | os.PathLike[str], downmix: bool, tell: Callable[[float], None]
-    ) -> Song | None:
-        """The same of a file, whose warnings come when it is separated."""
+    ) -> Song:
+        """What there is to know of a file, whose warnings come when it is separated."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AudioWarning)
-            with AudioReader(path, downmix) as reader:
-                rate = reader.sample_rate
-                buffers = (buffer[None] for buffer in reader.buffers(rate))
-                return self.measure(buffers, rate, tell)
+            with _read(path, downmix) as (buffers, _):
+                gain = self.gain(buffers)
+            with _read(path, downmix) as (buffers, rate):
+                return self.measure(buffers, rate, tell, gain)
+
+    def gain(self, buffers: Iterable[np.ndarray]) -> np.ndarray | None:
+        """What brings a song to the level that the model wants, its ``input_level_db``.
+
+        That is the root mean square of all samples and channels, in dB relative to full scale.
+
+        Args:
+            buffers: the song, see `stream`; they are not read where the model wants no level.
+
+        Returns:
+            A gain for each item of the batch, ``(batch, 1, 1)``; ``None`` where songs are to be
+            separated as they are.
+        """
+        level_db = model_level(self._passes.model.model)
+        return None if level_db is None else song_gain(buffers, level_db)
 
     def measure(
         self,
         buffers: Iterable[np.ndarray],
         sample_rate: float,
         tell: Callable[[float], None] = lambda done_s: None,
-    ) -> Song | None:
+        gain: np.ndarray | None = None,
+    ) -> Song:
         """Measure what the model wants to know of a whole song, for `stream`.
 
         Args:
             buffers: the mix, see `stream`; read in a thread of their own.
             sample_rate: in Hz.
             tell: called with the seconds done.
+            gain: of the song, which `gain` found.
 
         Returns:
-            ``None`` where it wants to know nothing, or a single segment is all of the song.
+            The gain, and statistics, of which there are none where the model wants to know nothing
+            or a single segment is all of the song.
         """
-        return self._passes.measure(buffers, sample_rate, tell)
+        return self._passes.measure(buffers, sample_rate, gain, tell)
 
     def stream(
         self, buffers: Iterable[np.ndarray], sample_rate: float, song: Song | None = None
@@ -332,7 +352,17 @@ class Separator:
         Yields:
             The sources, in all of the mix's length. Shape: ``(batch, source, channel, time)``.
         """
-        return self._passes.stream(buffers, sample_rate, song)
+        return self._passes.stream(buffers, sample_rate, song or Song())
+
+
+@contextmanager
+def _read(
+    path: str | os.PathLike[str], downmix: bool
+) -> Iterator[tuple[Iterator[np.ndarray], float]]:
+    """The buffers of a file, for a model, and its sample rate."""
+    with AudioReader(path, downmix) as reader:
+        rate = reader.sample_rate
+        yield (buffer[None] for buffer in reader.buffers(rate)), rate
 
 
 def _ignore(done_s: float, total_s: float) -> None:

@@ -109,7 +109,7 @@ def test_all_models_hear_the_same_songs(name):
     songs = yaml.safe_load((RECIPE / "local" / "songs.yml").read_text())
     for section, values in songs.items():
         assert {key: conf[section][key] for key in values} == values
-    assert conf["model"]["preset"] == ("small" if name == "free" else "bandsplit-small")
+    assert conf["model"]["preset"] == ("medium" if name == "free" else "bandsplit-small")
 
 
 @pytest.mark.slow

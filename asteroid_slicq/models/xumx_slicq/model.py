@@ -36,6 +36,7 @@ from asteroid_slicq.transform import (
     check_flag,
     check_integer,
     check_number,
+    check_range,
 )
 from asteroid_slicq.wiener import (
     apply_mix_phase,
@@ -53,6 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "v2-lstm": {"network": "v2-lstm"},
     "v1": {"network": "v1", **_V1},
     "v1-lstm": {"network": "v1-lstm", **_V1},
+    "medium": {"hidden_channels": (20, 28)},
     "small": {"hidden_channels": (8, 16)},
 }
 """Arguments of :class:`XUMXSliCQ` that differ from its defaults, by name."""
@@ -96,6 +98,10 @@ class XUMXSliCQ(Separable, registration.Shareable):
             mix there, which Wiener-EM then shares out evenly. None: there are none such.
         wiener: where Wiener-EM runs: ``slicqt``: on each block of coefficients; ``stft``: on the
             STFT (4096/1024) of the waveforms; None: nowhere, as for 0 iterations.
+        input_level_db: level of the songs that it was trained on, to which :meth:`separate` brings
+            a whole song, and brings its stems back: the root mean square of all samples and
+            channels, in dB relative to full scale. None: songs are separated as they are, as
+            mixes are by calling the model.
         backend: what computes the masks; None: a network in PyTorch for each block, with random
             weights.
 
@@ -135,6 +141,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
         network: str = "v2",
         bandwidth_hz: float | None = None,
         wiener: str | None = "slicqt",
+        input_level_db: float | None = None,
         *,
         backend: MaskBackend | None = None,
     ) -> None:
@@ -148,7 +155,11 @@ class XUMXSliCQ(Separable, registration.Shareable):
         causal = check_flag("causal", causal)
         if wiener not in ("slicqt", "stft", None):
             raise ValueError(f"wiener must be slicqt, stft or None, got {wiener!r}")
+        if input_level_db is not None:
+            check_range("input_level_db", input_level_db, -100, 0, "dB")
+            input_level_db = float(input_level_db)
         self.n_channels = n_channels
+        self.input_level_db = input_level_db
         self.wiener_iterations = check_integer("wiener_iterations", wiener_iterations, 0)
         self.wiener = wiener
         self.transform = SliCQT(**arguments, sample_rate=sample_rate)
@@ -174,6 +185,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
             "network": network,
             "bandwidth_hz": registration.plain_types(bandwidth_hz),
             "wiener": wiener,
+            "input_level_db": input_level_db,
         }
 
     @classmethod
@@ -182,7 +194,8 @@ class XUMXSliCQ(Separable, registration.Shareable):
 
         Args:
             name: ``v1`` (6.7 M parameters), ``v2`` (offline, 15.0 M) or ``v2-realtime``, as they
-                were published; ``v1-lstm`` or ``v2-lstm``, for which no weights were; or ``small``.
+                were published; ``v1-lstm`` or ``v2-lstm``, for which no weights were; ``medium``
+                (4.9 M), that of the model that ships, or ``small`` (1.7 M).
             **overrides: arguments of the class that replace the preset's.
 
         Raises:
@@ -425,8 +438,8 @@ class XUMXSliCQ(Separable, registration.Shareable):
 
     def get_model_args(self) -> dict[str, Any]:
         """Arguments that build this model again, in plain types."""
-        changed = {"wiener": self.wiener, "wiener_iterations": self.wiener_iterations}
-        return {**self._args, **changed}
+        may_change = ("wiener", "wiener_iterations", "input_level_db")
+        return {**self._args, **{name: getattr(self, name) for name in may_change}}
 
     def serialize(self) -> dict[str, Any]:
         """The model as a dictionary of plain types and tensors, for ``torch.save``.

@@ -28,7 +28,7 @@ def tiny(**arguments) -> XUMXSliCQ:
     ("preset", "n_parameters"),
     [
         *(("v1", 6_671_856), ("v2", 15_010_446), ("v2-realtime", 15_010_446)),
-        *(("v1-lstm", 964_466), ("v2-lstm", 976_218), ("small", 1_708_094)),
+        *(("v1-lstm", 964_466), ("v2-lstm", 976_218), ("medium", 4_860_926), ("small", 1_708_094)),
     ],
 )
 def test_presets_have_the_sizes_that_are_told(preset, n_parameters):
