@@ -19,7 +19,7 @@ import torch
 
 from asteroid_slicq.jobs.crew import Event
 from asteroid_slicq.jobs.work import Task, Work
-from asteroid_slicq.processes import become_worker, threads_of_children
+from asteroid_slicq.processes import become_worker, signals_held, threads_of_children
 
 _POLL_S, _PROGRESS_S, _END_S = 1.0, 0.25, 10.0
 
@@ -42,11 +42,11 @@ class LocalCrew:
         """Start a process."""
         here, there = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(there,), daemon=True)
-        with threads_of_children(self._n_threads):
-            process.start()
-        there.close()  # so that the pipe ends with the process
         number = next(self._numbers)
-        self._members[number] = process, here
+        with threads_of_children(self._n_threads), signals_held():
+            process.start()
+            self._members[number] = process, here
+        there.close()  # so that the pipe ends with the process
         # It reads once it has loaded PyTorch, which the next one need not wait for.
         words = here, (self._packed, self._n_threads)
         threading.Thread(target=self._send, args=words, daemon=True).start()
@@ -98,7 +98,7 @@ class LocalCrew:
 
     @staticmethod
     def _send(pipe: Any, message: object) -> None:
-        with suppress(OSError):
+        with suppress(OSError, TypeError):  # of a pipe that is closed while it sends
             pipe.send(message)
 
 
@@ -114,12 +114,23 @@ def _why(code: int, is_killed: bool) -> str:
 def _serve(pipe: Any) -> None:
     try:
         become_worker()
-        packed, n_threads = pipe.recv()
+        packed, n_threads = _heard(pipe)
         torch.set_num_threads(n_threads)
         _work(pipe, pickle.loads(packed))
-    # The parent ended, whose files are its own; what it had not read yet makes it a reset.
-    except (EOFError, ConnectionError, SystemExit):
+    except (EOFError, ConnectionError, SystemExit):  # of the parent's, whose files are its own
         os._exit(0)
+
+
+def _heard(pipe: Any) -> Any:
+    """The next message.
+
+    Raises:
+        EOFError: the parent ended, or closed the pipe.
+    """
+    try:
+        return pipe.recv()
+    except OSError as error:  # in the midst of a message, or before it had read what there was
+        raise EOFError from error
 
 
 def _work(pipe: Any, work: Work) -> None:
@@ -133,4 +144,4 @@ def _work(pipe: Any, work: Work) -> None:
 
     pipe.send({"kind": "ready"})
     while True:
-        pipe.send({"kind": "outcome", "outcome": work.do(pipe.recv(), advance)})
+        pipe.send({"kind": "outcome", "outcome": work.do(_heard(pipe), advance)})

@@ -1,6 +1,6 @@
 """Processes that share work, and how much of the machine they may use."""
 
-from asteroid_slicq.processes.pool import become_worker, worker_pool
+from asteroid_slicq.processes.pool import become_worker, signals_held, worker_pool
 from asteroid_slicq.processes.resources import memory_bytes, n_processors
 from asteroid_slicq.processes.threads import threads_of_children
 
@@ -8,6 +8,7 @@ __all__ = [
     "become_worker",
     "memory_bytes",
     "n_processors",
+    "signals_held",
     "threads_of_children",
     "worker_pool",
 ]

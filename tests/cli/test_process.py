@@ -1,6 +1,7 @@
 """Facts about the process of a command: standard streams that are not there, and how it ends."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, models, process
 from asteroid_slicq.cli.process import Signals
 from tests.helpers import GAINS, Split, environment, numpy_noise
 
@@ -105,7 +106,8 @@ def end_twice(signals, steps):
             steps.append("removed")
 
 
-def test_signals_that_come_while_files_are_removed_change_nothing():
+def test_signals_that_come_while_files_are_removed_change_nothing(monkeypatch):
+    monkeypatch.setattr(process, "_SAME_END_S", 3600.0)  # however slow the machine
     signals, steps = Signals(), []
     with pytest.raises(KeyboardInterrupt):
         end_twice(signals, steps)
@@ -127,21 +129,21 @@ def test_what_is_ignored_stays_ignored(song, model):
 
 # The rest runs as a process of its own, which takes some seconds each.
 
-SLOW = """
-import sys, time
+STEPWISE = """
+import sys
 from asteroid_slicq.cli import main, models
-from asteroid_slicq.cli.process import Signals
 from tests.helpers import Split
 
-class Slow(Split):
+class Stepwise(Split):
     def forward(self, mix):
         print("busy", flush=True)
-        time.sleep(0.1)
+        sys.stdin.readline()
         return super().forward(mix)
 
-models.load_default_model = Slow
+models.load_default_model = Stepwise
 sys.exit(main(sys.argv[1:]))
 """
+"""Separates a segment for each line of its input, and all that are left at its end."""
 
 
 def start(*argv, **options):
@@ -152,18 +154,25 @@ def start(*argv, **options):
 @pytest.mark.slow
 def test_the_next_run_removes_what_a_killed_one_left(song):
     sf.write("song.wav", numpy_noise(200_000, 2, scale=0.1), 44100)
-    with start("-c", SLOW, *SEPARATE, stdout=subprocess.PIPE) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with start("-c", STEPWISE, *SEPARATE, **pipes) as killed:
         for _ in range(3):
-            assert process.stdout.readline() == b"busy\n"
-        process.kill()
+            assert killed.stdout.readline() == b"busy\n"
+            killed.stdin.write(b"\n")
+            killed.stdin.flush()
+        assert killed.stdout.readline() == b"busy\n"
+        killed.kill()
     left = set(tree(song)) - {"out", "out/song", "song.wav"}
     assert len(left) == 4
     (song / "out" / "song" / ".mine.part").write_text("not ours")
-    with start("-c", SLOW, *SEPARATE, stdout=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"busy\n"
+    with start("-c", STEPWISE, *SEPARATE, **pipes) as one:
+        assert one.stdout.readline() == b"busy\n"
         assert not left & set(tree(song))
-        with start("-c", SLOW, *SEPARATE, "--overwrite", stdout=subprocess.DEVNULL) as other:
-            assert process.wait() == other.wait() == 0  # neither takes the other's for left over
+        nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+        with start("-c", STEPWISE, *SEPARATE, **nothing) as other:
+            assert other.wait() == 0  # neither takes the other's for left over
+        one.communicate()
+        assert one.returncode == 0
     assert set(tree(song)) == {*ALL, "out/song/.mine.part"}
 
 
@@ -178,39 +187,76 @@ def test_a_process_without_standard_streams(song, closed):
         assert sf.info(path).frames == 50_000
 
 
+# Of a process that runs the program: the number of its imports, or an interruption at one of them.
+IMPORTS = """
+import atexit, os, signal, sys
+from pathlib import Path
+
+class Imports:
+    n = 0
+
+    def find_spec(self, name, path=None, target=None):
+        if self.n or name.startswith("asteroid_slicq."):
+            self.n += 1
+            if self.n == int(os.environ["INTERRUPTED_IMPORT"]):
+                os.kill(os.getpid(), signal.SIGINT)
+
+imports = Imports()
+sys.meta_path.insert(0, imports)
+atexit.register(lambda: Path("imports").write_text(str(imports.n)))
+"""
+
+
 @pytest.mark.slow
-def test_an_interruption_while_it_starts_is_silent(song):
+def test_an_interruption_while_it_starts_is_silent(song, monkeypatch):
     """Whatever is loaded at that moment: exit code 130 and no traceback."""
-    found = set()
-    for delay_s in np.linspace(0.1, 2.0, 12):
-        process = start("-m", "asteroid_slicq", *SEPARATE, stdout=subprocess.DEVNULL)
-        time.sleep(delay_s)
-        process.send_signal(signal.SIGINT)
-        err = process.communicate(timeout=120)[1].decode()
-        found.add((process.returncode, err.removesuffix("asteroid-slicq: interrupted\n")))
-        shutil.rmtree("out", ignore_errors=True)
-    assert found <= {(130, ""), (0, "")}
-    assert (130, "") in found
+    (song / "sitecustomize.py").write_text(IMPORTS)
+    monkeypatch.setenv("PYTHONPATH", str(song))
+
+    def run(number):
+        monkeypatch.setenv("INTERRUPTED_IMPORT", str(number))
+        process = start("-m", "asteroid_slicq", *SEPARATE[:4], stdout=subprocess.DEVNULL)
+        err = process.communicate(timeout=300)[1].decode()
+        return process.returncode, err.removesuffix("asteroid-slicq: interrupted\n")
+
+    assert run(0) == (0, "")  # none
+    shutil.rmtree("out")
+    n_imports = int((song / "imports").read_text())
+    assert n_imports > 500
+    for number in np.linspace(1, n_imports - 10, 11, dtype=int):
+        assert run(number) == (130, ""), number
+        assert not (song / "out").exists()
+
+
+def children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def ignores(pid, number):
+    (mask,) = re.findall(r"SigIgn:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return bool(int(mask, 16) >> (number - 1) & 1)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for children in /proc")
+@pytest.mark.parametrize("moment", ["start", "work"])
 @pytest.mark.parametrize("name", ["INT", "TERM"])
-def test_processes_that_share_the_work_end_with_it(folder, name):
+def test_processes_that_share_the_work_end_with_it(folder, name, moment):
     """They give up the songs that they are at, in silence, and leave nothing of them."""
-    words = ["synth", "data", "--tracks", "2", "--seconds", "600", "--jobs", "2"]
+    words = ["synth", "data", "--tracks", "4", "--seconds", "600", "--jobs", "2"]
     process = start("-m", "asteroid_slicq", *words, start_new_session=True)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while len(children.read_text().split()) < 3:  # of which one tracks resources
+    while len(children(process.pid)) < 3:  # of which one tracks resources
         assert process.poll() is None
-        time.sleep(0.05)
-    time.sleep(2)
+        time.sleep(0.01)
+    while moment == "work" and not all(ignores(c, signal.SIGINT) for c in children(process.pid)):
+        assert process.poll() is None
+        time.sleep(0.01)
     number = getattr(signal, f"SIG{name}")
     if name == "INT":
         os.killpg(process.pid, number)  # as a terminal does
     else:
         process.send_signal(number)
-    err = process.communicate(timeout=120)[1].decode()
+    err = process.communicate(timeout=300)[1].decode()
     end = "interrupted" if name == "INT" else f"ended by SIG{name}"
     assert (process.returncode, err) == (128 + number, f"asteroid-slicq: {end}\n")
     assert [path for path in folder.rglob("*") if path.suffix in (".part", ".wav")] == []
