@@ -65,7 +65,7 @@ def test_bash_runs(text, home):
     functions = f'python() {{ {sys.executable} "$@"; }}\n'
     functions += 'asteroid-slicq() { python -m asteroid_slicq "$@"; }\n'
     subprocess.run(
-        ["bash", "-euc", functions + text], check=True, cwd=home, env=environment(), timeout=300
+        ["bash", "-euc", functions + text], check=True, cwd=home, env=environment(), timeout=3600
     )
 
 

@@ -55,6 +55,8 @@ def test_it_runs_and_prints_what_is_stored(path, monkeypatch):
     notebook = nbformat.read(path, as_version=4)
     for cell in code_cells(notebook):
         cell.outputs = []
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    nbclient.NotebookClient(
+        notebook, timeout=3600, startup_timeout=600, kernel_name="python3"
+    ).execute()
     assert printed(notebook) == printed(stored)
     assert pictures(notebook) == pictures(stored)

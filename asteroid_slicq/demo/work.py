@@ -88,6 +88,9 @@ class Workshop:
             traceback.print_exc()
             reason = next(iter(str(error).splitlines()), "") or type(error).__name__
             states.put({"stage": "failed", "error": f"The separation failed: {reason}"})
+        finally:
+            if song.is_stopped:  # nobody waits any more: what was written meanwhile goes, too
+                self._songs.remove(song)
 
     def _work(self, song: Song, name: str, states: queue.Queue[State]) -> State:
         def progress(done_s: float, total_s: float) -> None:

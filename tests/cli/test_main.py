@@ -320,7 +320,7 @@ def start(*argv, **kwargs):
 @pytest.mark.slow
 def test_process_refuses_in_one_sentence(tmp_path):
     process = start("-m", "asteroid_slicq", "separate", "no.wav", "-o", "out", cwd=tmp_path)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert (process.returncode, out) == (2, "")
     assert err == "asteroid-slicq: no.wav: no such file or folder\n"
     assert tree(tmp_path) == []
@@ -339,7 +339,7 @@ def test_process_that_is_stopped_cleans_up(tmp_path, number, code):
     assert len(tree(tmp_path)) == 3  # two temporary files
     time.sleep(0.05)
     process.send_signal(number)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == code
     assert "Traceback" not in err
     assert os.listdir(tmp_path) == ["song.wav"]

@@ -84,9 +84,11 @@ def test_results_that_cannot_be_printed_are_told(song, model, monkeypatch, capsy
 
 @pytest.mark.parametrize("swallows", [False, True])
 @pytest.mark.parametrize("name", ["INT", "HUP", "QUIT", "TERM", "USR1", "XCPU"])
-def test_a_signal_ends_a_command_and_nothing_is_left(song, model, capsys, name, swallows):
+def test_a_signal_ends_a_command_and_nothing_is_left(song, model, capsys, request, name, swallows):
     number = getattr(signal, f"SIG{name}")
-    before = signal.getsignal(number)
+    before = signal.default_int_handler if name == "INT" else signal.SIG_DFL
+    found = signal.signal(number, before)  # that of the tests is another one under nohup
+    request.addfinalizer(lambda: signal.signal(number, found))
     # A terminal that is closed sends several.
     model.numbers, model.swallows = (number, signal.SIGCONT, number, signal.SIGHUP), swallows
     assert main(SEPARATE) == 128 + number
@@ -180,7 +182,7 @@ def test_the_next_run_removes_what_a_killed_one_left(song):
 @pytest.mark.parametrize("closed", ["2>&-", "0<&- 1>&- 2>&-"])
 def test_a_process_without_standard_streams(song, closed):
     command = f'exec "{sys.executable}" -m asteroid_slicq {" ".join(SEPARATE)} {closed}'
-    done = subprocess.run(["sh", "-c", command], env=environment(), timeout=120)
+    done = subprocess.run(["sh", "-c", command], env=environment(), timeout=600)
     assert done.returncode == 0
     assert tree(song) == ALL
     for path in (song / "out" / "song").iterdir():

@@ -238,7 +238,7 @@ def test_process(tmp_path):
         env=without,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=1800,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "song.wav -> song.png\n", "")
     assert names(tmp_path) == ["song.png", "song.wav"]

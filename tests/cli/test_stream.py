@@ -71,9 +71,9 @@ def test_process_separates_as_it_comes(model, path):
     with start("-m", path, "--stems", "vocals,drums", "--threads", "1") as process:
         process.stdin.write(data[:64_003])  # no whole frame
         process.stdin.flush()
-        assert select.select([process.stdout], [], [], 60)[0], process.stderr.read()
+        assert select.select([process.stdout], [], [], 600)[0], process.stderr.read()
         first = os.read(process.stdout.fileno(), 4)
-        out, err = process.communicate(data[64_003:], timeout=60)
+        out, err = process.communicate(data[64_003:], timeout=600)
     assert process.returncode == 0
     found = np.frombuffer(first + out, "<f4").reshape(-1, 4).T
     np.testing.assert_allclose(found, wanted.flatten(0, 1).numpy(), atol=1e-5)

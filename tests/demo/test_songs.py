@@ -46,7 +46,7 @@ def test_what_is_used_stays(songs):
     song = songs.add("song")
     song.used_at = time.monotonic() - 59
     songs.find(song.ticket)
-    assert time.monotonic() - song.used_at < 5
+    assert time.monotonic() - song.used_at < 50
 
 
 def test_more_than_the_page_holds_are_refused(songs):

@@ -78,7 +78,7 @@ def test_work_ends_where_nobody_waits_for_it(songs, workshop, tmp_path, monkeypa
     forward = Split.forward
 
     def wait(self, mix):
-        may_end.wait(10)
+        assert may_end.wait(300)
         return forward(self, mix)
 
     monkeypatch.setattr(Split, "forward", wait)
@@ -94,4 +94,7 @@ def test_work_ends_where_nobody_waits_for_it(songs, workshop, tmp_path, monkeypa
     else:
         steps.close()
         may_end.set()
+    for thread in threading.enumerate():
+        if thread.name == "separation":
+            thread.join(300)
     assert not song.folder.exists()

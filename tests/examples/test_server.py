@@ -46,7 +46,7 @@ class Gate(Split, Separable):
 
     def forward(self, mix):
         self.n_waiting.release()
-        assert self.open.wait(30)
+        assert self.open.wait(300)
         return super().forward(mix)
 
 
@@ -76,7 +76,7 @@ def serve(server, model, tmp_path, monkeypatch):
             yield f"http://127.0.0.1:{port}/jobs"
         finally:
             runner.should_exit = True
-            thread.join(30)
+            thread.join(300)
             assert not thread.is_alive()
 
     return start
@@ -92,12 +92,15 @@ def song(mix=MIX, subtype="PCM_24"):
 
 
 def ended(url):
-    for _ in range(2000):
+    report = {}
+
+    def is_ended():
+        nonlocal report
         report = requests.get(url).json()
-        if report.get("state") not in ("waiting", "running"):
-            return report
-        time.sleep(0.01)
-    raise AssertionError(report)
+        return report.get("state") not in ("waiting", "running")
+
+    until(is_ended)
+    return report
 
 
 def n_files(folder):
@@ -105,11 +108,20 @@ def n_files(folder):
 
 
 def until(condition):
-    for _ in range(1000):
-        if condition():
-            return
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
-    raise AssertionError
+
+
+@contextmanager
+def half_sent(jobs):
+    """The connection of an upload of which no more comes."""
+    host, port = jobs.split("/")[2].split(":")
+    with socket.create_connection((host, int(port)), 300) as client:
+        client.sendall(b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n")
+        client.sendall(song()[:5000])
+        yield client
 
 
 def test_a_song_comes_back_as_stems(serve, tmp_path):
@@ -168,23 +180,19 @@ def test_uploads_are_limited(serve, tmp_path, chunked):
 
 
 def test_a_slow_upload_gives_its_place_back(serve, tmp_path):
-    def slowly():
-        yield song()[:5000]
-        time.sleep(0.3)
-        yield song()[5000:]
-
-    with serve(upload_s=0.1, unfinished=1) as jobs:
-        assert requests.post(jobs, data=slowly()).status_code == 408
+    with serve(upload_s=0.5, unfinished=1) as jobs:
+        with half_sent(jobs) as client:
+            assert client.recv(2**16).startswith(b"HTTP/1.1 408 ")
         assert n_files(tmp_path) == 0
-        assert requests.post(jobs, data=song()).status_code == 202
+        status = 408
+        while status == 408:  # which this one may be, too, where the machine is slow
+            status = requests.post(jobs, data=song()).status_code
+        assert status == 202
 
 
 def test_an_upload_that_is_broken_off_gives_its_place_back(serve, tmp_path):
     with serve(unfinished=1) as jobs:
-        host, port = jobs.split("/")[2].split(":")
-        with socket.create_connection((host, int(port))) as client:
-            client.sendall(b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n")
-            client.sendall(song()[:5000])
+        with half_sent(jobs):
             until(lambda: n_files(tmp_path) == 1)
         until(lambda: n_files(tmp_path) == 0)
         assert requests.post(jobs, data=song()).status_code == 202
@@ -246,7 +254,7 @@ def test_a_running_job_stops_when_it_is_removed(serve, model, tmp_path):
     model.open.clear()
     with serve() as jobs:
         job = f"{jobs}/{requests.post(jobs, data=song()).json()['id']}"
-        assert model.n_waiting.acquire(timeout=30)
+        assert model.n_waiting.acquire(timeout=300)
         assert requests.delete(job).status_code == 204
         model.open.set()
         until(lambda: n_files(tmp_path) == 0)
@@ -272,7 +280,7 @@ def test_the_end_stops_what_runs_and_what_waits(serve, model, tmp_path):
     with serve() as jobs:
         for _ in range(2):
             requests.post(jobs, data=song())
-        assert model.n_waiting.acquire(timeout=30)
+        assert model.n_waiting.acquire(timeout=300)
 
         def open_once_removed():
             until(lambda: n_files(tmp_path) == 0)
@@ -299,7 +307,7 @@ def test_the_script_ends_by_a_signal_and_leaves_nothing(tmp_path):
             assert sorted(report["stems"]) == sorted(GAINS)
             assert n_files(tmp_path) == 5
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=60)
+            process.communicate(timeout=300)
             assert list((tmp_path / "tmp").iterdir()) == []
         finally:
             process.kill()

@@ -22,7 +22,8 @@ def test_a_cluster_that_is_not_there(folder, capsys, monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    assert main(["separate", "in", "-o", "out", "--ray", address]) == 2
+        # As long as it is bound, nobody else gets it and listens.
+        assert main(["separate", "in", "-o", "out", "--ray", address]) == 2
     told = f"asteroid-slicq: Ray at {address}: cannot be reached (Connection refused)\n"
     assert capsys.readouterr().err == told
     monkeypatch.setitem(sys.modules, "ray", None)
@@ -60,7 +61,8 @@ def test_a_worker_that_is_killed_loses_nothing(two_workers, folder):
         "in", "out", Deadly(deaths), ray=two_workers, segment_s=0.5, progress=note
     )
     assert {o.status for o in outcomes} == {"done"}
-    assert [o.job.track for o in outcomes][-1] == "c"  # again, after the others
+    # Again, given after all others, of which the other worker may still be at one.
+    assert "c" in [o.job.track for o in outcomes][-2:]
     assert not list(deaths.iterdir())
     assert stems(Path("out")) == stems(Path("expected"))
     assert all(path.stat().st_ino == node for path, node in done.items())  # none twice
@@ -94,7 +96,7 @@ def test_a_command_joins_a_cluster(two_workers, folder):
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=3600,
         )
         assert (done.returncode, done.stderr) == (0, "")
         lines.append(done.stdout.splitlines()[-1])

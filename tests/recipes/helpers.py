@@ -122,7 +122,7 @@ def run(*command: object, cwd: Path, paths: Iterable[Path] = ()) -> subprocess.C
         env=environment(*paths),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=3600,
     )
 
 

@@ -59,11 +59,11 @@ def test_two_threads_with_one_model_make_the_stems_of_two_calls(tmp_path):
     started, ended = threading.Event(), threading.Event()
 
     def first(done_s, total_s):  # the second runs before this one ends …
-        assert done_s == 0 or started.wait(20)
+        assert done_s == 0 or started.wait(300)
 
     def second(done_s, total_s):  # … and goes on after that
         started.set()
-        assert done_s == 0 or ended.wait(20)
+        assert done_s == 0 or ended.wait(300)
 
     def run(path, progress):
         paths = model.separate(path, tmp_path / "both", progress=progress, **options)

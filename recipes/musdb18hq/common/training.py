@@ -1,6 +1,8 @@
 """A training from its settings, or its last checkpoint, to the model that is written."""
 
+import atexit
 import logging
+import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -40,6 +42,21 @@ def train(system_class: type[StemSystem], conf: Configuration) -> None:
     except (TrainingError, ValueError, OSError) as error:
         log.error("train.py: %s", sentence(error))
         sys.exit(1)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        end_among_others()
+
+
+def end_among_others() -> None:
+    """End a process that has trained with others.
+
+    Python's own end now and then aborts on a thread that autograd still has, and Lightning takes
+    the abort of one process for a failure of all.
+    """
+    atexit._run_exitfuncs()
+    logging.shutdown()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
+    os._exit(0)
 
 
 def sentence(error: Exception) -> str:
