@@ -5,8 +5,10 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from http.client import HTTPConnection
 from importlib.util import find_spec
+from random import randrange
 
 import pytest
 
@@ -28,6 +30,16 @@ def needs(**missing):
     return [pytest.mark.slow, pytest.mark.skipif(skips, reason=f"no {', '.join(absent)}")]
 
 
+def free_port():
+    """A port that no connection gets by chance until the server listens on it: those are higher."""
+    while True:
+        with (
+            suppress(OSError),
+            socket.create_server(("127.0.0.1", randrange(10_000, 30_000))) as it,
+        ):
+            return it.getsockname()[1]
+
+
 class Page:
     """The server and its address."""
 
@@ -37,7 +49,7 @@ class Page:
 
     def ask(self, method, path, body=None, **headers):
         """Send a path as it is, which other clients would tidy up."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=120)
         connection.putrequest(method, path, skip_host=False)
         for name, value in {"Content-Length": str(len(body or b"")), **headers}.items():
             connection.putheader(name.replace("_", "-"), value)
@@ -55,7 +67,7 @@ class Page:
 
     def forgets(self):
         """Whether all songs go soon."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while self.songs and time.monotonic() < deadline:
             time.sleep(0.1)
         return not self.songs
@@ -69,9 +81,7 @@ def page(tmp_path_factory):
     (folder / ".hidden").write_text(SECRET)
     (folder / "private.txt").write_text(SECRET)
     (folder / "link.txt").symlink_to("/etc/passwd")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = ["--max-minutes", "0.5", "--max-mb", "4", "--model", "small", "--model", "default"]
     # That of the Space, whose settings later ones overrule.
     command = [sys.executable, str(ROOT / "recipes" / "space" / "app.py")]
