@@ -1,8 +1,10 @@
 """Paths, signals, stems and a model that tests of several rooms share."""
 
 import os
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +27,13 @@ def golden(name: str) -> Path:
     if not path.is_file():
         pytest.skip(f"reference file {path} is absent (set SLICQ_GOLDEN to its folder)")
     return path
+
+
+def with_slow(values: Iterable[Any], *slow: Any) -> list[Any]:
+    """Values of parameters, of which those that cost much are marked so."""
+    each = (value if isinstance(value, tuple) else (value,) for value in values)
+    dear = [value if isinstance(value, tuple) else (value,) for value in slow]
+    return [pytest.param(*v, marks=pytest.mark.slow if v in dear else ()) for v in each]
 
 
 def environment(*paths: Path) -> dict[str, str]:

@@ -33,6 +33,7 @@ def test_the_script_writes_its_section(tmp_path):
     assert re.search(r"\d+ tests collected", text)
 
 
+@pytest.mark.slow
 def test_without_a_gpu_it_says_so(tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is one")

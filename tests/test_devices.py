@@ -8,7 +8,7 @@ import torch
 from asteroid_slicq import BandSplit, MiXiN, SeparatorStream, XUMXSliCQ
 from asteroid_slicq.losses import XUMXLoss
 from asteroid_slicq.wiener import wiener_em, wiener_on_stft
-from tests.helpers import complex_noise, noise
+from tests.helpers import complex_noise, noise, with_slow
 
 RATE = 8000
 XUMX = {"hidden_channels": (2, 3), "sample_rate": RATE, "transform": {"n_bins": 24}}
@@ -49,7 +49,7 @@ def error_db(found, expected):
     return float(20 * (difference.norm() / expected.norm()).log10())
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", with_slow(MODELS, "v2-lstm", "mixin"))
 @torch.no_grad()
 def test_models(device, name):
     model = made(name)

@@ -16,6 +16,7 @@ from asteroid_slicq.evaluation.frame_search import (
     search_frames,
     without,
 )
+from tests.helpers import with_slow
 
 METHODS = ["random", "bayesian"]
 SEARCH = {"seed": 3, "objective": "gini"}
@@ -94,7 +95,7 @@ def test_values_that_are_no_numbers_are_no_values(tmp_path):
     assert trial.reason == "no value for vocals"
 
 
-@pytest.mark.parametrize("maximise", [True, False])
+@pytest.mark.parametrize("maximise", with_slow([True, False], False))
 def test_a_bayesian_search_finds_more_than_a_random_one(tmp_path, maximise):
     scores = []
     for method in ("random", "bayesian"):

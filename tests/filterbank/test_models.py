@@ -42,7 +42,7 @@ MODELS = {
 }
 
 
-QUICK = ("ConvTasNet", "DPTNet", "DeMask")
+QUICK = ("ConvTasNet", "DeMask")
 
 
 @pytest.fixture(

@@ -21,6 +21,7 @@ def noise_like(x, seed=1):
     return torch.randn(x.shape, generator=generator, dtype=x.dtype) * x.std()
 
 
+@pytest.mark.slow
 def test_the_reference_itself_is_best_for_every_listener():
     x = music()
     for audiogram in ("normal", [30, 30, 40, 60, 70, 80]):

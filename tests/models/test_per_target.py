@@ -88,7 +88,7 @@ def test_serialises_in_plain_types(family, tmp_path):
         assert torch.equal(PerTarget.from_pretrained(tmp_path / "folder")(mix), model(mix))
 
 
-@pytest.mark.parametrize("shape", [(), (2,), (3, 2)])
+@pytest.mark.parametrize("shape", [(), (2,), pytest.param((3, 2), marks=pytest.mark.slow)])
 def test_shapes_and_silence(family, shape):
     model = tiny(family, n_channels=shape[-1] if shape else 1)
     for length in (1, 511, 3001):
@@ -164,6 +164,7 @@ def test_separate_in_segments_keeps_stereo(family):
     assert model.separate(song[:1]).shape == (3, 1, 20000)
 
 
+@pytest.mark.slow
 def test_segments_do_not_show_where_slices_start_together():
     """Wiener-EM has the covariances of the whole song, in two passes."""
     frames = {"vocals": {"n_bins": 14, "f_min_hz": 300.0, "slice_length": 512}, "drums": None}

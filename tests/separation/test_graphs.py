@@ -9,7 +9,7 @@ import torch
 from asteroid_slicq import BandSplit, XUMXSliCQ
 from asteroid_slicq.separation import Ensemble, Separator, replayed, segment_model
 from asteroid_slicq.separation.graphs import Graphs, capture_cuda
-from tests.helpers import Split, numpy_noise
+from tests.helpers import Split, numpy_noise, with_slow
 
 RATE = 8000
 TRANSFORM = {"n_bins": 24, "f_min_hz": 60}
@@ -71,7 +71,7 @@ def make(name):
 NAMES = ["split", "mix phase", "wiener", "wiener on the stft", "ensemble"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", with_slow(NAMES, "wiener", "ensemble"))
 def test_replayed_segments_are_those_that_are_computed(recorder, name):
     model = make(name)
     mix = 0.1 * numpy_noise(2, 3 * int(model.sample_rate))

@@ -72,6 +72,7 @@ def test_it_is_griffin_lim_on_the_magnitudes_of_the_model(method):
     assert sums == (method == "misi")
 
 
+@pytest.mark.slow
 def test_every_model_of_masks_is_served_with_its_own_phases_where_nothing_is_refined():
     for model in models():
         mix = noise(1, 2, 5000)

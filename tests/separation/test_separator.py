@@ -347,7 +347,8 @@ def peak_bytes(path: Path, out: Path) -> int:
     return peak
 
 
-@pytest.mark.parametrize("rate", [pytest.param(44100, marks=pytest.mark.slow), 48000])
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [44100, 48000])
 def test_memory_does_not_grow_with_length(tmp_path, rate):
     for name, seconds in (("short", 5), ("long", 40)):
         with sf.SoundFile(tmp_path / f"{name}.wav", "w", rate, 2) as file:

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from asteroid_slicq import SliCQT
 from tests.helpers import double_noise as noise
-from tests.helpers import listed
+from tests.helpers import listed, with_slow
 
 LAYOUTS = {
     f"{raster}, {'overlap-added' if added else 'sliced'}, {phase}": {
@@ -75,7 +75,10 @@ def energy(slicqt: SliCQT, x: torch.Tensor) -> torch.Tensor:
 # Right
 
 
-@each_layout
+@pytest.mark.parametrize(
+    "layout",
+    with_slow(LAYOUTS, *(x for x in LAYOUTS if "global" in x or x.startswith("none, overlap"))),
+)
 def test_gradcheck(layout):
     """Random sums of derivatives, and of a short signal every one: other rasters are as long."""
     slicqt = build(layout, FEW).double()

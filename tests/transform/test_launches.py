@@ -10,6 +10,7 @@ import pytest
 from tests.helpers import ROOT
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_operator_calls(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")

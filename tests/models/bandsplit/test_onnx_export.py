@@ -12,7 +12,7 @@ from asteroid_slicq import BandSplit
 from asteroid_slicq.cli import main
 from asteroid_slicq.models.bandsplit import BandSplitStream, OnnxBandSplit, export_onnx
 from asteroid_slicq.models.bandsplit.onnx_export import ARGS_KEY
-from tests.helpers import noise
+from tests.helpers import noise, with_slow
 from tests.models.bandsplit.helpers import RATE, tiny
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -50,7 +50,7 @@ def test_masks_are_those_of_the_model(kind, tmp_path):
             torch.testing.assert_close(torch.from_numpy(mask), wanted, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("consistent", [False, True])
+@pytest.mark.parametrize("consistent", with_slow([False, True], False))
 def test_sources_are_those_of_pytorch(consistent, tmp_path):
     """Also of a copy, and of one that went to another process."""
     model = tiny(mixture_consistency=consistent)

@@ -5,6 +5,7 @@ from torch import nn
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.models.xumx_slicq.lstm import GroupedLSTM, RecurrentBlockNetwork
 from asteroid_slicq.transform import overlap_add
+from tests.helpers import with_slow
 
 TINY = {"transform": {"n_bins": 14, "f_min_hz": 150.0}}
 
@@ -130,7 +131,7 @@ def test_reversed_time_with_exchanged_directions_is_reversed():
     assert torch.allclose(mirrored, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("preset", ["v1-lstm", "v2-lstm"])
+@pytest.mark.parametrize("preset", with_slow(["v1-lstm", "v2-lstm"], "v1-lstm"))
 def test_presets_train_serialise_and_load(preset, tmp_path):
     torch.manual_seed(0)
     model = XUMXSliCQ.from_preset(preset, **TINY)

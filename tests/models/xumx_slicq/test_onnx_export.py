@@ -14,7 +14,7 @@ from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.cli import main
 from asteroid_slicq.models.xumx_slicq import SeparatorStream
 from asteroid_slicq.separation.segment_model import in_evaluation_mode
-from tests.helpers import noise
+from tests.helpers import noise, with_slow
 from tests.models.xumx_slicq.helpers import SMALL, WIDE, causal_model, offline, streamed
 
 onnx = pytest.importorskip("onnx")
@@ -40,7 +40,7 @@ def exported(model, tmp_path):
     return OnnxSeparator(path)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", with_slow(MODELS, "mono, two sources", "wiener"))
 def test_masks_and_sources_are_those_of_pytorch(name, tmp_path):
     model = causal_model(**MODELS[name])
     runtime = exported(model, tmp_path)

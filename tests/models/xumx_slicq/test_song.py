@@ -14,7 +14,7 @@ from asteroid_slicq.wiener import (
     wiener_em,
     wiener_on_stft,
 )
-from tests.helpers import complex_noise, noise, numpy_noise
+from tests.helpers import complex_noise, noise, numpy_noise, with_slow
 
 RATE = 2000
 TRANSFORM = {"n_bins": 12, "f_min_hz": 60.0}
@@ -52,7 +52,7 @@ def snr_db(reference, estimate):
 @pytest.mark.parametrize(
     ("wiener", "at_once"), [("slicqt", False), ("slicqt", True), ("stft", False)]
 )
-@pytest.mark.parametrize("segment_s", [8.0, 15.0])
+@pytest.mark.parametrize("segment_s", with_slow([8.0, 15.0], 8.0))
 def test_segments_do_not_show(wiener, mix, segment_s, at_once):
     model = tiny(wiener)
     model.at_once = at_once
@@ -63,7 +63,10 @@ def test_segments_do_not_show(wiener, mix, segment_s, at_once):
 
 
 @pytest.mark.parametrize(
-    ("wiener", "at_once"), [("slicqt", False), ("slicqt", True), ("stft", False)]
+    ("wiener", "at_once"),
+    with_slow(
+        [("slicqt", False), ("slicqt", True), ("stft", False)], ("slicqt", True), ("stft", False)
+    ),
 )
 def test_windows_of_silence(wiener, mix, at_once):
     """Three minutes of it, longer than a window, within the music."""
@@ -161,7 +164,7 @@ _PARTS = [(4, 10), (0, 5), (3, 6)]
 _OWN = [slice(1, None), slice(0, 5), slice(1, 1)]  # none is added twice
 
 
-@pytest.mark.parametrize("n_frames", [250, 742])
+@pytest.mark.parametrize("n_frames", with_slow([250, 742], 742))
 def test_windows_on_the_stft_are_those_of_the_song(n_frames):
     length = n_frames * 1024 - 3072
     mix = noise(1, 2, length) * torch.linspace(0, 3, length)

@@ -131,6 +131,7 @@ def test_no_voice_ends_where_its_recording_did(utterance):
         assert level_db[-1] > level_db[0] - 50
 
 
+@pytest.mark.slow
 def test_a_vocal_stem_is_a_function_of_its_seed(voices):
     song = track_song(11, 2.0)
     stems = [sung_vocals(np.random.default_rng(s), song, voices) for s in (3, 3, 4)]
