@@ -357,7 +357,9 @@ def test_memory_does_not_grow_with_length(tmp_path, rate):
     peak_bytes(tmp_path / "short.wav", tmp_path / "warm-up")
     short = peak_bytes(tmp_path / "short.wav", tmp_path)
     long = peak_bytes(tmp_path / "long.wav", tmp_path)
-    assert long < 1.1 * short + 100_000
+    # Threads that meet otherwise hold a buffer more or less; the mix alone would take all of this.
+    mix_bytes = (40 - 5) * rate * 2 * 4
+    assert long < short + 0.15 * mix_bytes
 
 
 @pytest.mark.parametrize(
