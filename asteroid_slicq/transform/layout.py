@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from asteroid_slicq.transform.complex_indexing import gathered, scatter_added
+from asteroid_slicq.transform.fourier import RealDFT
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,10 @@ class Layout:
     Attributes:
         n_fft: length of the DFT; of a slice, N.
         blocks: ``(bins, coefficients)`` of each block.
-        index: DFT bin of each coefficient's frequency, mirrored into 0 … n_fft/2.
-        sign: −1 where that frequency was mirrored (the spectrum is conjugated there), else 1.
+        index: place of each coefficient's frequency, mirrored into 0 … n_fft/2, in the spectrum.
+        sign: −1 where the spectrum is conjugated there, else 1.
         lengths: M_k, the length of each coefficient's IDFT.
+        dft: the DFT, which sets the order of the spectrum.
 
     Shape:
         - ``index``, ``sign``, ``lengths``: ``(ΣM_k,)``
@@ -46,6 +48,7 @@ class Layout:
     index: Tensor
     sign: Tensor
     lengths: Tensor
+    dft: RealDFT
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
@@ -53,7 +56,7 @@ class Layout:
         return tuple(accumulate((n * m for n, m in self.blocks[:-1]), initial=0))
 
     def gain(self, dtype: torch.dtype) -> Tensor:
-        """``n_fft / (2·M_k)``: the IDFT of a bin divides by M_k, ``irfft`` by half of n_fft."""
+        """``n_fft / (2·M_k)``: the IDFT of a bin divides by M_k, that of a slice by n_fft/2."""
         return self.n_fft / 2 / self.lengths.to(dtype)
 
 
@@ -101,10 +104,11 @@ class Windows:
 
     @cached_property
     def synthesis_factors(self) -> Tensor:
-        """Factors of the synthesis; ``irfft`` counts DC and Nyquist once, other bins twice."""
-        index, n_fft = self.layout.index, self.layout.n_fft
-        edge = (index == 0) | (2 * index == n_fft)
-        return self._factors(torch.where(edge, 2 * self.bins, self.bins))
+        """Factors of the synthesis: all count twice, as mirror images do."""
+        once = torch.zeros_like(self.layout.index, dtype=torch.bool)
+        for place in self.layout.dft.once:
+            once |= self.layout.index == place
+        return self._factors(torch.where(once, 2 * self.bins, self.bins))
 
     def _factors(self, bins: Tensor) -> Tensor:
         return torch.stack([bins, bins * self.layout.sign.to(bins.dtype)], dim=-1).flatten()
@@ -119,7 +123,7 @@ def spectrum_to_blocks(
     would cost as much as the arithmetic.
 
     Shape:
-        - spectrum: ``(batch, slice, n_fft/2 + 1)``, complex
+        - spectrum: ``(batch, slice, dft.size)``, complex
         - output: ``(batch, freq, slice, time)`` each, complex, contiguous
     """
     batch, n_slices, _ = spectrum.shape
@@ -138,12 +142,12 @@ def blocks_to_spectrum(blocks: Sequence[Tensor], layout: Layout, factors: Tensor
 
     Shape:
         - blocks: ``(batch, freq, slice, time)`` each, complex
-        - output: ``(batch, slice, n_fft/2 + 1)``, complex
+        - output: ``(batch, slice, dft.size)``, complex
     """
     # (batch, freq, slice, time) → (batch, slice, freq·time)
     row = torch.cat([torch.fft.fft(block).transpose(1, 2).flatten(-2) for block in blocks], dim=-1)
     torch.view_as_real(row).flatten(-2).mul_(factors)
-    spectrum = row.new_zeros((*row.shape[:-1], layout.n_fft // 2 + 1))
+    spectrum = row.new_zeros((*row.shape[:-1], layout.dft.size))
     return scatter_added(spectrum, layout.index.expand(row.shape), row)
 
 

@@ -33,6 +33,7 @@ from asteroid_slicq.transform.checks import (
     check_range,
     check_waveform,
 )
+from asteroid_slicq.transform.fourier import OneStep
 from asteroid_slicq.transform.frame_config import FrameConfig
 from asteroid_slicq.transform.layout import Layout, Windows, joined_precision
 from asteroid_slicq.transform.nsgt_frame import NSGTFrame, nsgt_frame_of, nsgt_row
@@ -176,5 +177,5 @@ class NSGT(nn.Module):
 
     def _whole(self) -> Unsliced:
         frame = self.frame
-        layout = Layout(frame.length, frame.blocks, self.index, self.sign, self.lengths)
-        return Unsliced(layout)
+        row = self.index, self.sign, self.lengths
+        return Unsliced(Layout(frame.length, frame.blocks, *row, OneStep(frame.length)))

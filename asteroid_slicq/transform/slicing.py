@@ -17,7 +17,6 @@ from asteroid_slicq.transform.products import columns_of
 
 _CHUNK_SAMPLES = {"cpu": 3 * 2**20}  # 12 MB of float32
 _CHUNK_SAMPLES_ELSEWHERE = 2**26
-_FEW_SLICES = 64
 
 
 @dataclass(frozen=True)
@@ -87,9 +86,7 @@ class Slicing:
         flat = columns.zeros(batch, n_slices, x)
         for b, s in self.chunks(batch, n_slices, x.device):
             slices = _slices(x[b], s.start, s.stop, self.hop)
-            spectrum = torch.fft.rfft(
-                slices if windows.slicing is None else slices * windows.slicing
-            )
+            spectrum = self.layout.dft.spectra(slices, windows.slicing)
             rows = spectrum.gather(-1, index.expand(*spectrum.shape[:2], -1))
             torch.view_as_real(rows).mul_(factors)
             rows = columns.dft(rows, inverse=True)
@@ -103,12 +100,13 @@ class Slicing:
         layout, factors = self.layout, windows.analysis_factors_of_blocks
         chunks = self.chunks(batch, n_slices, x.device)
         if len(chunks) == 1 and not self.overlap_added:
-            spectrum = half_spectra(_slices(x, 0, n_slices, self.hop), windows.slicing)
+            spectrum = layout.dft.spectra(_slices(x, 0, n_slices, self.hop), windows.slicing)
             return tuple(spectrum_to_blocks(spectrum, layout, factors))
         dtype = torch.promote_types(x.dtype, torch.complex64)
         blocks = tuple(x.new_empty(shape, dtype=dtype) for shape in self.shapes(batch, n_slices))
         for b, s in chunks:
-            spectrum = half_spectra(_slices(x[b], s.start, s.stop, self.hop), windows.slicing)
+            slices = _slices(x[b], s.start, s.stop, self.hop)
+            spectrum = layout.dft.spectra(slices, windows.slicing)
             parts = spectrum_to_blocks(spectrum, layout, factors)
             for i, (block, part) in enumerate(zip(blocks, parts, strict=True)):
                 if not self.overlap_added:
@@ -131,7 +129,7 @@ class Slicing:
         )
         halves = windows.bins.new_zeros((batch, n_slices + 1, hop))
         for b, s in self.chunks(batch, n_slices, device):
-            chunk = real_slices(spectra(b, s), self.layout.n_fft)
+            chunk = self.layout.dft.slices(spectra(b, s))
             if windows.slicing is not None:
                 chunk *= windows.slicing
             halves[b, s] += chunk[..., :hop]
@@ -152,7 +150,7 @@ class Slicing:
                 torch.view_as_real(rows).mul_(weights)
             rows = columns.dft(rows, inverse=False)
             torch.view_as_real(rows).mul_(factors)
-            spectrum = rows.new_zeros((*rows.shape[:-1], self.layout.n_fft // 2 + 1))
+            spectrum = rows.new_zeros((*rows.shape[:-1], self.layout.dft.size))
             return spectrum.scatter_add_(-1, index.expand(rows.shape), rows)
 
         return spectra
@@ -188,7 +186,7 @@ class Unsliced:
         """Coefficients of a signal: ``(..., length)`` → ``(..., freq, time)`` each."""
         leading, x = x.shape[:-1], x.reshape(-1, 1, x.shape[-1])
         factors = windows.analysis_factors_of_blocks
-        blocks = spectrum_to_blocks(torch.fft.rfft(x), self.layout, factors)
+        blocks = spectrum_to_blocks(self.layout.dft.spectra(x, None), self.layout, factors)
         return tuple(block.view(*leading, block.shape[1], -1) for block in blocks)
 
     def synthesise(self, blocks: Sequence[Tensor], length: int, windows: Windows) -> Tensor:
@@ -196,7 +194,7 @@ class Unsliced:
         leading = blocks[0].shape[:-2]
         blocks = [c.reshape(-1, c.shape[-2], 1, c.shape[-1]) for c in blocks]
         spectrum = blocks_to_spectrum(blocks, self.layout, windows.synthesis_factors)
-        return torch.fft.irfft(spectrum, n=self.layout.n_fft).view(*leading, -1)
+        return self.layout.dft.slices(spectrum).view(*leading, -1)
 
 
 def _even_share(total: int, most: int) -> int:
@@ -205,86 +203,6 @@ def _even_share(total: int, most: int) -> int:
         return total
     share = math.ceil(total / math.ceil(total / most))
     return share + share % 2 if share + share % 2 <= most else max(1, share - share % 2)
-
-
-def half_spectra(slices: Tensor, window: Tensor | None) -> Tensor:
-    """``rfft(slices·window)``, on the CPU as one complex transform of two slices a time.
-
-    With Z = DFT {a + ib}, A[k] = (Z[k] + conj Z[−k]) / 2 and B[k] = (Z[k] − conj Z[−k]) / 2i. Real
-    transforms of long, odd-factored rows take twice as long there.
-
-    Shape:
-        - slices: ``(batch, slice, N)``; output: ``(batch, slice, N/2 + 1)``
-    """
-    batch, n_slices, n = slices.shape
-    if slices.device.type != "cpu" or batch * n_slices < 2:
-        return torch.fft.rfft(slices if window is None else slices * window)
-    factor = 0.5 if window is None else 0.5 * window  # the ½ of both A and B
-    axis, shape, half = *_pairs(batch, n_slices), n // 2
-    a, b = _neighbours(slices, axis)
-    packed = slices.new_empty((*shape, n, 2))
-    torch.mul(a, factor, out=packed[..., 0])
-    torch.mul(b, factor, out=packed[: b.shape[0], : b.shape[1], :, 1])
-    packed[:, b.shape[1] :, :, 1] = 0
-    z = torch.view_as_real(torch.fft.fft(torch.view_as_complex(packed)))
-    re, im = z[:, :, 1 : half + 1].unbind(-1)
-    re_back, im_back = z[:, :, half:].flip(2).unbind(-1)  # Z[−k] at k = 1 … N/2
-    pairs = z.new_empty((*shape[:axis], 2, *shape[axis:], half + 1, 2))
-    a, b = pairs.unbind(axis)
-    torch.add(re, re_back, out=a[:, :, 1:, 0])
-    torch.sub(im, im_back, out=a[:, :, 1:, 1])
-    torch.add(im, im_back, out=b[:, :, 1:, 0])
-    torch.sub(re_back, re, out=b[:, :, 1:, 1])
-    pairs[..., 0, 1] = 0
-    torch.mul(z[:, :, 0], 2, out=pairs[..., 0, 0].movedim(axis, -1))
-    return torch.view_as_complex(pairs).view(batch, -1, half + 1)[:, :n_slices]
-
-
-def real_slices(spectra: Tensor, n: int) -> Tensor:
-    """``irfft(spectra, n)``, the way back of :func:`half_spectra`.
-
-    Of few slices on the CPU, by Z[k] = A[k] + iB[k] and Z[−k] = conj(A[k] − iB[k]); of many, that
-    takes more memory and no less time.
-
-    Shape:
-        - spectra: ``(batch, slice, N/2 + 1)``; output: ``(batch, slice, N)``
-    """
-    batch, n_slices, n_bins = spectra.shape
-    few = 2 <= batch * n_slices <= _FEW_SLICES
-    if spectra.device.type != "cpu" or not few or n % 2:
-        return torch.fft.irfft(spectra, n=n)
-    axis, shape, half = *_pairs(batch, n_slices), n // 2
-    a, b = _neighbours(torch.view_as_real(spectra), axis)
-    if b.shape[1] < a.shape[1]:
-        b = torch.nn.functional.pad(b, (0, 0, 0, 0, 0, 1))
-    (a_re, a_im), (b_re, b_im) = a.unbind(-1), b.unbind(-1)
-    z, back = a.new_empty((*shape, n, 2)), a.new_empty((*shape, n_bins, 2))
-    torch.sub(a_re, b_im, out=z[:, :, :n_bins, 0])
-    torch.add(a_im, b_re, out=z[:, :, :n_bins, 1])
-    torch.add(a_re, b_im, out=back[..., 0])
-    torch.sub(b_re, a_im, out=back[..., 1])
-    z[:, :, n_bins:] = back[:, :, 1:half].flip(2)
-    del back
-    for edge in (0, half):  # which irfft takes as real
-        z[:, :, edge, 0], z[:, :, edge, 1] = a_re[:, :, edge], b_re[:, :, edge]
-    z = torch.view_as_real(torch.fft.ifft(torch.view_as_complex(z)))
-    slices = z.new_empty((*shape[:axis], 2, *shape[axis:], n))
-    slices.copy_(z.movedim(-1, axis))
-    return slices.view(batch, -1, n)[:, :n_slices]
-
-
-def _pairs(batch: int, n_slices: int) -> tuple[int, tuple[int, int]]:
-    """The axis of pairs of slices, 1 of the batch and 2 of time, and their number of each."""
-    if n_slices % 2 and not batch % 2:
-        return 1, (batch // 2, n_slices)
-    return 2, (batch, (n_slices + 1) // 2)
-
-
-def _neighbours(slices: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """The first and the second of each pair, of which the last may have no second."""
-    if axis == 1:
-        return slices[0::2], slices[1::2]
-    return slices[:, 0::2], slices[:, 1::2]
 
 
 def _slices(x: Tensor, start: int, stop: int, hop: int) -> Tensor:

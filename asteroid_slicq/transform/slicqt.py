@@ -23,6 +23,7 @@ from asteroid_slicq.transform.convergence import (
     passes_needed,
     remedy,
 )
+from asteroid_slicq.transform.fourier import OneStep, RealDFT, real_dft
 from asteroid_slicq.transform.frame import Frame
 from asteroid_slicq.transform.frame_config import FrameConfig
 from asteroid_slicq.transform.frame_design import frame_of
@@ -235,19 +236,22 @@ class SliCQT(nn.Module):
         """
         traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
         if traced or torch.compiler.is_compiling():
-            return self._maps(dtype, at_once=False)  # what compiles has its own ways
+            # What compiles has its own ways.
+            return self._maps(dtype, OneStep(self.frame.slice_length), at_once=False)
         key = dtype, self.chunk, self.at_once
         buffers, maps = self._kept.get(key, (None, None))
         if maps is None or buffers is not self.windows:  # another device or precision since
             at_once = self.index.is_cuda if self.at_once is None else self.at_once
-            maps = self._maps(dtype, at_once and pays(self.frame.blocks))
+            dft = real_dft(self.frame.slice_length, dtype, self.index.device)
+            maps = self._maps(dtype, dft, at_once and pays(self.frame.blocks))
             self._kept[key] = self.windows, maps
         return maps
 
-    def _maps(self, dtype: torch.dtype, at_once: bool) -> Maps:
+    def _maps(self, dtype: torch.dtype, dft: RealDFT, at_once: bool) -> Maps:
         frame = self.frame
         windows = joined_precision(self.windows, dtype)
-        layout = Layout(frame.slice_length, frame.blocks, self.index, self.sign, self.lengths)
+        places = dft.places(self.index, self.sign)
+        layout = Layout(frame.slice_length, frame.blocks, *places, self.lengths, dft)
         stream = None
         if frame.overlap_added:
             sizes = [m for _, m in frame.blocks]

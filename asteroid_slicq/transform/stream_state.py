@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from asteroid_slicq.transform.layout import blocks_to_spectrum, overlap_add, spectrum_to_blocks
-from asteroid_slicq.transform.slicing import half_spectra, real_slices
 from asteroid_slicq.transform.slicqt import SliCQT
 
 
@@ -87,7 +86,8 @@ class Analysis(State):
             return list(self.nothing)
         self.samples, self.n_slices = samples[:, n_slices * hop :].clone(), self.n_slices + n_slices
         margin = (n - self.span) // 2  # zeros of the window
-        spectrum = half_spectra(pad(samples, (margin, margin)).unfold(-1, n, hop), self.window)
+        slices = pad(samples, (margin, margin)).unfold(-1, n, hop)
+        spectrum = self.layout.dft.spectra(slices, self.window)
         blocks = list(spectrum_to_blocks(spectrum, self.layout, self.factors))
         for i, block in enumerate(blocks if self.frame.overlap_added else ()):
             stream, half = overlap_add(block), block.shape[-1] // 2
@@ -130,9 +130,9 @@ class Synthesis(State):
             blocks = [c.unfold(-1, 2 * h, h) * over for c, over, h in rows]
         if not blocks[0].shape[2]:
             return self.zeros(0)
-        n, hop = self.frame.slice_length, self.frame.slice_hop
+        hop = self.frame.slice_hop
         spectra = blocks_to_spectrum(blocks, self.layout, self.factors)
-        samples = overlap_add(real_slices(spectra, n))
+        samples = overlap_add(self.layout.dft.slices(spectra))
         samples[:, :hop] += self.late
         samples, self.late = samples[:, self.lead_in : -hop], samples[:, -hop:].clone()
         self.lead_in = 0
