@@ -20,6 +20,7 @@ from asteroid_slicq.models.bandsplit.attending import attend, attend_near
 
 _HEAD_WIDTH = 32  # features of an attention head
 _PERIOD = 1000.0  # longest of the rotary positions, in steps over 2π
+_CACHED = 2**16  # numbers of a state with which all that a layer makes of them stays in a cache
 
 
 class BandLinear(nn.Module):
@@ -76,7 +77,8 @@ class Attention(nn.Module):
     """Norm, attention along an axis with rotary positions, residual; then a gated linear unit.
 
     Heads have 32 features of the state's width. Along time, those that hear each other lie at most
-    ``reach`` steps apart; None is any number.
+    ``reach`` steps apart; None is any number. Without gradients a processor takes few rows at a
+    time: what it makes of them stays in its cache.
 
     Shape:
         - x, output: ``(band, batch, step, width)``
@@ -101,34 +103,47 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        # n band, b batch, t step, r row, s step along the axis, h head, e feature, k of three
-        n, b, t, width = x.shape
-        y = self.query_key_value(self.norm(x)).view(n, b, t, 3, self.n_heads, -1)
-        if self.along_time:
-            y = y.permute(3, 0, 1, 4, 2, 5).flatten(1, 2)  # k r=(n b) h s=t e
+        # Rows are (band, batch) or (batch, step): in both cases neighbours in memory.
+        first = 0 if self.along_time else 1
+        rows = x.flatten(first, first + 1)
+        n_steps = rows.shape[1 - first]
+        turns = self._turns(n_steps, x.dtype)
+        traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        if traced or torch.is_grad_enabled() or x.device.type != "cpu":
+            y = self._mixed(rows, turns)
         else:
-            y = y.permute(3, 1, 2, 4, 0, 5).flatten(1, 2)  # k r=(b t) h s=n e
-        query, key = self._rotated(y[:2])
+            n_rows = max(1, _CACHED // (n_steps * x.shape[-1]))
+            y = torch.cat([self._mixed(part, turns) for part in rows.split(n_rows, first)], first)
+        return y.view_as(x)
+
+    def _mixed(self, x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+        """Output for rows, ``(row, step, width)`` along time or ``(step, row, width)``."""
+        # r row, s step along the axis, k of three, h head, e feature
+        y = self.query_key_value(self.norm(x)).unflatten(-1, (3, self.n_heads, -1))
+        y = y.permute(2, 0, 3, 1, 4) if self.along_time else y.permute(2, 1, 3, 0, 4)  # k r h s e
+        query, key = _turned(y[:2], *turns)
         if self.reach is None:
             y = attend(query, key, y[2])  # r h s e
         else:
             y = attend_near(query, key, y[2], self.reach)
-        if self.along_time:
-            y = y.transpose(1, 2).reshape(n, b, t, width)
-        else:
-            y = y.permute(2, 0, 1, 3).reshape(n, b, t, width)
+        y = (y.transpose(1, 2) if self.along_time else y.permute(2, 0, 1, 3)).flatten(2)
         x = x + self.out(y)
         value, gate = self.up(self.norm_gated(x)).chunk(2, dim=-1)
         return x + self.down(F.silu(gate) * value)
 
-    def _rotated(self, x: Tensor) -> Tensor:
-        """Pairs of features turned by their position along the axis."""
-        steps = torch.arange(x.shape[-2], device=x.device, dtype=self.frequencies.dtype)
-        angles = steps[:, None] * self.frequencies
-        cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-        a, b = x.chunk(2, dim=-1)
-        turned = torch.addcmul(a * cos, b, sin, value=-1), torch.addcmul(b * cos, a, sin)
-        return torch.cat(turned, dim=-1)
+    def _turns(self, n_steps: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of the angles that turn the pairs of features of each step."""
+        frequencies = self.frequencies
+        steps = torch.arange(n_steps, device=frequencies.device, dtype=frequencies.dtype)
+        angles = steps[:, None] * frequencies
+        return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Pairs of features turned by their position along the axis."""
+    a, b = x.chunk(2, dim=-1)
+    turned = torch.addcmul(a * cos, b, sin, value=-1), torch.addcmul(b * cos, a, sin)
+    return torch.cat(turned, dim=-1)
 
 
 def check_width(width: int) -> int:

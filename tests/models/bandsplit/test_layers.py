@@ -1,0 +1,23 @@
+"""Attention of few rows at a time, equal to that of all."""
+
+import pytest
+import torch
+
+from asteroid_slicq.models.bandsplit import layers
+
+
+@pytest.mark.parametrize("reach", [None, 2])
+@pytest.mark.parametrize("axis", ["time", "bands"])
+def test_rows_taken_apart_are_those_taken_at_once(axis, reach, monkeypatch):
+    torch.manual_seed(0)
+    layer = layers.Attention(16, axis, reach).double()
+    x = torch.randn(3, 2, 13, 16, dtype=torch.float64)
+    whole = layer(x)
+    sizes, mixed = [], layer._mixed
+    monkeypatch.setattr(layer, "_mixed", lambda x, turns: sizes.append(x.shape) or mixed(x, turns))
+    monkeypatch.setattr(layers, "_CACHED", 4 * 13 * 16)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), whole.detach())
+    # 6 rows of 13 steps, 4 at a time; or 26 rows of 3 bands, 17 at a time
+    rows = [(4, 13, 16), (2, 13, 16)] if axis == "time" else [(3, 17, 16), (3, 9, 16)]
+    assert [tuple(size) for size in sizes] == rows
