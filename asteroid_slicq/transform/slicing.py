@@ -127,14 +127,25 @@ class Slicing:
             if self.at_once
             else self._spectra_by_blocks(blocks, n_slices, windows)
         )
-        halves = windows.bins.new_zeros((batch, n_slices + 1, hop))
-        for b, s in self.chunks(batch, n_slices, device):
+        chunks = self.chunks(batch, n_slices, device)
+
+        def halves_of(b: slice, s: slice) -> tuple[Tensor, ...]:
             chunk = self.layout.dft.slices(spectra(b, s))
             if windows.slicing is not None:
                 chunk *= windows.slicing
-            halves[b, s] += chunk[..., :hop]
-            halves[b, s.start + 1 : s.stop + 1] += chunk[..., hop:]
-        return halves[:, 1:n_slices].reshape(batch, -1)[:, :length].reshape(*leading, -1)
+            return chunk.unflatten(-1, (2, hop)).unbind(-2)
+
+        if len(chunks) == 1:  # of a second of music, the sums below took a tenth of the time
+            early, late = halves_of(*chunks[0])
+            samples = early[:, 1:] + late[:, :-1]
+        else:
+            halves = windows.bins.new_zeros((batch, n_slices + 1, hop))
+            for b, s in chunks:
+                early, late = halves_of(b, s)
+                halves[b, s] += early
+                halves[b, s.start + 1 : s.stop + 1] += late
+            samples = halves[:, 1:n_slices]
+        return samples.reshape(batch, -1)[:, :length].reshape(*leading, -1)
 
     def _spectra_at_once(
         self, blocks: Sequence[Tensor], batch: int, n_slices: int, windows: Windows
@@ -161,10 +172,12 @@ class Slicing:
         if self.overlap_added:
             sizes = [m for _, m in self.layout.blocks]
             blocks = [c.unfold(-1, m, m // 2) for c, m in zip(blocks, sizes, strict=True)]
-        blocks = [c.reshape(-1, *c.shape[-3:]) for c in blocks]
+        if blocks[0].ndim != 4:
+            blocks = [c.reshape(-1, *c.shape[-3:]) for c in blocks]
+        whole = slice(0, blocks[0].shape[0]), slice(0, n_slices)
 
         def spectra(b: slice, s: slice) -> Tensor:
-            parts = [block[b, :, s] for block in blocks]
+            parts = blocks if (b, s) == whole else [block[b, :, s] for block in blocks]
             if windows.stream is not None:
                 parts = [part * u for part, u in zip(parts, windows.stream, strict=True)]
             return blocks_to_spectrum(parts, self.layout, windows.synthesis_factors)
