@@ -1,4 +1,4 @@
-"""Attention of few rows at a time, equal to that of all."""
+"""Attention of few rows at a time, equal to that of all, and its two ways to turn pairs."""
 
 import pytest
 import torch
@@ -14,10 +14,26 @@ def test_rows_taken_apart_are_those_taken_at_once(axis, reach, monkeypatch):
     x = torch.randn(3, 2, 13, 16, dtype=torch.float64)
     whole = layer(x)
     sizes, mixed = [], layer._mixed
-    monkeypatch.setattr(layer, "_mixed", lambda x, turns: sizes.append(x.shape) or mixed(x, turns))
+    monkeypatch.setattr(layer, "_mixed", lambda x, *rest: sizes.append(x.shape) or mixed(x, *rest))
     monkeypatch.setattr(layers, "_CACHED", 4 * 13 * 16)
     with torch.no_grad():
         torch.testing.assert_close(layer(x), whole.detach())
     # 6 rows of 13 steps, 4 at a time; or 26 rows of 3 bands, 17 at a time
     rows = [(4, 13, 16), (2, 13, 16)] if axis == "time" else [(3, 17, 16), (3, 9, 16)]
     assert [tuple(size) for size in sizes] == rows
+
+
+@pytest.mark.parametrize("axis", ["time", "bands"])
+def test_pairs_turn_alike_as_halves_of_a_head_and_as_complex_numbers(axis):
+    """What autocast and graphs do is what float32 does on a processor, gradients included."""
+    torch.manual_seed(0)
+    layer = layers.Attention(64, axis).double()
+    x = torch.randn(3, 2, 13, 64, dtype=torch.float64)
+    rows = x.flatten(0, 1) if axis == "time" else x.flatten(1, 2)
+    halves = layer._turns(13 if axis == "time" else 3, x.dtype)
+    expected = layer._mixed(rows, layer.query_key_value.weight, halves).view_as(x)
+    found = layer(x)
+    torch.testing.assert_close(found, expected)
+    parameters = list(layer.parameters())
+    gradients = (torch.autograd.grad(y.square().sum(), parameters) for y in (found, expected))
+    torch.testing.assert_close(*gradients)
