@@ -40,7 +40,7 @@ SEPARATORS = (
     "V2 realtime",
     "V2 offline",
     "V1, mix phase",
-    "small (the default model)",
+    "medium (the default model)",
     "BandSplit, small",
     "BandSplit",
 )
@@ -171,7 +171,7 @@ def transforms(bench: Bench) -> str:
 def separators(bench: Bench) -> str:
     """A minute of noise from the memory of the processor and back."""
     mix = song(2 if bench.quick else 60)
-    names = ["V2 realtime", "small (the default model)"] if bench.quick else SEPARATORS
+    names = ["V2 realtime", "medium (the default model)"] if bench.quick else SEPARATORS
     rows, of = [], math.nan
     for name in names:
         try:

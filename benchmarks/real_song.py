@@ -76,7 +76,7 @@ def main() -> None:
         "real song",
         f"""## A real song
 
-`python benchmarks/real_song.py`: the default model, which was trained on procedural stems alone,
+`python benchmarks/real_song.py`: the default model, which was trained on free sounds alone,
 on a real song, the example of 6 s that the `stempeg` package ships. One short song proves
 little. SDR of the whole song.
 

@@ -90,7 +90,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "V2 offline": functools.partial(ours, "v2"),
     "V1, mix phase": functools.partial(ours, "v1", wiener_iterations=0),
     "V1, Wiener on the STFT": functools.partial(ours, "v1"),
-    "small (the default model)": functools.partial(ours, "small"),
+    "medium (the default model)": functools.partial(ours, "medium"),
     "V2 realtime, ONNX Runtime": on_onnx_runtime,
     "V2 realtime, as a stream": Streamed,
     "V2 of LSTMs, offline": functools.partial(ours, "v2-lstm"),

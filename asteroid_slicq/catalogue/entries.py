@@ -75,7 +75,7 @@ PRESETS = {
     "v2-lstm": _Preset("XUMXSliCQ", 976_218, speed=0.53),
     "v1": _Preset("XUMXSliCQ", 6_671_856, speed=0.125),
     "v1-lstm": _Preset("XUMXSliCQ", 964_466, speed=0.18),
-    "medium": _Preset("XUMXSliCQ", 4_860_926),
+    "medium": _Preset("XUMXSliCQ", 4_860_926, speed=0.03),
     "small": _Preset("XUMXSliCQ", 1_708_094, speed=0.027),
     "bandsplit": _Preset("BandSplit", 3_474_000, sources=_STEMS),
     "bandsplit-small": _Preset("BandSplit", 1_063_248, sources=_STEMS),
@@ -84,8 +84,8 @@ PRESETS = {
 }
 """Presets; speeds are those of the README's table, measured by ``benchmarks/separator.py``."""
 
-SHIPPED = ("default", "models/xumx_slicq/weights/small.pth")
-SHIPPED_TRAINED_ON, SHIPPED_LICENSE = "procedural songs (asteroid-slicq synth)", "mit"
+SHIPPED = ("default", "models/xumx_slicq/weights/free_stems.pth")
+SHIPPED_TRAINED_ON, SHIPPED_LICENSE = "free sounds and voices (recipes/free_stems)", "mit"
 
 HPSS = Entry(
     "hpss",
@@ -125,7 +125,7 @@ def shipped() -> list[Entry]:
     name, file = SHIPPED
     entry = of_file(name, "ships", _PACKAGE / file)
     facts = {"trained_on": SHIPPED_TRAINED_ON, "license": SHIPPED_LICENSE}
-    trained = [replace(entry, **facts, seconds_per_second=PRESETS["small"].speed)] if entry else []
+    trained = [replace(entry, **facts, seconds_per_second=PRESETS["medium"].speed)] if entry else []
     return [*trained, HPSS]
 
 

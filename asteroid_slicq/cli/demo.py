@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    names = args.model or ["small"]
+    names = args.model or ["default"]
     settings = DemoSettings(
         models={name: partial(resolve_separator, name) for name in names},
         device=resolve_device(args.device),

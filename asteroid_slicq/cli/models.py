@@ -24,7 +24,7 @@ from asteroid_slicq.separation import Ensemble
 from asteroid_slicq.transform import check_device
 from asteroid_slicq.vocabulary import BANDSPLIT_PRESETS, XUMX_SLICQ_PRESETS
 
-DEFAULT_MODELS = ("default", "small")
+DEFAULT_MODELS = ("default", "free-stems", "small")
 HPSS_NAME = "hpss"
 _URL = re.compile(r"https?://\S+")
 _FILE_SUFFIXES = frozenset((".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".th", ".h5"))
@@ -85,7 +85,8 @@ def resolve_separator(spec: str | None) -> nn.Module:
 def resolve_model(spec: str | None) -> BaseModel:
     """Load a model by name: what :func:`asteroid_slicq.load_model` takes, or the one that ships.
 
-    That has the names ``"default"``, ``"small"`` and ``None``.
+    That has the names ``"default"``, ``"free-stems"`` and, from when it was smaller, ``"small"``;
+    ``None`` is it, too.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the libraries, for developers

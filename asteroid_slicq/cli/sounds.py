@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from asteroid_slicq.cli.messages import say
@@ -16,6 +17,8 @@ from asteroid_slicq.data.sampled import (
     read_manifest,
 )
 
+_WEIGHTS = Path(__file__).parents[1] / "models/xumx_slicq/weights"
+
 
 def run(args: argparse.Namespace) -> int:
     """Build the bank or list its credits; return the exit code.
@@ -26,6 +29,10 @@ def run(args: argparse.Namespace) -> int:
     """
     folder = default_folder() if args.cache is None else args.cache
     if args.action == "list":
+        if args.default_model:
+            if args.cache is not None:
+                raise ValueError("--default-model has sounds of its own; leave out --cache")
+            folder = _WEIGHTS
         manifest = read_manifest(folder)
         say(json.dumps(manifest, indent=1, ensure_ascii=False) if args.json else _credits(manifest))
         return 0

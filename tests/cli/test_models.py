@@ -24,7 +24,7 @@ def raising(error):
     return load
 
 
-@pytest.mark.parametrize("spec", [None, "default", "small"])
+@pytest.mark.parametrize("spec", [None, "default", "free-stems", "small"])
 def test_the_model_that_ships_needs_no_name(monkeypatch, spec):
     model = nn.Identity()
     monkeypatch.setattr(models, "load_default_model", lambda: model)

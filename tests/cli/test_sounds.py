@@ -3,6 +3,7 @@ import json
 import pytest
 
 from asteroid_slicq.cli import main
+from asteroid_slicq.data.sampled import catalogue
 from tests.data.sampled.made_up import archives, packages
 
 
@@ -25,6 +26,19 @@ def test_a_bank_is_built_and_listed(root, tmp_path, capsys):
     assert "avldrums" in text
     assert run("list", "--cache", tmp_path / "bank", "--json") == 0
     assert json.loads(capsys.readouterr().out)["sounds"]
+
+
+def test_the_sounds_of_the_model_that_ships_are_listed(tmp_path, capsys):
+    assert run("list", "--default-model") == 0
+    text = capsys.readouterr().out
+    assert "Karoryfer Samples" in text
+    assert run("list", "--default-model", "--json") == 0
+    sounds = json.loads(capsys.readouterr().out)["sounds"]
+    assert len(sounds) == 1308
+    assert {sound["licence"] for sound in sounds} <= set(catalogue.ALLOWED_LICENCES)
+    assert all(sound["author"] and len(sound["sha256"]) == 64 for sound in sounds)
+    assert run("list", "--default-model", "--cache", tmp_path) == 2
+    assert "leave out --cache" in capsys.readouterr().err
 
 
 def test_what_npm_packed_is_found_beside_the_bank_or_where_it_is_said(root, tmp_path, capsys):

@@ -36,7 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="MODEL",
         action="append",
         help="a model that the page offers: a file, a Hub id such as user/name, or the name of a "
-        "model that ships; several times for a choice (default: the small model that ships)",
+        "model that ships; several times for a choice (default: the model that ships)",
     )
     parser.add_argument(
         "-d",

@@ -167,7 +167,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--model",
         metavar="MODEL",
         help="a model file, a Hub id such as user/name, or the name of a model that ships, such as "
-        "hpss (default: the small model that ships with the package)",
+        "hpss (default: the model that ships with the package)",
     )
     parser.add_argument(
         "-d",

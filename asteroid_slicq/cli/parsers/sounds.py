@@ -38,4 +38,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     listing = actions.add_parser(
         "list", parents=[cache], help="list who made the sounds, and under which licence"
     )
+    listing.add_argument(
+        "--default-model",
+        action="store_true",
+        help="of the sounds that the model which ships with the package was trained on",
+    )
     listing.add_argument("--json", action="store_true", help="print the whole manifest")

@@ -12,7 +12,7 @@ from asteroid_slicq import XUMXSliCQ, load_default_model
 from asteroid_slicq.data.procedural import synthesize_track
 from asteroid_slicq.evaluation import utterance_sdr
 
-FILE = resources.files("asteroid_slicq") / "models/xumx_slicq/weights/small.pth"
+FILE = resources.files("asteroid_slicq") / "models/xumx_slicq/weights/free_stems.pth"
 SAMPLE_RATE = 44100
 
 
@@ -33,8 +33,8 @@ def estimates(model, stems) -> np.ndarray:
 
 
 def test_small_on_disk_and_in_memory(model):
-    assert len(FILE.read_bytes()) <= 8_000_000
-    assert sum(p.numel() for p in model.parameters()) <= 2_000_000
+    assert len(FILE.read_bytes()) <= 12_000_000
+    assert sum(p.numel() for p in model.parameters()) <= 5_000_000
     assert not model.training
 
 
