@@ -75,7 +75,7 @@ PRESETS = {
     "v2-lstm": _Preset("XUMXSliCQ", 976_218, speed=0.53),
     "v1": _Preset("XUMXSliCQ", 6_671_856, speed=0.125),
     "v1-lstm": _Preset("XUMXSliCQ", 964_466, speed=0.18),
-    "medium": _Preset("XUMXSliCQ", 4_860_926, speed=0.03),
+    "medium": _Preset("XUMXSliCQ", 4_860_926),
     "small": _Preset("XUMXSliCQ", 1_708_094, speed=0.027),
     "bandsplit": _Preset("BandSplit", 3_474_000, sources=_STEMS),
     "bandsplit-small": _Preset("BandSplit", 1_063_248, sources=_STEMS),
