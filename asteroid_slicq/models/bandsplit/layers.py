@@ -21,6 +21,7 @@ from asteroid_slicq.models.bandsplit.attending import attend, attend_near
 _HEAD_WIDTH = 32  # features of an attention head
 _PERIOD = 1000.0  # longest of the rotary positions, in steps over 2π
 _CACHED = 2**16  # numbers of a state with which all that a layer makes of them stays in a cache
+_CACHED_TRAINING = 4 * _CACHED  # the same where each part adds to the gradients of the weights
 
 
 class BandLinear(nn.Module):
@@ -77,8 +78,8 @@ class Attention(nn.Module):
     """Norm, attention along an axis with rotary positions, residual; then a gated linear unit.
 
     Heads have 32 features of the state's width. Along time, those that hear each other lie at most
-    ``reach`` steps apart; None is any number. Without gradients a processor takes few rows at a
-    time: what it makes of them stays in its cache.
+    ``reach`` steps apart; None is any number. A processor takes few rows at a time: what it
+    makes of them stays in its cache.
 
     Shape:
         - x, output: ``(band, batch, step, width)``
@@ -116,13 +117,11 @@ class Attention(nn.Module):
         on_cpu = x.device.type == "cpu" and not _is_traced()
         if on_cpu and x.dtype.itemsize >= 4 and not torch.is_autocast_enabled("cpu"):
             weight, turns = weight[self.pairs], torch.complex(*turns)
-        if torch.is_grad_enabled() or not on_cpu:
-            y = self._mixed(rows, weight, turns)
-        else:
-            n_rows = max(1, _CACHED // (n_steps * x.shape[-1]))
-            parts = rows.split(n_rows, first)
-            y = torch.cat([self._mixed(part, weight, turns) for part in parts], first)
-        return y.view_as(x)
+        if not on_cpu:
+            return self._mixed(rows, weight, turns).view_as(x)
+        size = _CACHED_TRAINING if torch.is_grad_enabled() else _CACHED
+        parts = rows.split(max(1, size // (n_steps * x.shape[-1])), first)
+        return torch.cat([self._mixed(part, weight, turns) for part in parts], first).view_as(x)
 
     def _mixed(self, x: Tensor, weight: Tensor, turns: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Output for rows, ``(row, step, width)`` along time or ``(step, row, width)``."""

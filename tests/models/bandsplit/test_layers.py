@@ -12,15 +12,22 @@ def test_rows_taken_apart_are_those_taken_at_once(axis, reach, monkeypatch):
     torch.manual_seed(0)
     layer = layers.Attention(16, axis, reach).double()
     x = torch.randn(3, 2, 13, 16, dtype=torch.float64)
+    weights = list(layer.parameters())
     whole = layer(x)
+    expected = torch.autograd.grad(whole.square().sum(), weights)
     sizes, mixed = [], layer._mixed
     monkeypatch.setattr(layer, "_mixed", lambda x, *rest: sizes.append(x.shape) or mixed(x, *rest))
     monkeypatch.setattr(layers, "_CACHED", 4 * 13 * 16)
-    with torch.no_grad():
-        torch.testing.assert_close(layer(x), whole.detach())
+    monkeypatch.setattr(layers, "_CACHED_TRAINING", 4 * 13 * 16)
     # 6 rows of 13 steps, 4 at a time; or 26 rows of 3 bands, 17 at a time
     rows = [(4, 13, 16), (2, 13, 16)] if axis == "time" else [(3, 17, 16), (3, 9, 16)]
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), whole.detach())
     assert [tuple(size) for size in sizes] == rows
+    found = layer(x)
+    assert [tuple(size) for size in sizes] == 2 * rows
+    torch.testing.assert_close(found, whole)
+    torch.testing.assert_close(torch.autograd.grad(found.square().sum(), weights), expected)
 
 
 @pytest.mark.parametrize("axis", ["time", "bands"])
