@@ -59,12 +59,15 @@ class TwoSteps:
 
     Attributes:
         n: N, even.
+        margin: of the p rows of a slice, Q samples each, so many are zero at either end under a
+            window; the first step leaves them out.
         product: the first step, cosines above sines. Shape: ``(p + 1, p)``
         inverse_product: the last step of the way back. Shape: ``(p, p + 1)``
         twiddles, inverse_twiddles: what stands between the steps. Shape: ``((p + 1)/2, Q)``
     """
 
     n: int
+    margin: int
     product: Tensor
     inverse_product: Tensor
     twiddles: Tensor
@@ -82,16 +85,20 @@ class TwoSteps:
 
     def places(self, index: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
         """Places of DFT bins, as of :class:`OneStep`."""
-        p, q = self.product.shape[1], self.twiddles.shape[1]
+        p, q = self.inverse_product.shape[0], self.twiddles.shape[1]
         mirrored = 2 * (index % p) > p
         k = torch.where(mirrored, self.n - index, index)
         return k % p * q + k // p, torch.where(mirrored, -sign, sign)
 
     def spectra(self, slices: Tensor, window: Tensor | None) -> Tensor:
         """Spectra of windowed slices, as of :class:`OneStep`."""
-        (half, q), p = self.twiddles.shape, self.product.shape[1]
-        x = slices if window is None else slices * window
-        parts = _product(self.product, x.reshape(-1, p, q)).view(-1, 2, half, q)
+        (half, q), product = self.twiddles.shape, self.product
+        if window is not None:
+            inside = slice(self.margin * q, self.n - self.margin * q)
+            slices = slices[..., inside] * window[inside]
+            product = product[:, self.margin : product.shape[1] - self.margin]
+        rows = slices.reshape(-1, product.shape[1], q)
+        parts = _product(product, rows).view(-1, 2, half, q)
         z = torch.complex(parts[:, 0], parts[:, 1]).mul_(self.twiddles)
         return torch.fft.fft(z).view(*slices.shape[:2], -1)
 
@@ -106,16 +113,23 @@ class TwoSteps:
 RealDFT = OneStep | TwoSteps
 
 
-def real_dft(n: int, dtype: torch.dtype, device: torch.device) -> RealDFT:
-    """The faster DFT of slices of N samples in a precision on a device."""
+def real_dft(n: int, dtype: torch.dtype, device: torch.device, n_zeros: int = 0) -> RealDFT:
+    """The faster DFT of slices of N samples in a precision on a device.
+
+    Args:
+        n: N.
+        dtype: of the slices.
+        device: of the slices.
+        n_zeros: samples at either end where the windows that slices meet here are zero.
+    """
     p = _largest_prime_factor(n)
     if device.type != "cpu" or n % 2 or not _SMALLEST <= p <= _LARGEST:
         return OneStep(n)
-    return _two_steps(n, p, dtype)
+    return _two_steps(n, p, n_zeros * p // n, dtype)
 
 
 @lru_cache(maxsize=16)
-def _two_steps(n: int, p: int, dtype: torch.dtype) -> TwoSteps:
+def _two_steps(n: int, p: int, margin: int, dtype: torch.dtype) -> TwoSteps:
     q = n // p
     c = np.arange(p // 2 + 1)[:, None]
     angles = -2 * np.pi / p * (c * np.arange(p) % p)
@@ -124,7 +138,7 @@ def _two_steps(n: int, p: int, dtype: torch.dtype) -> TwoSteps:
     # Back, the real part of a complex product is re·cos − im·sin: its matrix is the transpose.
     real = [torch.from_numpy(values).to(dtype) for values in (product, 2 / n * product.T)]
     both = torch.from_numpy(np.stack([twiddles, twiddles.conj()])).to(dtype.to_complex())
-    return TwoSteps(n, *real, *both)
+    return TwoSteps(n, margin, *real, *both)
 
 
 def _product(matrix: Tensor, x: Tensor) -> Tensor:

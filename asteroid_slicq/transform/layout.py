@@ -129,11 +129,11 @@ def spectrum_to_blocks(
     batch, n_slices, _ = spectrum.shape
     index = layout.index.expand(batch, n_slices, -1)
     row = torch.view_as_real(gathered(spectrum, index))
-    step_b, step_s = row.stride()[:2]
+    (step_b, step_s), first = row.stride()[:2], row.storage_offset()
     for start, (n, m), factor in zip(layout.starts, layout.blocks, factors, strict=True):
         # (batch, slice, freq·time) read as (batch, freq, slice, time), written so by the product
         shape, steps = (batch, n, n_slices, m, 2), (step_b, 2 * m, step_s, 2, 1)
-        part = torch.mul(row.as_strided(shape, steps, row.storage_offset() + 2 * start), factor)
+        part = torch.mul(row.as_strided(shape, steps, first + 2 * start), factor)
         yield torch.fft.ifft(torch.view_as_complex(part))
 
 

@@ -242,7 +242,8 @@ class SliCQT(nn.Module):
         buffers, maps = self._kept.get(key, (None, None))
         if maps is None or buffers is not self.windows:  # another device or precision since
             at_once = self.index.is_cuda if self.at_once is None else self.at_once
-            dft = real_dft(self.frame.slice_length, dtype, self.index.device)
+            n, transition = self.frame.slice_length, self.frame.transition_length
+            dft = real_dft(n, dtype, self.index.device, n_zeros=n // 4 - transition // 2)
             maps = self._maps(dtype, dft, at_once and pays(self.frame.blocks))
             self._kept[key] = self.windows, maps
         return maps

@@ -59,3 +59,45 @@ def test_slices_are_those_of_irfft(n, shape):
     assert (dft.slices(spectra) - torch.fft.irfft(half, n=n)).abs().max() < 1e-14
     assert torch.equal(spectra, before)
     assert dft.once == tuple(places[[0, -1]].tolist()) or not dft.once
+
+
+def test_zeros_at_the_ends_of_windows_are_left_out():
+    """And without a window, as of the gradient of an inverse, nothing is."""
+    n, n_zeros = 12 * 19, 25  # two of 19 rows of 12 samples
+    whole, dft = (real_dft(n, torch.float64, CPU, zeros) for zeros in (0, n_zeros))
+    slices, window = noise(2, 3, n), noise(n, seed=1)
+    window[:n_zeros] = window[-n_zeros:] = 0
+    expected = whole.spectra(slices, window)
+    assert dft.margin == 2
+    assert (dft.spectra(slices, window) - expected).abs().max() < 1e-13
+    assert (dft.spectra(slices, None) - whole.spectra(slices, None)).abs().max() == 0
+    assert (dft.slices(expected) - whole.slices(expected)).abs().max() == 0
+
+
+def test_margins_are_those_of_the_slicing_window():
+    slicqt = SliCQT()
+    maps = slicqt.maps(torch.float64)
+    margin = maps.layout.dft.margin * slicqt.frame.slice_length // 43
+    window = maps.analysis.slicing
+    assert margin > 2000
+    assert not window[:margin].any()
+    assert not window[-margin:].any()
+
+
+def test_transforms_and_gradients_are_those_of_one_step(monkeypatch):
+    results, x = [], noise(30_000)
+    for one_step in (False, True):
+        if one_step:
+            monkeypatch.setattr(
+                "asteroid_slicq.transform.slicqt.real_dft", lambda n, *_, **__: OneStep(n)
+            )
+        slicqt = SliCQT(n_bins=40, slice_length=144 * 19).double()
+        assert isinstance(slicqt.maps(x.dtype).layout.dft, OneStep) == one_step
+        leaf = x.clone().requires_grad_()
+        blocks = slicqt(leaf)
+        given = [noise(*c.shape, seed=1, dtype=c.dtype).requires_grad_() for c in blocks]
+        y = slicqt.inverse(given, len(x))
+        (of_x,) = torch.autograd.grad(blocks, leaf, [c.detach() for c in given])
+        results.append([*blocks, y, of_x, *torch.autograd.grad(y, given, x)])
+    for found, expected in zip(*results, strict=True):
+        assert (found - expected).abs().max() < 1e-12 * expected.abs().max()
