@@ -126,7 +126,8 @@ def test_wiener_of_a_preset_goes_to_the_stft():
 
 
 def test_losses_compare_waveforms_and_a_common_stft(family):
-    model, stems = tiny(family).train(), noise(2, 3, 2, 5000)
+    # In training, batch normalisation leaves rounding alone of some gradients.
+    model, stems = tiny(family).eval(), noise(2, 3, 2, 5000)
     estimate = model.estimate(stems.sum(1))
     (block,) = model.transform(estimate.waveforms)
     assert torch.equal(block, estimate.coefficients[0])
@@ -138,7 +139,7 @@ def test_losses_compare_waveforms_and_a_common_stft(family):
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.abs().max() > 0, name
+        assert parameter.grad.abs().max() > 1e-6, name
     with pytest.raises(ValueError, match=r"mask_sum_weight must be 0 where .*, got 1\.0"):
         XUMXLoss()(estimate, targets)
 

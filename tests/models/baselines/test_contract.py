@@ -102,11 +102,12 @@ def test_estimate_is_the_masked_mix(kind):
 
 @pytest.mark.parametrize("kind", LEARNING)
 def test_every_parameter_has_a_gradient_and_silence_a_finite_one(kind):
-    model = tiny(kind).train()
+    model = tiny(kind).eval()  # in training, batch normalisation takes biases before it away
     model(noise(2, 2, 3000)).square().sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
-        assert parameter.grad.abs().max() > 0, name
+        assert parameter.grad.abs().max() > 1e-6, name
+    model.train()
     mix = torch.zeros(2, 2, 3000, requires_grad=True)
     model(mix).sum().backward()
     assert mix.grad.isfinite().all()
