@@ -68,7 +68,7 @@ STEM_FIELDS = ("track", "stem", "ext", "artist", "album", "title", "number")
 DEFAULT_TEMPLATE = "{track}/{stem}.{ext}"
 """Template of the names of stems, below the output folder."""
 
-DEFAULT_SEGMENT_S = 15.0
+DEFAULT_SEGMENT_S = 12.0
 """Length of the segments in which songs are separated, in seconds."""
 
 DEFAULT_OVERLAP_S = 2.0

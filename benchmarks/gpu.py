@@ -365,7 +365,7 @@ def main() -> None:
 `python benchmarks/gpu.py` on {where}, {report.machine()}, in {time.perf_counter() - start:.0f} s.
 Random weights and noise; least times of repeated runs, in brackets the ratio to `torch.stft`,
 `istft` (4096/1024) and Open-Unmix in one call. "Replayed" and "captured" are CUDA graphs.
-Separators take a song in the memory of the processor and put its stems there, in segments of 15 s,
+Separators take a song in the memory of the processor and put its stems there, in segments of 12 s,
 the recording of the graph included.
 
 {text}

@@ -1,6 +1,6 @@
 """How far stems of a song in segments are from those of the song in one piece.
 
-``python benchmarks/segments.py SONG`` separates a song of some 40 s in segments of 15 s, in one
+``python benchmarks/segments.py SONG`` separates a song of some 40 s in segments of 12 s, in one
 pass and in two, with the model that ships and with random weights, and writes dB of stem to
 difference, of the worst of the sources, to docs/separate.md. A song that anyone can make::
 

@@ -232,7 +232,7 @@ def test_models_stems_and_devices_that_are_not_there(folder, model, capsys, opti
         (["separate", "a", "--segment-seconds", "nan"], "at least 0 and finite"),
         (["separate", "a", "--segment-seconds", "ten"], "'ten' is not a number"),
         (["separate", "a", "--overlap-seconds", "-1"], "at least 0"),
-        (["separate", "a", "--overlap-seconds", "8"], "at most half of --segment-seconds (7.5)"),
+        (["separate", "a", "--overlap-seconds", "8"], "at most half of --segment-seconds (6)"),
         (["separate", "a", "--threads", "0"], "whole number from 1 on"),
         (["separate", "a", "--threads", "two"], "whole number from 1 on"),
     ],
@@ -259,7 +259,7 @@ def test_help_and_version(capsys):
     ("error", "code", "words"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
-        (torch.cuda.OutOfMemoryError("CUDA\nout of memory"), 2, "try --segment-seconds 7.5"),
+        (torch.cuda.OutOfMemoryError("CUDA\nout of memory"), 2, "try --segment-seconds 6"),
         (RuntimeError("[enforce fail] can't allocate memory: you tried"), 2, "out of memory"),
         (RuntimeError("a bug"), 2, "song.wav: the model fails (a bug)"),
     ],
