@@ -59,12 +59,14 @@ class Bench:
         device: on which.
         quick: on short inputs.
         until: end of the part that is measured, of the clock ``time.perf_counter``.
+        repeat_s: how long a case is repeated.
         notes: what could not be measured, and why.
     """
 
     device: torch.device
     quick: bool
     until: float = math.inf
+    repeat_s: float = 1.5
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -75,7 +77,7 @@ class Bench:
         if self.is_gpu:
             torch.cuda.synchronize(self.device)
 
-    def seconds(self, what: str, run: Run, budget_s: float = 1.5) -> tuple[float, float]:
+    def seconds(self, what: str, run: Run, share: float = 1.0) -> tuple[float, float]:
         """The least seconds of a run and its peak memory in MiB; NaN where it fails."""
         try:
             if time.perf_counter() > self.until:
@@ -84,7 +86,7 @@ class Bench:
             self.wait()
             if self.is_gpu:
                 torch.cuda.reset_peak_memory_stats(self.device)
-            best, end = math.inf, min(self.until, time.perf_counter() + budget_s)
+            best, end = math.inf, min(self.until, time.perf_counter() + share * self.repeat_s)
             while True:
                 start = time.perf_counter()
                 run()
@@ -108,7 +110,7 @@ class Bench:
         except RuntimeError as error:
             self.notes.append(f"{what}, recorded: {first_line(error)}")
             return math.nan
-        return self.seconds(f"{what}, replayed", lambda: replay(inputs), 0.5)[0]
+        return self.seconds(f"{what}, replayed", lambda: replay(inputs), 1 / 3)[0]
 
 
 def first_line(error: Exception) -> str:
@@ -348,12 +350,13 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", choices=[heading.split()[0].lower() for heading in PARTS])
+    parser.add_argument("--repeat_s", type=float, default=1.5, help="how long a case is repeated")
     parser.add_argument("--page", type=Path, default=report.PAGE, help="where it is written")
     args = parser.parse_args()
     device = torch.device(args.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         sys.exit("no GPU here that PyTorch can use; --device cpu --quick tries the script")
-    bench = Bench(device, args.quick)
+    bench = Bench(device, args.quick, repeat_s=args.repeat_s)
     parts = {h: p for h, p in PARTS.items() if args.only in (None, h.split()[0].lower())}
     where = torch.cuda.get_device_name(device) if bench.is_gpu else "no GPU"
     start = time.perf_counter()

@@ -130,8 +130,8 @@ def print_peak(args: argparse.Namespace) -> None:
 
 def settings_of(args: argparse.Namespace, seed: int) -> Configuration:
     """How segments are drawn and changed: as all trainings on free stems do."""
-    settings = ROOT / "recipes" / "free_stems" / "local" / "songs.yml"
-    conf = Variants(MUSDB / "xumx_slicq" / "local", base="v2", option="model").load(str(settings))
+    variants = Variants(MUSDB / "xumx_slicq" / "local", base="v2", option="model")
+    conf = variants.load(str(args.settings))
     conf["training"]["seed"] = seed
     if not args.augment:
         conf["augmentation"] = dict.fromkeys(conf["augmentation"], 0.0)
@@ -205,6 +205,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=0.0, help="of all; 0: each its own")
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--segment_s", type=float, default=3.0)
+    free = ROOT / "recipes" / "free_stems" / "local" / "songs.yml"
+    parser.add_argument("--settings", type=Path, default=free, help="of data and augmentation")
     parser.add_argument("--augment", type=str2bool_arg, default=True)
     parser.add_argument("--precision", choices=["32", "bf16"], default="32")
     parser.add_argument("--statistics_segments", type=int, default=64)
