@@ -324,7 +324,7 @@ PARTS: dict[str, tuple[Callable[[Bench], str], float]] = {
     # heading: (what measures it, seconds that it may take)
     "Transform": (transforms, 60),
     "Separation of 60 s": (separators, 90),
-    "A training step of xumx-sliCQ V2": (training_steps, 90),
+    "Training steps of xumx-sliCQ V2": (training_steps, 90),
     "Tests": (tests, 90),
 }
 

@@ -7,7 +7,8 @@ import torch
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.losses import XUMXLoss
-from tests.helpers import ROOT
+from tests.helpers import RECIPES, ROOT
+from tests.recipes.helpers import recipe_module
 
 on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 
@@ -15,7 +16,6 @@ on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pytest.fixture(autouse=True)
 def recipes(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "recipes/musdb18hq"))
-    monkeypatch.syspath_prepend(str(ROOT / "recipes/musdb18hq/xumx_slicq"))
 
 
 def autocast(device, precision):
@@ -57,11 +57,11 @@ def test_steps_are_captured_without_kept_casts(monkeypatch, precision):
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_replayed_steps_equal_launched_ones(precision):
     from common.graphs import capture
-    from system import XUMXSystem
 
+    system_of = recipe_module(RECIPES / "xumx_slicq", "system").XUMXSystem
     torch.manual_seed(0)
     model = XUMXSliCQ.from_preset("small", wiener_iterations=0).cuda().train()
-    system = XUMXSystem(model, None, XUMXLoss(mask_sum_weight=0.1), None, None)
+    system = system_of(model, None, XUMXLoss(mask_sum_weight=0.1), None, None)
     batches = 0.1 * torch.randn(3, 4, 4, 2, 44100, device="cuda")
     state = {name: value.clone() for name, value in model.state_dict().items()}
 

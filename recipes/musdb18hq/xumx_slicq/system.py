@@ -11,7 +11,7 @@ from torch import Tensor
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.data.datasets import TrainingSegments
-from asteroid_slicq.losses import XUMXLoss
+from asteroid_slicq.losses import MultiResolutionLoss, XUMXLoss
 from asteroid_slicq.models import PerTarget, input_statistics
 
 
@@ -38,30 +38,37 @@ class XUMXSystem(StemSystem):
     @staticmethod
     def make_loss(
         conf: Configuration, model: Any, train_set: TrainingSegments, folder: Path
-    ) -> XUMXLoss:
+    ) -> XUMXLoss | MultiResolutionLoss:
         """The loss; the scaling of the model's input starts from the statistics of the data.
 
-        With ``normalize_blocks`` each block counts relative to the power of its mix.
+        With ``normalize_blocks`` each block counts relative to the power of its mix. In the domain
+        ``waveform`` it is a loss of waveforms and STFTs, and no block counts.
         """
         if not conf["training"]["wiener_in_training"]:
             model.wiener_iterations = 0
         settings = make_time_loss(dict(conf["loss"]), model.sample_rate)
+        of_waveforms = {name: settings.pop(name) for name in ("stft_weight", "n_ffts")}
+        in_waveforms = settings["domain"] == "waveform"
+        normalize_blocks = settings.pop("normalize_blocks") and not in_waveforms
         n_segments = conf["data"]["statistics_segments"]
-        normalize_blocks = settings.pop("normalize_blocks")
-        if not n_segments:
-            if normalize_blocks:
-                raise ValueError("normalize_blocks needs statistics_segments above 0")
-            return XUMXLoss(**settings)
+        if normalize_blocks and not n_segments:
+            raise ValueError("normalize_blocks needs statistics_segments above 0")
         per_target = isinstance(model, PerTarget)
         if per_target and normalize_blocks:
             raise ValueError("normalize_blocks must be false where every source has its own blocks")
         about = (train_set.tracks, train_set.length_samples, n_segments, folder / "statistics")
         for network, seen in model.seen() if per_target else [(model, model)]:
+            if not n_segments:
+                continue
             statistics = input_statistics(seen, *about)
             network.set_input_statistics(statistics.mean, statistics.std)
-        if normalize_blocks:
-            blocks = statistics.power.split(list(model.transform.frame.bins_per_block))
-            settings["block_weights"] = [1 / max(block.mean().item(), 1e-12) for block in blocks]
+            if normalize_blocks:
+                blocks = statistics.power.split(list(model.transform.frame.bins_per_block))
+                powers = [block.mean().item() for block in blocks]
+                settings["block_weights"] = [1 / max(power, 1e-12) for power in powers]
+        if in_waveforms:
+            time = {name: settings[name] for name in ("time_loss", "time_weight", "time_options")}
+            return MultiResolutionLoss(**of_waveforms, **time)
         return XUMXLoss(**settings)
 
     def losses(self, batch: Tensor) -> dict[str, Tensor]:
@@ -74,16 +81,20 @@ class XUMXSystem(StemSystem):
             estimate = self.model.estimate(batch.sum(1))
         else:
             estimate = self.model.estimate_from_coefficients(mix)
+        in_waveforms = isinstance(self.loss_func, MultiResolutionLoss)
         with all_bits:
             waveforms = ()
-            if self.loss_func.needs_waveforms:
+            if in_waveforms or self.loss_func.needs_waveforms:
                 length = batch.shape[-1]
                 inverse = getattr(estimate, "waveforms", None)
                 if inverse is None:
                     inverse = self.model.transform.inverse(estimate.coefficients, length=length)
                 waveforms = (inverse, batch)
-            parts = self.loss_func(estimate, targets, *waveforms)
-        terms = {"combination_loss": parts.combination, "mask_sum_loss": parts.mask_sum}
-        if waveforms:
+            parts = self.loss_func(*(() if in_waveforms else (estimate, targets)), *waveforms)
+        if in_waveforms:
+            terms = {"waveform_loss": parts.waveform, "stft_loss": parts.stft}
+        else:
+            terms = {"combination_loss": parts.combination, "mask_sum_loss": parts.mask_sum}
+        if waveforms and self.loss_func.waveform_loss:
             terms["time_loss"] = parts.time
         return {"loss": parts.total, **terms}
