@@ -56,11 +56,10 @@ class XUMXSystem(StemSystem):
         per_target = isinstance(model, PerTarget)
         if per_target and normalize_blocks:
             raise ValueError("normalize_blocks must be false where every source has its own blocks")
-        about = (train_set.tracks, train_set.length_samples, n_segments, folder / "statistics")
-        for network, seen in model.seen() if per_target else [(model, model)]:
-            if not n_segments:
-                continue
-            statistics = input_statistics(seen, *about)
+        networks = model.seen() if per_target else [(model, model)]
+        for network, seen in networks if n_segments else []:
+            tracks, length = train_set.tracks, train_set.length_samples
+            statistics = input_statistics(seen, tracks, length, n_segments, folder / "statistics")
             network.set_input_statistics(statistics.mean, statistics.std)
             if normalize_blocks:
                 blocks = statistics.power.split(list(model.transform.frame.bins_per_block))
