@@ -25,14 +25,21 @@ from asteroid_slicq.separation import (
     from_batch,
     mix_to_batch,
 )
-from asteroid_slicq.transform import STFT, check_choice, check_flag, check_integer, check_number
-from asteroid_slicq.wiener import wiener_on_stft
+from asteroid_slicq.transform import (
+    STFT,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_range,
+)
+from asteroid_slicq.wiener import in_part, wiener_on_stft
 
 FAMILIES = ("XUMXSliCQ", "BandSplit")
 """Models that may have a transform for each target."""
 
 _OURS = ("sources", "n_channels", "sample_rate", "backend")
-_TOGETHER = ("wiener_iterations", "mixture_consistency")
+_TOGETHER = ("wiener_iterations", "wiener_share", "mixture_consistency")
 
 
 class PerTargetEstimate(NamedTuple):
@@ -78,6 +85,7 @@ class PerTarget(Separable, registration.Shareable):
         n_channels: audio channels of the mix.
         sample_rate: in Hz.
         wiener_iterations: of Wiener-EM on the STFT of the waveforms; 0: none.
+        wiener_share: how much of its result counts, see :class:`asteroid_slicq.XUMXSliCQ`.
         mixture_consistency: share what the sources lack to the mix out among them evenly.
 
     Attributes:
@@ -112,6 +120,7 @@ class PerTarget(Separable, registration.Shareable):
         sample_rate: float = 44100,
         wiener_iterations: int = 0,
         mixture_consistency: bool = False,
+        wiener_share: float = 1.0,
     ) -> None:
         sample_rate = check_number("sample_rate", sample_rate)
         n_channels = check_integer("n_channels", n_channels, 1)
@@ -119,6 +128,8 @@ class PerTarget(Separable, registration.Shareable):
         self.sources, self.n_channels = check_sources(sources), n_channels
         check_choice("model", model, FAMILIES)
         self.wiener_iterations = check_integer("wiener_iterations", wiener_iterations, 0)
+        check_range("wiener_share", wiener_share, 0, 1, "")
+        self.wiener_share = float(wiener_share)
         self.mixture_consistency = check_flag("mixture_consistency", mixture_consistency)
         common = _checked("arguments", arguments or {}, model)
         own = {
@@ -130,7 +141,7 @@ class PerTarget(Separable, registration.Shareable):
             )
         alone: dict[str, Any] = {"n_channels": n_channels, "sample_rate": sample_rate}
         if model == "XUMXSliCQ":  # of one source: where all are known, Wiener-EM is ours
-            alone |= {"wiener_iterations": 0, "wiener": None}
+            alone |= {"wiener_iterations": 0, "wiener": None, "wiener_share": 1.0}
         family = models.get(model)
         self.networks = nn.ModuleDict(
             {
@@ -158,7 +169,8 @@ class PerTarget(Separable, registration.Shareable):
         batch = mix_to_batch(mix, self.n_channels)
         waveforms = self.waveforms(batch)
         if self.wiener_iterations:
-            waveforms = wiener_on_stft(waveforms, batch, self.wiener_iterations)
+            refined = wiener_on_stft(waveforms, batch, self.wiener_iterations)
+            waveforms = in_part(refined, waveforms, self.wiener_share)
         if self.mixture_consistency:
             lacking = batch - waveforms.sum(1)
             waveforms = waveforms + lacking.unsqueeze(1) / len(self.sources)
@@ -294,9 +306,10 @@ def _checked(name: str, arguments: Any, model: str) -> dict[str, Any]:
         if key in _OURS:
             raise ValueError(f"{name} must not hold {key}: it is that of all sources")
         if key in (*_TOGETHER, "wiener") and arguments[key]:
+            own = "wiener_iterations" if key == "wiener" else key
             raise ValueError(
                 f"{name} must not hold {key}, which needs all sources in one transform: give "
-                f"PerTarget its own {'wiener_iterations' if 'wiener' in key else key}"
+                f"PerTarget its own {own}"
             )
     return {k: v for k, v in arguments.items() if k not in (*_TOGETHER, "wiener")}
 

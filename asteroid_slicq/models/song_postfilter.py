@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from asteroid_slicq.separation import replayed
-from asteroid_slicq.wiener import SongPostfilter
+from asteroid_slicq.wiener import SongPostfilter, in_part
 
 
 class STFTStatistics:
@@ -44,7 +44,9 @@ class STFTStatistics:
             - mix: ``(batch, channel, time)``; output: ``(batch, source, channel, time)``
         """
         position *= model.segment_step_samples
-        return self._filter.refine(replayed(_waveforms, model, mix), mix, position)
+        estimates = replayed(_waveforms, model, mix)
+        refined = self._filter.refine(estimates, mix, position)
+        return in_part(refined, estimates, model.wiener_share)
 
 
 def _waveforms(model: Any, mix: Tensor) -> Tensor:

@@ -44,6 +44,14 @@ def apply_mix_phase(masks: Tensor, mix: Tensor) -> Tensor:
     return masks * mix.unsqueeze(1)
 
 
+def in_part(refined: Tensor, estimates: Tensor, share: float) -> Tensor:
+    """A share, 0 … 1, of what a filter made of estimates, and the rest of them, all of one shape.
+
+    A filter that believes its estimates too well errs where they do; their mean errs less.
+    """
+    return refined if share == 1 else estimates + share * (refined - estimates)
+
+
 def mix_phase(mix: Tensor) -> Tensor:
     """Phase factors of the mix, e^{j∠x}; where it is silent its phase is 0."""
     return phase_factors(mix)

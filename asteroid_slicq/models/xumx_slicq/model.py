@@ -42,6 +42,7 @@ from asteroid_slicq.wiener import (
     apply_mix_phase,
     filter_all_masked,
     filter_masked,
+    in_part,
     wiener_on_stft,
 )
 
@@ -88,6 +89,8 @@ class XUMXSliCQ(Separable, registration.Shareable):
             then look ahead by at most 1.5 slices, see
             :class:`asteroid_slicq.models.xumx_slicq.networks.BlockNetwork`.
         wiener_iterations: EM iterations; 0 leaves the phase of the mix.
+        wiener_share: how much of its result counts, 0 … 1; the rest is that with the phase of the
+            mix. Half of each is safer on songs unlike those of the training.
         sample_rate: in Hz.
         transform: arguments of :class:`asteroid_slicq.SliCQT`, where they differ from its defaults,
             of one of its sliced layouts.
@@ -142,6 +145,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
         bandwidth_hz: float | None = None,
         wiener: str | None = "slicqt",
         input_level_db: float | None = None,
+        wiener_share: float = 1.0,
         *,
         backend: MaskBackend | None = None,
     ) -> None:
@@ -162,6 +166,8 @@ class XUMXSliCQ(Separable, registration.Shareable):
         self.input_level_db = input_level_db
         self.wiener_iterations = check_integer("wiener_iterations", wiener_iterations, 0)
         self.wiener = wiener
+        check_range("wiener_share", wiener_share, 0, 1, "")
+        self.wiener_share = float(wiener_share)
         self.transform = SliCQT(**arguments, sample_rate=sample_rate)
         if "scale" in arguments:  # in plain types, whatever it was given as
             arguments["scale"] = self.transform.config["scale"]
@@ -186,6 +192,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
             "bandwidth_hz": registration.plain_types(bandwidth_hz),
             "wiener": wiener,
             "input_level_db": input_level_db,
+            "wiener_share": self.wiener_share,
         }
 
     @classmethod
@@ -232,7 +239,8 @@ class XUMXSliCQ(Separable, registration.Shareable):
         batch = mix_to_batch(mix, self.n_channels)
         waveforms = self.waveforms(batch)
         if self.wiener == "stft":
-            waveforms = wiener_on_stft(waveforms, batch, self.wiener_iterations)
+            refined = wiener_on_stft(waveforms, batch, self.wiener_iterations)
+            waveforms = in_part(refined, waveforms, self.wiener_share)
         return from_batch(waveforms, mix.ndim)
 
     def waveforms(self, mix: Tensor) -> Tensor:
@@ -278,12 +286,23 @@ class XUMXSliCQ(Separable, registration.Shareable):
         if self.runs_at_once(mix[0]):
             sizes = self.transform.frame.blocks
             flat, masks = self.masks_at_once(mix)
-            refined = filter_all_masked(masks, flat, sizes, iterations)
+            refined = self.shared(filter_all_masked(masks, flat, sizes, iterations), masks, flat)
             yield from zip(separated(refined, sizes), separated(masks, sizes), strict=True)
             return
         masks = self.blocks.masks(block.abs() for block in mix)
         for mask, block in zip(masks, mix, strict=True):
-            yield filter_masked(mask, block, iterations), mask
+            yield self.shared(filter_masked(mask, block, iterations), mask, block), mask
+
+    def shared(self, refined: Tensor, masks: Tensor, mix: Tensor) -> Tensor:
+        """Coefficients that Wiener-EM has refined, and those with the phase of the mix, in parts.
+
+        Shape:
+            - refined, output: ``(batch, source, channel, …)``, complex; masks: the same, real
+            - mix: the same without source
+        """
+        if self.wiener_share == 1:
+            return refined
+        return in_part(refined, apply_mix_phase(masks, mix), self.wiener_share)
 
     def masks_at_once(self, mix: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Coefficients of a mix, and masks, all blocks on a flat axis.
@@ -438,7 +457,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
 
     def get_model_args(self) -> dict[str, Any]:
         """Arguments that build this model again, in plain types."""
-        may_change = ("wiener", "wiener_iterations", "input_level_db")
+        may_change = ("wiener", "wiener_iterations", "wiener_share", "input_level_db")
         return {**self._args, **{name: getattr(self, name) for name in may_change}}
 
     def serialize(self) -> dict[str, Any]:

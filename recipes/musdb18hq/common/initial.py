@@ -11,7 +11,7 @@ from asteroid_slicq.hub import load_model
 
 #: Arguments of models that change no weight.
 _FREE = {
-    *("wiener_iterations", "input_level_db", "single_model", "instrumental"),
+    *("wiener_iterations", "wiener_share", "input_level_db", "single_model", "instrumental"),
     *("mixture_consistency", "band_dropout", "layer_dropout"),
 }
 
