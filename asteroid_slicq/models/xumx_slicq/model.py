@@ -17,6 +17,7 @@ from torch import Tensor
 from asteroid_slicq import registration
 from asteroid_slicq.models.per_target import PerTarget, with_frames
 from asteroid_slicq.models.song_postfilter import STFTStatistics
+from asteroid_slicq.models.xumx_slicq.arguments import sliced_arguments, two_numbers
 from asteroid_slicq.models.xumx_slicq.flat import joined, separated
 from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend, make_networks
@@ -153,9 +154,9 @@ class XUMXSliCQ(Separable, registration.Shareable):
         n_channels = check_integer("n_channels", n_channels, 1)
         super().__init__(sample_rate=sample_rate, in_channels=n_channels)
         self.sources = check_sources(sources)
-        arguments = _sliced_arguments(transform)
+        arguments = sliced_arguments(transform)
         if hidden_channels is not None:
-            hidden_channels = _two_numbers(hidden_channels)
+            hidden_channels = two_numbers(hidden_channels)
         causal = check_flag("causal", causal)
         if wiener not in ("slicqt", "stft", None):
             raise ValueError(f"wiener must be slicqt, stft or None, got {wiener!r}")
@@ -468,33 +469,6 @@ class XUMXSliCQ(Separable, registration.Shareable):
         """
         _ = self.networks  # an export has no weights to save
         return super().serialize()
-
-
-def _two_numbers(hidden_channels: Iterable[int]) -> list[int]:
-    numbers = list(hidden_channels) if isinstance(hidden_channels, Iterable) else []
-    if len(numbers) != 2:
-        raise ValueError(f"hidden_channels must be two numbers, got {hidden_channels!r}")
-    return [check_integer("hidden_channels", n, 1) for n in numbers]
-
-
-def _sliced_arguments(transform: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Arguments of the transform, whose coefficients the networks take in blocks of slices."""
-    arguments = {} if transform is None else transform
-    if not isinstance(arguments, Mapping):
-        raise TypeError(f"transform must be a dictionary of arguments, got {transform!r}")
-    if "sample_rate" in arguments:
-        raise ValueError("transform must not hold sample_rate: the model's own is its")
-    if arguments.get("rasterize") == "full":
-        raise ValueError(
-            "transform must have blocks, got rasterize='full', a matrix; nearest that works: "
-            "'piecewise'"
-        )
-    if arguments.get("overlap_added") is True:
-        raise ValueError(
-            "transform must keep slices apart, got overlap_added=True; networks that want "
-            "halves added add them themselves"
-        )
-    return dict(arguments)
 
 
 registration.register_model(XUMXSliCQ)
