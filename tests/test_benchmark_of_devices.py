@@ -24,7 +24,7 @@ def test_the_script_writes_its_section(tmp_path):
     assert "old" not in text
     assert text.startswith("# Benchmarks\n\nbefore\n")
     assert text.endswith("\nafter\n")
-    for heading in ("Transform", "Separation of 60 s", "A training step", "Tests"):
+    for heading in ("Transform", "Separation of 60 s", "Training steps", "Tests"):
         assert f"### {heading}" in text
     assert "Not measured" not in text
     assert "Left out" not in text
