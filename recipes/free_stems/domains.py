@@ -124,12 +124,15 @@ def main() -> None:
     parser.add_argument("--domain", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--tracks", type=int, default=16, help="of each domain")
     parser.add_argument("--shortcuts", action="store_true", help="also the shortcut test")
+    parser.add_argument("--wiener_share", type=float, help="in place of the models' own")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
-    models = {
-        name: one_by_one(BaseModel.from_pretrained(file).eval())
-        for name, file in (pair.split("=", 1) for pair in args.model)
-    }
+    models = {}
+    for name, file in (pair.split("=", 1) for pair in args.model):
+        model: Any = BaseModel.from_pretrained(file).eval()
+        if args.wiener_share is not None:
+            model.wiener_share = args.wiener_share
+        models[name] = one_by_one(model)
     result: dict[str, dict] = {}
     head = "| mean | " + " | ".join(STEMS) + " |\n|---|" + "---|" * 5
     for name, folder in (pair.split("=", 1) for pair in args.domain):
