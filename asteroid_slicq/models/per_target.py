@@ -31,9 +31,8 @@ from asteroid_slicq.transform import (
     check_flag,
     check_integer,
     check_number,
-    check_range,
 )
-from asteroid_slicq.wiener import in_part, wiener_on_stft
+from asteroid_slicq.wiener import check_share, in_part, wiener_on_stft
 
 FAMILIES = ("XUMXSliCQ", "BandSplit")
 """Models that may have a transform for each target."""
@@ -128,8 +127,7 @@ class PerTarget(Separable, registration.Shareable):
         self.sources, self.n_channels = check_sources(sources), n_channels
         check_choice("model", model, FAMILIES)
         self.wiener_iterations = check_integer("wiener_iterations", wiener_iterations, 0)
-        check_range("wiener_share", wiener_share, 0, 1, "")
-        self.wiener_share = float(wiener_share)
+        self.wiener_share = check_share(wiener_share)
         self.mixture_consistency = check_flag("mixture_consistency", mixture_consistency)
         common = _checked("arguments", arguments or {}, model)
         own = {
@@ -263,7 +261,10 @@ class PerTarget(Separable, registration.Shareable):
 
     def get_model_args(self) -> dict[str, Any]:
         """Arguments that build this model again, in plain types."""
-        return {**self._args, **{name: getattr(self, name) for name in _TOGETHER}}
+        together = {name: getattr(self, name) for name in _TOGETHER}
+        if self.wiener_share == 1:  # files without it stay what they were
+            del together["wiener_share"]
+        return {**self._args, **together}
 
 
 def with_frames(
@@ -305,7 +306,8 @@ def _checked(name: str, arguments: Any, model: str) -> dict[str, Any]:
     for key in arguments:
         if key in _OURS:
             raise ValueError(f"{name} must not hold {key}: it is that of all sources")
-        if key in (*_TOGETHER, "wiener") and arguments[key]:
+        is_neutral = arguments[key] == 1 if key == "wiener_share" else not arguments[key]
+        if key in (*_TOGETHER, "wiener") and not is_neutral:
             own = "wiener_iterations" if key == "wiener" else key
             raise ValueError(
                 f"{name} must not hold {key}, which needs all sources in one transform: give "

@@ -2,6 +2,7 @@
 
 from asteroid_slicq.wiener.filtering import (
     apply_mix_phase,
+    check_share,
     filter_all_masked,
     filter_masked,
     impose_mix_phase,
@@ -20,6 +21,7 @@ __all__ = [
     "SongCovariancesOfBlocks",
     "SongPostfilter",
     "apply_mix_phase",
+    "check_share",
     "filter_all_masked",
     "filter_masked",
     "impose_mix_phase",

@@ -19,7 +19,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor
 
-from asteroid_slicq.transform import check_integer, check_number, phase_factors
+from asteroid_slicq.transform import check_integer, check_number, check_range, phase_factors
 from asteroid_slicq.wiener.expectation import BlockPieces, ExpectationMaximisation
 from asteroid_slicq.wiener.rows import Blocks, RowPieces
 
@@ -45,11 +45,42 @@ def apply_mix_phase(masks: Tensor, mix: Tensor) -> Tensor:
 
 
 def in_part(refined: Tensor, estimates: Tensor, share: float) -> Tensor:
-    """A share, 0 … 1, of what a filter made of estimates, and the rest of them, all of one shape.
+    """What a filter has made of estimates, in part, and for the rest the estimates.
 
-    A filter that believes its estimates too well errs where they do; their mean errs less.
+    A filter that trusts its estimates too much repeats their errors; the mean of both has smaller
+    ones.
+
+    Args:
+        refined: by the filter.
+        estimates: that it was given.
+        share: of the former, 0 … 1.
+
+    Shape:
+        - refined, estimates, output: the same, any
     """
     return refined if share == 1 else estimates + share * (refined - estimates)
+
+
+def check_share(share: float, passes_through: bool = False) -> float:
+    """A share of what Wiener-EM makes of estimates, by the name that models call it.
+
+    Args:
+        share: to check.
+        passes_through: whether there are blocks that are all of the mix in every source.
+
+    Raises:
+        TypeError: for no number.
+        ValueError: outside 0 … 1; for 0, or below 1 where blocks pass through.
+    """
+    check_range("wiener_share", share, 0, 1, "")
+    if share == 0:
+        raise ValueError("wiener_share must be above 0, got 0; wiener_iterations=0 does without")
+    if share < 1 and passes_through:
+        raise ValueError(
+            f"wiener_share must be 1 with bandwidth_hz, got {share}: only Wiener-EM shares out "
+            "what passes through"
+        )
+    return float(share)
 
 
 def mix_phase(mix: Tensor) -> Tensor:

@@ -129,7 +129,7 @@ def print_peak(args: argparse.Namespace) -> None:
 
 
 def settings_of(args: argparse.Namespace, seed: int) -> Configuration:
-    """How segments are drawn and changed: as all trainings on free stems do."""
+    """How segments are drawn and changed: as ``--settings`` has it."""
     variants = Variants(MUSDB / "xumx_slicq" / "local", base="v2", option="model")
     conf = variants.load(str(args.settings))
     conf["training"]["seed"] = seed
@@ -240,6 +240,8 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     unknown = set(args.train_on or []) - {name for name, _, _ in kinds}
     if unknown:
         parser.error(f"--train_on must name songs, got {', '.join(sorted(unknown))}")
+    if not args.settings.is_file():
+        parser.error(f"--settings must be a YAML file, got {args.settings}")
     if not budgets_of(args):
         parser.error("--examples, --minutes or both must be above 0")
     for name in args.rivals:
@@ -269,7 +271,9 @@ def main(arguments: list[str] | None = None) -> None:
         for track in find_tracks(folders[kind], "train", order, RATE, 2)[: args.train_tracks]
     ]
     songs = ResidentSongs(tracks, order, args.device)
-    settings = {k: v for k, v in vars(args).items() if k not in ("json", "page", "seeds", "rivals")}
+    free = ("json", "page", "seeds", "rivals", "settings")  # of the last, the contents count
+    settings = {k: v for k, v in vars(args).items() if k not in free}
+    settings |= {name: settings_of(args, 0)[name] for name in ("data", "augmentation")}
     found = _load(args.json, json.loads(json_text({k: str(v) for k, v in settings.items()})))
     for case in (Case(*c) for c in product(args.rivals, budgets_of(args), args.seeds)):
         if str(case) in found["cases"]:

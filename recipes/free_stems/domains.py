@@ -127,10 +127,14 @@ def main() -> None:
     parser.add_argument("--wiener_share", type=float, help="in place of the models' own")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
+    if args.wiener_share is not None and not 0 < args.wiener_share <= 1:
+        parser.error(f"--wiener_share must be above 0 and up to 1, got {args.wiener_share}")
     models = {}
     for name, file in (pair.split("=", 1) for pair in args.model):
         model: Any = BaseModel.from_pretrained(file).eval()
         if args.wiener_share is not None:
+            if not hasattr(model, "wiener_share"):
+                parser.error(f"--wiener_share: {name} has no Wiener-EM")
             model.wiener_share = args.wiener_share
         models[name] = one_by_one(model)
     result: dict[str, dict] = {}

@@ -66,7 +66,8 @@ def make_trainee(
     """A network of the study, ready to be trained; those of a folder share statistics."""
     torch.manual_seed(conf["training"]["seed"])
     model = XUMXSystem.make_model(conf).to(data.device)
-    system = XUMXSystem(model, None, XUMXSystem.make_loss(conf, model, data.segments, folder), None)
+    loss = XUMXSystem.make_loss(conf, model, data.segments, folder)
+    system = XUMXSystem(model, None, loss.to(data.device), None)
     training = conf["training"]
     course = Course(
         n_steps=args.steps,

@@ -199,7 +199,8 @@ class BandSplit(Separable, registration.Shareable):
                 those of the argument.
             preset: see :meth:`from_preset`.
             **arguments: of this class that replace the preset's; ``mixture_consistency`` acts on
-                waveforms. ``wiener_iterations``, see :class:`asteroid_slicq.models.PerTarget`.
+                waveforms. ``wiener_iterations`` and ``wiener_share``, see
+                :class:`asteroid_slicq.models.PerTarget`.
 
         Raises:
             ValueError: for an unknown preset or source.

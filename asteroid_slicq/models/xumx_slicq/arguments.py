@@ -9,7 +9,12 @@ from asteroid_slicq.transform import check_integer
 
 
 def two_numbers(hidden_channels: Iterable[int]) -> list[int]:
-    """Channels of the outer and the inner layers, checked."""
+    """Channels of the outer and the inner layers.
+
+    Raises:
+        TypeError: for what is no integer.
+        ValueError: for another number of them, or one below 1.
+    """
     numbers = list(hidden_channels) if isinstance(hidden_channels, Iterable) else []
     if len(numbers) != 2:
         raise ValueError(f"hidden_channels must be two numbers, got {hidden_channels!r}")
@@ -17,7 +22,12 @@ def two_numbers(hidden_channels: Iterable[int]) -> list[int]:
 
 
 def sliced_arguments(transform: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Arguments of the transform, whose coefficients the networks take in blocks of slices."""
+    """Arguments of the transform, whose coefficients the networks take in blocks of slices.
+
+    Raises:
+        TypeError: for what is no dictionary.
+        ValueError: for a layout without slices or blocks, or a sample rate of its own.
+    """
     arguments = {} if transform is None else transform
     if not isinstance(arguments, Mapping):
         raise TypeError(f"transform must be a dictionary of arguments, got {transform!r}")

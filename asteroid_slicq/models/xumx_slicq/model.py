@@ -41,6 +41,7 @@ from asteroid_slicq.transform import (
 )
 from asteroid_slicq.wiener import (
     apply_mix_phase,
+    check_share,
     filter_all_masked,
     filter_masked,
     in_part,
@@ -90,8 +91,9 @@ class XUMXSliCQ(Separable, registration.Shareable):
             then look ahead by at most 1.5 slices, see
             :class:`asteroid_slicq.models.xumx_slicq.networks.BlockNetwork`.
         wiener_iterations: EM iterations; 0 leaves the phase of the mix.
-        wiener_share: how much of its result counts, 0 … 1; the rest is that with the phase of the
-            mix. Half of each is safer on songs unlike those of the training.
+        wiener_share: how much of its result counts, above 0 and up to 1, the rest being that with
+            the phase of the mix; 1 where blocks pass through. Half of each is safer on songs unlike
+            those of the training.
         sample_rate: in Hz.
         transform: arguments of :class:`asteroid_slicq.SliCQT`, where they differ from its defaults,
             of one of its sliced layouts.
@@ -167,8 +169,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
         self.input_level_db = input_level_db
         self.wiener_iterations = check_integer("wiener_iterations", wiener_iterations, 0)
         self.wiener = wiener
-        check_range("wiener_share", wiener_share, 0, 1, "")
-        self.wiener_share = float(wiener_share)
+        self.wiener_share = check_share(wiener_share, bandwidth_hz is not None)
         self.transform = SliCQT(**arguments, sample_rate=sample_rate)
         if "scale" in arguments:  # in plain types, whatever it was given as
             arguments["scale"] = self.transform.config["scale"]
@@ -193,7 +194,6 @@ class XUMXSliCQ(Separable, registration.Shareable):
             "bandwidth_hz": registration.plain_types(bandwidth_hz),
             "wiener": wiener,
             "input_level_db": input_level_db,
-            "wiener_share": self.wiener_share,
         }
 
     @classmethod
@@ -287,14 +287,16 @@ class XUMXSliCQ(Separable, registration.Shareable):
         if self.runs_at_once(mix[0]):
             sizes = self.transform.frame.blocks
             flat, masks = self.masks_at_once(mix)
-            refined = self.shared(filter_all_masked(masks, flat, sizes, iterations), masks, flat)
+            refined = filter_all_masked(masks, flat, sizes, iterations)
+            refined = self.in_shares(refined, masks, flat) if iterations else refined
             yield from zip(separated(refined, sizes), separated(masks, sizes), strict=True)
             return
         masks = self.blocks.masks(block.abs() for block in mix)
         for mask, block in zip(masks, mix, strict=True):
-            yield self.shared(filter_masked(mask, block, iterations), mask, block), mask
+            refined = filter_masked(mask, block, iterations)
+            yield self.in_shares(refined, mask, block) if iterations else refined, mask
 
-    def shared(self, refined: Tensor, masks: Tensor, mix: Tensor) -> Tensor:
+    def in_shares(self, refined: Tensor, masks: Tensor, mix: Tensor) -> Tensor:
         """Coefficients that Wiener-EM has refined, and those with the phase of the mix, in parts.
 
         Shape:
@@ -458,7 +460,9 @@ class XUMXSliCQ(Separable, registration.Shareable):
 
     def get_model_args(self) -> dict[str, Any]:
         """Arguments that build this model again, in plain types."""
-        may_change = ("wiener", "wiener_iterations", "wiener_share", "input_level_db")
+        may_change = ["wiener", "wiener_iterations", "input_level_db"]
+        if self.wiener_share != 1:  # files without it stay what they were
+            may_change.append("wiener_share")
         return {**self._args, **{name: getattr(self, name) for name in may_change}}
 
     def serialize(self) -> dict[str, Any]:

@@ -57,12 +57,12 @@ class SliCQTStatistics:
         """
         if model.runs_at_once(mix):
             flat, masks = replayed(_all_at_once, model, mix)
-            refined = model.shared(self._at_once.refine(masks, flat, position), masks, flat)
+            refined = model.in_shares(self._at_once.refine(masks, flat, position), masks, flat)
             sources = separated(refined, model.transform.frame.blocks)
             return replayed(_waveforms, model, mix.shape[-1], *sources)
         blocks, masks = _coefficients_and_masks(model, mix)
         sources = [
-            model.shared(sums.refine(mask, block, position * block.shape[-1]), mask, block)
+            model.in_shares(sums.refine(mask, block, position * block.shape[-1]), mask, block)
             for sums, mask, block in zip(self._blocks, masks, blocks, strict=True)
         ]
         del blocks, masks

@@ -175,11 +175,12 @@ class Trainee:
         with torch.cuda.stream(self.stream) if self.stream is not None else nullcontext():
             while self.course.share(self.done, self.elapsed_s) < 1:
                 self._advance(self._step if self.graph is None else self.graph.replay)
-                # The next batches are made while steps wait, of which not many may.
+                # Steps wait for the device, at most four, so that it does not wait for batches.
                 if self.stream is not None and self.done % 4 == 0:
                     self.stream.synchronize()
                 self.elapsed_s = time.monotonic() - began
         if self.stream is not None:
             self.stream.synchronize()
+        self.elapsed_s = time.monotonic() - began
         self.graph = None
         return self.model.eval()

@@ -73,14 +73,19 @@ class XUMXSystem(StemSystem):
     def losses(self, batch: Tensor) -> dict[str, Tensor]:
         """The total, and the terms that the loss has."""
         all_bits = torch.autocast(batch.device.type, enabled=False)
+        in_waveforms = isinstance(self.loss_func, MultiResolutionLoss)
+        per_target = isinstance(self.model, PerTarget)
+        targets = mix = ()
         with torch.no_grad(), all_bits:
-            targets = self.model.transform(batch)
-            mix = [block.sum(1) for block in targets]
-        if isinstance(self.model, PerTarget):  # the transform is a common STFT
+            if not in_waveforms:
+                targets = self.model.transform(batch)
+                mix = [block.sum(1) for block in targets]
+            elif not per_target:
+                mix = self.model.transform(batch.sum(1))
+        if per_target:  # the transform is a common STFT
             estimate = self.model.estimate(batch.sum(1))
         else:
             estimate = self.model.estimate_from_coefficients(mix)
-        in_waveforms = isinstance(self.loss_func, MultiResolutionLoss)
         with all_bits:
             waveforms = ()
             if in_waveforms or self.loss_func.needs_waveforms:
