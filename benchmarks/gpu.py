@@ -1,9 +1,10 @@
 """What a GPU gains: the transform beside torch.stft, separators beside Open-Unmix, training steps.
 
 ``python benchmarks/gpu.py`` measures on one NVIDIA GPU in less than six minutes, runs the tests
-that need one, and writes its section of docs/benchmarks.md after every part, so that what was
-measured is there whatever comes later. ``pip install openunmix`` for the rival. ``--quick`` takes
-short inputs and small networks; ``--device cpu --quick`` shows that the script works.
+that need one, and writes a section of docs/benchmarks.md after every part, so that what was
+measured is there whatever comes later; ``--only`` measures one part. ``pip install openunmix`` for
+the rival. ``--quick`` takes short inputs and small networks; ``--device cpu --quick`` shows that
+the script works.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -329,20 +330,29 @@ PARTS: dict[str, tuple[Callable[[Bench], str], float]] = {
 }
 
 
-def measured(bench: Bench, parts: dict[str, tuple[Callable[[Bench], str], float]]) -> Iterator[str]:
-    """Everything so far, after every part."""
-    done: list[str] = []
-    for heading, (measure, budget_s) in parts.items():
-        bench.until = math.inf if bench.quick else time.perf_counter() + budget_s
-        try:
-            text = measure(bench)
-        except Exception as error:
-            text = f"Not measured: {type(error).__name__}: {error}."
-        if bench.is_gpu:
-            torch.cuda.empty_cache()
-        done.append(f"### {heading}\n\n{text}")
-        notes = "\n".join(f"- {note}" for note in dict.fromkeys(bench.notes))
-        yield "\n\n".join([*done, f"Left out:\n\n{notes}" if notes else ""])
+def measured(bench: Bench, heading: str) -> str:
+    """A part of the page: what was measured where, in which time, and what was left out."""
+    measure, budget_s = PARTS[heading]
+    start = time.perf_counter()
+    bench.until, bench.notes = math.inf if bench.quick else start + budget_s, []
+    try:
+        text = measure(bench)
+    except Exception as error:
+        text = f"Not measured: {type(error).__name__}: {error}."
+    where = "no GPU"
+    if bench.is_gpu:
+        torch.cuda.empty_cache()
+        where = torch.cuda.get_device_name(bench.device)
+    seconds = time.perf_counter() - start
+    notes = "\n".join(f"- {note}" for note in dict.fromkeys(bench.notes))
+    left_out = f"Left out:\n\n{notes}" if notes else ""
+    return f"""### {heading}
+
+On {where}, {report.machine()}, in {seconds:.0f} s, {bench.repeat_s} s a case.
+
+{text}
+
+{left_out}"""
 
 
 def main() -> None:
@@ -357,24 +367,22 @@ def main() -> None:
     if device.type == "cuda" and not torch.cuda.is_available():
         sys.exit("no GPU here that PyTorch can use; --device cpu --quick tries the script")
     bench = Bench(device, args.quick, repeat_s=args.repeat_s)
-    parts = {h: p for h, p in PARTS.items() if args.only in (None, h.split()[0].lower())}
-    where = torch.cuda.get_device_name(device) if bench.is_gpu else "no GPU"
-    start = time.perf_counter()
-    for text in measured(bench, parts):
-        report.write_section(
-            "gpu",
-            f"""## On a GPU
+    report.write_section(
+        "gpu",
+        """## On a GPU
 
-`python benchmarks/gpu.py` on {where}, {report.machine()}, in {time.perf_counter() - start:.0f} s.
-Random weights and noise; least times of repeated runs, in brackets the ratio to `torch.stft`,
-`istft` (4096/1024) and Open-Unmix in one call. "Replayed" and "captured" are CUDA graphs.
-Separators take a song in the memory of the processor and put its stems there, in segments of 12 s,
-the recording of the graph included.
-
-{text}
+`python benchmarks/gpu.py` (`--only` a part, `--repeat_s` of each case). Random weights and noise;
+least times of repeated runs, in brackets the ratio to `torch.stft`, `istft` (4096/1024) and
+Open-Unmix in one call. "Replayed" and "captured" are CUDA graphs. Separators take a song in the
+memory of the processor and put its stems there, in one pass over segments of 12 s, the recording of
+the graph included.
 """,
-            args.page,
-        )
+        args.page,
+    )
+    for heading in PARTS:
+        name = heading.split()[0].lower()
+        if args.only in (None, name):
+            report.write_section(f"gpu {name}", measured(bench, heading), args.page)
     print(f"written to {args.page}", file=sys.stderr)
 
 

@@ -13,7 +13,9 @@ from tests.helpers import ROOT, environment
 @pytest.mark.slow
 def test_the_script_writes_its_section(tmp_path):
     page = tmp_path / "benchmarks.md"
-    page.write_text("# Benchmarks\n\nbefore\n\n<!-- gpu -->\nold\n<!-- end of gpu -->\n\nafter\n")
+    parts = ("gpu", "gpu transform", "gpu separation", "gpu training", "gpu tests")
+    sections = "\n\nours\n\n".join(f"<!-- {p} -->\nold\n<!-- end of {p} -->" for p in parts)
+    page.write_text(f"# Benchmarks\n\nbefore\n\n{sections}\n\nafter\n")
     script = ROOT / "benchmarks/gpu.py"
     command = [sys.executable, script, "--device", "cpu", "--quick", "--page", page]
     done = subprocess.run(
@@ -22,6 +24,7 @@ def test_the_script_writes_its_section(tmp_path):
     assert done.returncode == 0, done.stderr
     text = page.read_text()
     assert "old" not in text
+    assert text.count("\n\nours\n\n") == 4
     assert text.startswith("# Benchmarks\n\nbefore\n")
     assert text.endswith("\nafter\n")
     for heading in ("Transform", "Separation of 60 s", "Training steps", "Tests"):
