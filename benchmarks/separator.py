@@ -2,9 +2,9 @@
 
 ``pip install openunmix "asteroid-slicq[onnx]"``, then ``python benchmarks/separator.py`` prints the
 table and writes it to docs/benchmarks.md, in ten minutes. ``--seconds 20`` is quicker and writes
-nothing. ``--lstm`` measures the recurrent networks instead, which take long, and ``--compile`` what
-``torch.compile`` makes of the convolutions, which takes longer still; ``--stages`` where V2 spends
-its time.
+nothing. ``--bandsplit`` measures BandSplit and the default model instead, ``--lstm`` the recurrent
+networks, which take long, and ``--compile`` what ``torch.compile`` makes of the convolutions, which
+takes longer still; ``--stages`` where V2 spends its time.
 """
 
 from __future__ import annotations
@@ -83,6 +83,8 @@ class Streamed:
 
 Model = nn.Module | Streamed
 
+DEFAULT = "medium (the default model)"
+
 MODELS: dict[str, Callable[[], Model]] = {
     "Open-Unmix": functools.partial(open_unmix, 0),
     "Open-Unmix, one Wiener iteration": functools.partial(open_unmix, 1),
@@ -90,7 +92,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "V2 offline": functools.partial(ours, "v2"),
     "V1, mix phase": functools.partial(ours, "v1", wiener_iterations=0),
     "V1, Wiener on the STFT": functools.partial(ours, "v1"),
-    "medium (the default model)": functools.partial(ours, "medium"),
+    DEFAULT: functools.partial(ours, "medium"),
     "V2 realtime, ONNX Runtime": on_onnx_runtime,
     "V2 realtime, as a stream": Streamed,
     "V2 of LSTMs, offline": functools.partial(ours, "v2-lstm"),
@@ -281,12 +283,21 @@ milliseconds per second of stereo, in a segment of {seconds} s. Minima.
     )
 
 
+def names_of(kind: str | None) -> list[str]:
+    """Open-Unmix, and the models of a run: of a kind and the default one, or all without a kind."""
+    if kind is None:
+        return [name for name in MODELS if "LSTM" not in name and "BandSplit" not in name]
+    beside = ["Open-Unmix", *([DEFAULT] if kind == "BandSplit" else [])]
+    return [*beside, *(name for name in MODELS if kind in name)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--lstm", action="store_true")
+    parser.add_argument("--bandsplit", action="store_true")
     parser.add_argument("--peak", metavar="MODEL")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--stages", action="store_true")
@@ -304,7 +315,7 @@ def main() -> None:
 
     mix = song(args.seconds)
     limit = machine_giga_multiply_adds()
-    names = [name for name in MODELS if name == "Open-Unmix" or ("LSTM" in name) == args.lstm]
+    names = names_of("LSTM" if args.lstm else "BandSplit" if args.bandsplit else None)
     models = {name: MODELS[name]() for name in names}
     with torch.inference_mode():
         runs = {name: (lambda m=model: separate(m, mix)) for name, model in models.items()}
@@ -358,6 +369,19 @@ the same for the presets `v2-lstm` and `v1-lstm`, in a run of their own.
 {report.table(header, rows)}
 """,
         )
+        return
+    if args.bandsplit:
+        report.write_section(
+            "bandsplit separators",
+            f"""## BandSplit and the default model
+
+`python benchmarks/separator.py --bandsplit` on {report.machine()}:
+the same for BandSplit and for the preset of the default model, in a run of their own.
+
+{report.table(header, rows)}
+""",
+        )
+        report.end()
         return
     report.write_section(
         "separator",
