@@ -41,8 +41,8 @@ CONFIGURATIONS = {
     "free": ("medium", 2.0, 64, False, 8),
 }
 
-#: Of the configuration "free": what recipes/free_stems/local/free.yml says.
-FREE = yaml.safe_load((Path(__file__).parents[1] / "recipes/free_stems/local/free.yml").read_text())
+#: Of the configuration "free": what all trainings of recipes/free_stems hear.
+SONGS = Path(__file__).parents[1] / "recipes/free_stems/local/songs.yml"
 
 
 def write_stems(root: Path, n_tracks: int, duration_s: float) -> list[Track]:
@@ -72,13 +72,14 @@ def loader_rate(
     """Items a second when nothing else runs, and seconds of this process's cores for each."""
     _, segment_s, batch_size, _, _ = CONFIGURATIONS[name]
     n_items = 3 * max(batch_size, 32)
+    changes = yaml.safe_load(SONGS.read_text())["augmentation"]
     dataset = TrainingSegments(
         tracks,
         SOURCES,
         round(segment_s * RATE),
         -(-n_items // len(tracks)),
         seed=1,
-        augmentation=Augmentation(RATE, **FREE["augmentation"]) if name == "free" else None,
+        augmentation=Augmentation(RATE, **changes) if name == "free" else None,
     )
     sampler = EpochSampler(len(dataset), 1)
     loader = DataLoader(
@@ -115,8 +116,7 @@ def training_step(name: str, device: str, n_segments: int = 0) -> tuple[Callable
     """
     preset, segment_s, _, wiener, n_timed = CONFIGURATIONS[name]
     n_segments = n_segments or n_timed
-    changes = {"hidden_channels": FREE["model"]["hidden_channels"]} if name == "free" else {}
-    model = XUMXSliCQ.from_preset(preset, **changes).to(device)
+    model = XUMXSliCQ.from_preset(preset).to(device)
     if not wiener:
         model.wiener_iterations = 0
     optimizer = torch.optim.Adam(model.parameters())
