@@ -24,7 +24,7 @@ from typing import Any
 
 import report
 import torch
-from separator import MODELS, ours, separate, song
+from separator_cases import DEFAULT, MODELS, ours, separate, song
 from torch import Tensor, nn
 from transform_cases import TRANSFORMS, forward_inverse_backward
 
@@ -41,7 +41,7 @@ SEPARATORS = (
     "V2 realtime",
     "V2 offline",
     "V1, mix phase",
-    "medium (the default model)",
+    DEFAULT,
     "BandSplit, small",
     "BandSplit",
 )
@@ -174,7 +174,7 @@ def transforms(bench: Bench) -> str:
 def separators(bench: Bench) -> str:
     """A minute of noise from the memory of the processor and back."""
     mix = song(2 if bench.quick else 60)
-    names = ["V2 realtime", "medium (the default model)"] if bench.quick else SEPARATORS
+    names = ["V2 realtime", DEFAULT] if bench.quick else SEPARATORS
     rows, of = [], math.nan
     for name in names:
         try:

@@ -41,8 +41,15 @@ CONFIGURATIONS = {
     "free": ("medium", 2.0, 64, False, 8),
 }
 
-#: Of the configuration "free": what all trainings of recipes/free_stems hear.
+#: Settings of the configuration "free": what all trainings of recipes/free_stems hear.
 SONGS = Path(__file__).parents[1] / "recipes/free_stems/local/songs.yml"
+
+
+def augmentation_of(name: str) -> Augmentation | None:
+    """What a configuration changes of the stems."""
+    if name != "free":
+        return None
+    return Augmentation(RATE, **yaml.safe_load(SONGS.read_text())["augmentation"])
 
 
 def write_stems(root: Path, n_tracks: int, duration_s: float) -> list[Track]:
@@ -72,14 +79,13 @@ def loader_rate(
     """Items a second when nothing else runs, and seconds of this process's cores for each."""
     _, segment_s, batch_size, _, _ = CONFIGURATIONS[name]
     n_items = 3 * max(batch_size, 32)
-    changes = yaml.safe_load(SONGS.read_text())["augmentation"]
     dataset = TrainingSegments(
         tracks,
         SOURCES,
         round(segment_s * RATE),
         -(-n_items // len(tracks)),
         seed=1,
-        augmentation=Augmentation(RATE, **changes) if name == "free" else None,
+        augmentation=augmentation_of(name),
     )
     sampler = EpochSampler(len(dataset), 1)
     loader = DataLoader(

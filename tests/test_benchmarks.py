@@ -42,3 +42,23 @@ def test_medians_are_nearer_than_the_mix():
     assert found[1] > drums + 2
     assert found[3] > drums_beside_a_voice + 3
     assert found[4] > vocals + 2
+
+
+def test_the_loader_finds_the_settings_of_every_configuration(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import loader
+
+    for name in loader.CONFIGURATIONS:
+        _, n_segments = loader.training_step(name, "cpu", 1)
+        assert n_segments == 1
+        assert (loader.augmentation_of(name) is None) == (name != "free")
+
+
+def test_every_separator_is_measured_in_one_run_or_another(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import separator
+
+    runs = [separator.names_of(kind) for kind in (None, "LSTM", "BandSplit")]
+    assert set().union(*runs) == set(separator.MODELS)
+    assert all("Open-Unmix" in names and len(names) == len(set(names)) for names in runs)
+    assert separator.DEFAULT in runs[2]

@@ -25,13 +25,7 @@ from asteroid_slicq.separation import (
     from_batch,
     mix_to_batch,
 )
-from asteroid_slicq.transform import (
-    STFT,
-    check_choice,
-    check_flag,
-    check_integer,
-    check_number,
-)
+from asteroid_slicq.transform import STFT, check_choice, check_flag, check_integer, check_number
 from asteroid_slicq.wiener import check_share, in_part, wiener_on_stft
 
 FAMILIES = ("XUMXSliCQ", "BandSplit")

@@ -49,6 +49,7 @@ from asteroid_slicq.evaluation import json_text  # noqa: E402
 from asteroid_slicq.files import write_text  # noqa: E402
 
 PAGE = ROOT / "docs" / "comparison.md"
+SETTINGS = ROOT / "recipes" / "free_stems" / "local" / "songs.yml"
 
 
 class Case(NamedTuple):
@@ -205,8 +206,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=0.0, help="of all; 0: each its own")
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--segment_s", type=float, default=3.0)
-    free = ROOT / "recipes" / "free_stems" / "local" / "songs.yml"
-    parser.add_argument("--settings", type=Path, default=free, help="of data and augmentation")
+    parser.add_argument("--settings", type=Path, default=SETTINGS, help="of data, augmentation")
     parser.add_argument("--augment", type=str2bool_arg, default=True)
     parser.add_argument("--precision", choices=["32", "bf16"], default="32")
     parser.add_argument("--statistics_segments", type=int, default=64)
@@ -271,8 +271,8 @@ def main(arguments: list[str] | None = None) -> None:
         for track in find_tracks(folders[kind], "train", order, RATE, 2)[: args.train_tracks]
     ]
     songs = ResidentSongs(tracks, order, args.device)
-    free = ("json", "page", "seeds", "rivals", "settings")  # of the last, the contents count
-    settings = {k: v for k, v in vars(args).items() if k not in free}
+    apart = ("json", "page", "seeds", "rivals", "settings")  # of the last, the contents count
+    settings = {k: v for k, v in vars(args).items() if k not in apart}
     settings |= {name: settings_of(args, 0)[name] for name in ("data", "augmentation")}
     found = _load(args.json, json.loads(json_text({k: str(v) for k, v in settings.items()})))
     for case in (Case(*c) for c in product(args.rivals, budgets_of(args), args.seeds)):

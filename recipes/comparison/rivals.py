@@ -13,7 +13,7 @@ from typing import Any
 
 import frames
 import torch
-from system import XUMXSystem  # of ../musdb18hq/xumx_slicq
+from system import XUMXSystem, waveforms_of  # of ../musdb18hq/xumx_slicq
 from torch import Tensor, nn
 from xumx_stft import XUMXOnSTFT
 
@@ -178,7 +178,7 @@ def losses_of(model: Any, loss: nn.Module) -> Losses:
         return partial(_magnitude_losses, model, loss)
 
     def losses(stems: Tensor) -> dict[str, Tensor]:
-        estimates = waveforms(model, stems.sum(1))
+        estimates = waveforms_of(model, stems.sum(1))
         with torch.autocast(stems.device.type, enabled=False):
             found = loss(estimates.float(), stems)
         return {"loss": getattr(found, "total", found)}
@@ -192,17 +192,6 @@ def _magnitude_losses(model: UNet, loss: MagnitudeL1Loss, stems: Tensor) -> dict
         targets = model.analyse(stems)
     estimate = model.estimate(stems.sum(1))
     return {"loss": loss(estimate.coefficients, targets)}
-
-
-def waveforms(model: Any, mix: Tensor) -> Tensor:
-    """The sources, ``(batch, source, channel, time)``; transforms in full precision."""
-    if isinstance(model, BandSplit) or not hasattr(model, "estimate_from_coefficients"):
-        return model(mix)
-    with torch.autocast(mix.device.type, enabled=False):
-        blocks = model.transform(mix)
-    estimate = model.estimate_from_coefficients(blocks)
-    with torch.autocast(mix.device.type, enabled=False):
-        return model.transform.inverse(estimate.coefficients, mix.shape[-1])
 
 
 def scale_input(model: Any, mixes: Iterable[Tensor]) -> None:

@@ -124,18 +124,21 @@ def main() -> None:
     parser.add_argument("--domain", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--tracks", type=int, default=16, help="of each domain")
     parser.add_argument("--shortcuts", action="store_true", help="also the shortcut test")
-    parser.add_argument("--wiener_share", type=float, help="in place of the models' own")
+    parser.add_argument("--wiener_share", type=float, help="in place of the models' own; 0: none")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
-    if args.wiener_share is not None and not 0 < args.wiener_share <= 1:
-        parser.error(f"--wiener_share must be above 0 and up to 1, got {args.wiener_share}")
+    if args.wiener_share is not None and not 0 <= args.wiener_share <= 1:
+        parser.error(f"--wiener_share must lie in 0 … 1, got {args.wiener_share}")
     models = {}
     for name, file in (pair.split("=", 1) for pair in args.model):
         model: Any = BaseModel.from_pretrained(file).eval()
         if args.wiener_share is not None:
             if not hasattr(model, "wiener_share"):
                 parser.error(f"--wiener_share: {name} has no Wiener-EM")
-            model.wiener_share = args.wiener_share
+            if args.wiener_share:
+                model.wiener_share = args.wiener_share
+            else:
+                model.wiener_iterations = 0
         models[name] = one_by_one(model)
     result: dict[str, dict] = {}
     head = "| mean | " + " | ".join(STEMS) + " |\n|---|" + "---|" * 5

@@ -99,6 +99,22 @@ def test_what_no_gradient_finds_is_fitted(name, modules):
     assert model(stems.sum(1)).shape == stems.shape
 
 
+def test_settings_of_data_and_augmentation(modules, tmp_path, capsys):
+    import compare
+
+    wanted = ["--songs", "a=b", "--examples", "1"]
+    finish = ROOT / "recipes" / "free_stems" / "local" / "finish.yml"
+    usual, hardly = (
+        compare.settings_of(compare.parse([*wanted, *more]), 3)
+        for more in ([], ["--settings", str(finish)])
+    )
+    assert (usual["augmentation"]["equaliser"], hardly["augmentation"]["equaliser"]) == (0.5, 0.15)
+    assert usual["training"]["seed"] == 3
+    with pytest.raises(SystemExit):
+        compare.parse([*wanted, "--settings", str(tmp_path / "none.yml")])
+    assert "--settings must be a YAML file, got " in capsys.readouterr().err
+
+
 def test_x_umx_averages_over_sources_at_two_bridges(modules):
     """Its networks differ, but what the second bridge gives is the same for all of them."""
     torch.manual_seed(0)

@@ -12,6 +12,7 @@ import torch
 import yaml
 from asteroid.models import BaseModel
 
+from asteroid_slicq import BandSplit, XUMXSliCQ
 from asteroid_slicq.data.sampled import build_bank
 from tests.data.sampled.made_up import packages
 from tests.helpers import RECIPES, ROOT, environment
@@ -42,6 +43,35 @@ def test_what_is_silent_stays_silent_in_the_shortcut_test(domains):
             high = f_hz > 9500
             power = np.square(np.abs(np.fft.rfft(changed)))
             assert power[..., high].sum() < 1e-3 * power.sum()
+
+
+@pytest.mark.parametrize(("share", "found"), [("0.5", (1, 0.5)), ("0", (0, 1.0))])
+def test_scores_with_another_share_of_wiener_em(domains, monkeypatch, tmp_path, share, found):
+    model = XUMXSliCQ(hidden_channels=(2, 3), transform={"n_bins": 14, "f_min_hz": 150.0})
+    torch.save(model.serialize(), tmp_path / "model.pth")
+    seen = []
+    monkeypatch.setattr(domains, "one_by_one", seen.append)
+    command = ["domains.py", "--model", f"a={tmp_path / 'model.pth'}", "--wiener_share", share]
+    monkeypatch.setattr(sys, "argv", command)
+    domains.main()
+    assert (seen[0].wiener_iterations, seen[0].wiener_share) == found
+
+
+@pytest.mark.parametrize(
+    ("model", "share", "said"),
+    [
+        (XUMXSliCQ, "1.5", "--wiener_share must lie in 0 … 1, got 1.5"),
+        (BandSplit, "0.5", "--wiener_share: a has no Wiener-EM"),
+    ],
+)
+def test_shares_that_there_are_not(domains, monkeypatch, tmp_path, capsys, model, share, said):
+    small = {XUMXSliCQ: {"hidden_channels": (2, 3)}, BandSplit: {"width": 32, "n_layers": 1}}
+    torch.save(model(**small[model]).serialize(), tmp_path / "model.pth")
+    command = ["domains.py", "--model", f"a={tmp_path / 'model.pth'}", "--wiener_share", share]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit):
+        domains.main()
+    assert said in capsys.readouterr().err
 
 
 def test_scores_of_the_truth_and_of_the_mix(domains):

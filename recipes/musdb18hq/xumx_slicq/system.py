@@ -72,33 +72,51 @@ class XUMXSystem(StemSystem):
 
     def losses(self, batch: Tensor) -> dict[str, Tensor]:
         """The total, and the terms that the loss has."""
+        if isinstance(self.loss_func, MultiResolutionLoss):
+            return self._losses_of_waveforms(self.loss_func, batch)
         all_bits = torch.autocast(batch.device.type, enabled=False)
-        in_waveforms = isinstance(self.loss_func, MultiResolutionLoss)
-        per_target = isinstance(self.model, PerTarget)
-        targets = mix = ()
         with torch.no_grad(), all_bits:
-            if not in_waveforms:
-                targets = self.model.transform(batch)
-                mix = [block.sum(1) for block in targets]
-            elif not per_target:
-                mix = self.model.transform(batch.sum(1))
-        if per_target:  # the transform is a common STFT
+            targets = self.model.transform(batch)
+            mix = [block.sum(1) for block in targets]
+        if isinstance(self.model, PerTarget):  # the transform is a common STFT
             estimate = self.model.estimate(batch.sum(1))
         else:
             estimate = self.model.estimate_from_coefficients(mix)
         with all_bits:
             waveforms = ()
-            if in_waveforms or self.loss_func.needs_waveforms:
+            if self.loss_func.needs_waveforms:
                 length = batch.shape[-1]
                 inverse = getattr(estimate, "waveforms", None)
                 if inverse is None:
                     inverse = self.model.transform.inverse(estimate.coefficients, length=length)
                 waveforms = (inverse, batch)
-            parts = self.loss_func(*(() if in_waveforms else (estimate, targets)), *waveforms)
-        if in_waveforms:
-            terms = {"waveform_loss": parts.waveform, "stft_loss": parts.stft}
-        else:
-            terms = {"combination_loss": parts.combination, "mask_sum_loss": parts.mask_sum}
-        if waveforms and self.loss_func.waveform_loss:
+            parts = self.loss_func(estimate, targets, *waveforms)
+        terms = {"combination_loss": parts.combination, "mask_sum_loss": parts.mask_sum}
+        if waveforms:
             terms["time_loss"] = parts.time
         return {"loss": parts.total, **terms}
+
+    def _losses_of_waveforms(self, loss: MultiResolutionLoss, batch: Tensor) -> dict[str, Tensor]:
+        """The same of the domain ``waveform``, for which stems need no transform."""
+        estimate = waveforms_of(self.model, batch.sum(1))
+        with torch.autocast(batch.device.type, enabled=False):
+            parts = loss(estimate.float(), batch)
+        terms = {"waveform_loss": parts.waveform, "stft_loss": parts.stft}
+        if loss.waveform_loss:
+            terms["time_loss"] = parts.time
+        return {"loss": parts.total, **terms}
+
+
+def waveforms_of(model: Any, mix: Tensor) -> Tensor:
+    """Sources of a mix by a model in training; the transform of ours is never computed in fewer bits.
+
+    Shape:
+        - mix: ``(batch, channel, time)``; output: ``(batch, source, channel, time)``
+    """
+    if not isinstance(model, XUMXSliCQ):
+        return model(mix)
+    with torch.autocast(mix.device.type, enabled=False):
+        blocks = model.transform(mix)
+    estimate = model.estimate_from_coefficients(blocks)
+    with torch.autocast(mix.device.type, enabled=False):
+        return model.transform.inverse(estimate.coefficients, mix.shape[-1])
