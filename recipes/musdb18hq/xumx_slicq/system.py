@@ -108,7 +108,7 @@ class XUMXSystem(StemSystem):
 
 
 def waveforms_of(model: Any, mix: Tensor) -> Tensor:
-    """Sources of a mix by a model in training; the transform of ours is never computed in fewer bits.
+    """Sources of a mix by a model in training; xumx-sliCQ's transform always has all bits.
 
     Shape:
         - mix: ``(batch, channel, time)``; output: ``(batch, source, channel, time)``
