@@ -110,19 +110,35 @@ def extract_soundfont(root: Path, source: Source, copyright_text: str, bank: Ban
             # Of a stereo pair the left side alone, in the middle.
             left = [replace(z, pan=0.0) for z in zones if not font.sample(z.sample).right]
             zones = thin(left, *_THINNED[number])
-        moved = []
-        for zone in zones:
-            sample = font.sample(zone.sample)
-            data, suffix = sample.data, ".ogg"
-            if not sample.compressed:
-                data, suffix = encode_flac(decode_pcm(sample.data), sample.rate), ".flac"
-            name = f"{preset.name}: {sample.name}"
-            file = bank.add_file(name, data, suffix, source.name, source.credit_of(key))
-            recording = Recording(
-                file, sample.rate, sample.root, sample.cents, sample.loop_start, sample.loop_end
-            )
-            moved.append(replace(zone, sample=bank.add_recording(recording)))
-        bank.add_preset(key, preset.name, moved)
+        add_instrument(bank, source, key, font, preset.name, zones)
+
+
+def add_instrument(
+    bank: BankWriter, source: Source, key: str, font: SoundFont, name: str, zones: list[Zone]
+) -> None:
+    """Enter an instrument of a SoundFont, with the recordings of its zones.
+
+    Args:
+        bank: Where it goes.
+        source: The source.
+        key: Under which it is played, ``"bank:programme"``.
+        font: That the zones are of.
+        name: Of the instrument.
+        zones: Of the instrument.
+    """
+    moved = []
+    for zone in zones:
+        sample = font.sample(zone.sample)
+        data, suffix = sample.data, ".ogg"
+        if not sample.compressed:
+            data, suffix = encode_flac(decode_pcm(sample.data), sample.rate), ".flac"
+        title = f"{name}: {sample.name}"
+        file = bank.add_file(title, data, suffix, source.name, source.credit_of(key))
+        recording = Recording(
+            file, sample.rate, sample.root, sample.cents, sample.loop_start, sample.loop_end
+        )
+        moved.append(replace(zone, sample=bank.add_recording(recording)))
+    bank.add_preset(key, name, moved)
 
 
 def extract_strums(root: Path, source: Source, copyright_text: str, bank: BankWriter) -> None:

@@ -109,6 +109,11 @@ class Renderer:
             raise ValueError(f"sounds must be one of {SOUNDS[1:]}, got {self.sounds!r}")
         _open(self.folder)
 
+    @property
+    def for_tests(self) -> bool:
+        """Whether the bank only plays songs to test on."""
+        return _open(self.folder).for_tests
+
     def __call__(
         self, seed: Seed, duration_s: float, sample_rate: int
     ) -> dict[str, NDArray[np.float32]]:

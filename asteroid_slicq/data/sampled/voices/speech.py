@@ -118,23 +118,34 @@ def flite_speakers() -> Iterator[Speaker]:
 
 def festival_speakers(root: Path = Path("/usr/share/festival/voices")) -> Iterator[Speaker]:
     """Voices of Festival that are installed and free; none where Festival is not."""
-    program = shutil.which("text2wave")
-    if program is None:
+    if shutil.which("text2wave") is None:
         return
     for name, folder, source, male in (
         ("kal_diphone", "english/kal_diphone", "festvox-kallpc16k", True),
         ("ked_diphone", "english/ked_diphone", "festvox-kdlpc16k", True),
         ("cmu_us_slt_arctic_hts", "us/cmu_us_slt_arctic_hts", "festvox-us-slt-hts", False),
     ):
-        if not (root / folder).is_dir():
-            continue
+        if (root / folder).is_dir():
+            yield festival_speaker(name, source, male)
 
-        def say(rng: Rng, name: str = name) -> tuple[Audio, int]:
-            stretch = f"(Parameter.set 'Duration_Stretch {rng.uniform(1.1, 1.5):.2f})"
-            voice = [program, "-eval", f"(voice_{name})", "-eval", stretch]
-            return _spoken(voice, draw_line(rng))
 
-        yield Speaker(name, source, male, say)
+def festival_speaker(
+    name: str, source: str, male: bool, draw: Callable[[Rng], str] = draw_line
+) -> Speaker:
+    """A voice of Festival.
+
+    Args:
+        name: of the voice, as ``voice_NAME`` chooses it.
+        source: key of the source that it comes from.
+        male: whether it sings in a man's compass.
+        draw: a line in its language.
+    """
+
+    def say(rng: Rng) -> tuple[Audio, int]:
+        stretch = f"(Parameter.set 'Duration_Stretch {rng.uniform(1.1, 1.5):.2f})"
+        return _spoken(["text2wave", "-eval", f"(voice_{name})", "-eval", stretch], draw(rng))
+
+    return Speaker(name, source, male, say)
 
 
 class _Kokoro:
