@@ -40,7 +40,7 @@ from common.configuration import Configuration, Variants  # noqa: E402
 from common.loaders import make_datasets  # noqa: E402
 from common.trainee import Course, Fitting, Trainee  # noqa: E402
 from domains import CHANGES, RATE, STEMS, Audio, read_songs  # noqa: E402
-from rivals import RIVALS, Losses, common_loss, losses_of, scale_input  # noqa: E402
+from rivals import RIVALS, Losses, common_loss, losses_of, rival_of, scale_input  # noqa: E402
 from study import examine  # noqa: E402
 
 from asteroid_slicq.data import find_tracks  # noqa: E402
@@ -63,7 +63,7 @@ class Case(NamedTuple):
 def make(name: str, args: argparse.Namespace, seed: int = 0) -> Any:
     """A rival with random weights."""
     torch.manual_seed(seed)
-    rival = RIVALS[name]
+    rival = rival_of(name)
     return (rival.make_tiny if args.quick else rival.make)()
 
 
@@ -74,14 +74,14 @@ def course_of(args: argparse.Namespace, case: Case) -> Course:
         n_steps=0 if of_time else max(1, args.examples // args.batch_size),
         seconds=60 * args.minutes if of_time else 0.0,
         batch_size=args.batch_size,
-        peak_rate=args.lr or RIVALS[case.rival].peak_rate,
+        peak_rate=args.lr or rival_of(case.rival).peak_rate,
         precision=args.precision,
     )
 
 
 def losses_for(name: str, model: Any, args: argparse.Namespace) -> Losses:
     """The common loss, or that of the rival's authors."""
-    loss = RIVALS[name].own_loss() if args.loss == "own" else common_loss(args.quick)
+    loss = rival_of(name).own_loss() if args.loss == "own" else common_loss(args.quick)
     return losses_of(model, loss.to(args.device))
 
 
@@ -93,7 +93,7 @@ def train(
     n = args.statistics_segments
     batches = (range(i, min(n, i + 8)) for i in range(0, n, 8))
     scale_input(model, (data.__getitems__(list(indices)).sum(1) for indices in batches))
-    course, fit = course_of(args, case), RIVALS[case.rival].fit
+    course, fit = course_of(args, case), rival_of(case.rival).fit
     if fit is None:
         trainee = Trainee(model, losses_for(case.rival, model, args), data, course)
     else:
@@ -153,7 +153,7 @@ def tables(args: argparse.Namespace, found: dict[str, Any]) -> str:
             seeds = [found["cases"][key] for key in keys if key in found["cases"]]
             if not seeds or name not in found["facts"]:
                 continue
-            about, title = found["facts"][name], RIVALS[name].title
+            about, title = found["facts"][name], rival_of(name).title
             rows.append(
                 [
                     title,
@@ -198,7 +198,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--train_on", nargs="+", metavar="NAME", help="default: the first kind")
     parser.add_argument("--real", metavar="DIR", help="real songs, looked at last")
     names = [name for name, rival in RIVALS.items() if rival.is_there and rival.by_default]
-    parser.add_argument("--rivals", nargs="+", choices=list(RIVALS), default=names)
+    rivals = f"names, and variants as in 'v2 lr=0.001', of {', '.join(RIVALS)}"
+    parser.add_argument("--rivals", nargs="+", metavar="NAME", default=names, help=rivals)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--examples", type=int, default=0, help="that every rival sees")
     parser.add_argument("--minutes", type=float, default=0.0, help="that every rival trains")
@@ -221,7 +222,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, default=Path("comparison.json"))
     parser.add_argument("--page", type=Path, help="file whose section is replaced, with the table")
     parser.add_argument("--quick", type=str2bool_arg, default=False)
-    parser.add_argument("--peak", choices=list(RIVALS), help=argparse.SUPPRESS)
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     if args.quick:
         args.examples, args.minutes = args.examples or 4, args.minutes or 0.02
@@ -245,7 +246,12 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if not budgets_of(args):
         parser.error("--examples, --minutes or both must be above 0")
     for name in args.rivals:
-        rival = RIVALS[name]
+        try:
+            rival = rival_of(name)
+            if rival.is_there:
+                rival.make_tiny()
+        except (TypeError, ValueError) as error:
+            parser.error(f"--rivals {name!r}: {error}")
         if not rival.is_there and rival.package:
             parser.error(f"{name} needs a package: {rival.package[1]}")
 

@@ -1,18 +1,20 @@
 """The separators that are compared: how each is made, and the loss of its authors.
 
-A new one is a row of :data:`RIVALS`.
+A new one is a row of :data:`RIVALS`; one with other arguments is named with them, see
+:func:`rival_of`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
 import frames
 import torch
+import yaml
 from system import XUMXSystem, waveforms_of  # of ../musdb18hq/xumx_slicq
 from torch import Tensor, nn
 from xumx_stft import XUMXOnSTFT
@@ -168,6 +170,36 @@ RIVALS: dict[str, Rival] = {
     "frame-per-target": _in_frames("V2, small, a frame for each source", frames.per_target),
 }
 """By the names of the command line."""
+
+
+def rival_of(name: str) -> Rival:
+    """A rival, or a variant of one: its name, and arguments of its model that differ.
+
+    ``"bandsplit-small complex_input=false layer_dropout=0.1"``; values are YAML, and ``lr`` is the
+    peak of the learning rate.
+
+    Raises:
+        ValueError: for an unknown rival, or what is no argument.
+    """
+    base, *changes = name.split()
+    if base not in RIVALS:
+        raise ValueError(f"rivals must be of {', '.join(RIVALS)}, got {base!r}")
+    rival, arguments = RIVALS[base], {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not key or not equals:
+            raise ValueError(f"an argument of a rival must be KEY=VALUE, got {change!r}")
+        arguments[key] = yaml.safe_load(value)
+    if not changes:
+        return rival
+    peak_rate = float(arguments.pop("lr", rival.peak_rate))
+    return replace(
+        rival,
+        title=f"{rival.title}: {', '.join(changes)}",
+        make=partial(rival.make, **arguments),
+        make_tiny=partial(rival.make_tiny, **arguments),
+        peak_rate=peak_rate,
+    )
 
 
 def losses_of(model: Any, loss: nn.Module) -> Losses:

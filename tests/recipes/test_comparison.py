@@ -176,3 +176,32 @@ def test_a_quick_comparison_goes_on_where_it_stopped(tmp_path):
     done = run(*command, "xumx", "--lr", "0.1", cwd=tmp_path)
     assert done.returncode == 1
     assert "found.json is of other settings (lr): name another" in done.stderr
+
+
+def test_variants_of_rivals_are_named_with_their_arguments(modules):
+    rivals = modules["rivals"]
+    name = "bandsplit-small complex_input=false layer_dropout=0.2 lr=0.004"
+    variant, plain = rivals.rival_of(name), rivals.rival_of("bandsplit-small")
+    assert plain is rivals.RIVALS["bandsplit-small"]
+    assert variant.title == "BandSplit, small: complex_input=false, layer_dropout=0.2, lr=0.004"
+    assert (variant.peak_rate, plain.peak_rate) == (0.004, 0.001)
+    made = variant.make_tiny().get_model_args()
+    assert (made["complex_input"], made["layer_dropout"]) == (False, 0.2)
+    assert variant.make.keywords["layer_dropout"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("rival", "message"),
+    [
+        ("nobody", "rivals must be of v1, v2, "),
+        ("bandsplit layer_dropout", "an argument of a rival must be KEY=VALUE"),
+        ("bandsplit layers=3", "unexpected keyword argument 'layers'"),
+        ("bandsplit layer_dropout=2", "layer_dropout must lie "),
+    ],
+)
+def test_variants_that_cannot_be(modules, rival, message, capsys):
+    import compare
+
+    with pytest.raises(SystemExit):
+        compare.parse(["--songs", "a=b", "--examples", "1", "--rivals", rival])
+    assert message in capsys.readouterr().err

@@ -31,8 +31,8 @@ def check_arguments(args: Mapping[str, Any]) -> None:
     for name in flags:
         check_flag(name, args[name])
     check_choice("transform", args["transform"], ("slicqt", "stft"))
-    for name in ("time_mixer", "band_mixer"):
-        check_choice(name, args[name], MIXERS)
+    check_choice("time_mixer", args["time_mixer"], MIXERS)
+    check_choice("band_mixer", args["band_mixer"], (*MIXERS, "none"))
     check_range("steps_per_s", args["steps_per_s"], 1e-3, 1e6, "")
     check_range("bands_per_octave", args["bands_per_octave"], 0.1, 1000.0, "")
     check_range("min_band_hz", args["min_band_hz"], 0.0, 1e6, "Hz")

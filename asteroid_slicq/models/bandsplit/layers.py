@@ -184,7 +184,9 @@ MIXERS = ("attention", "lstm")
 
 
 def make_mixer(kind: str, width: int, axis: str, causal: bool, reach: int | None) -> nn.Module:
-    """A layer by the name of its kind."""
+    """A layer by the name of its kind; ``none`` does nothing."""
+    if kind == "none":
+        return nn.Identity()
     if kind == "attention":
         return Attention(width, axis, reach)
     return Recurrent(width, axis, causal)

@@ -78,7 +78,7 @@ class BandSplit(Separable, registration.Shareable):
         n_layers: pairs of layers, along time and along bands.
         head_width: features of the head of a source and band.
         time_mixer: layers along time: ``attention`` (rotary) or ``lstm``.
-        band_mixer: layers along bands, likewise.
+        band_mixer: layers along bands, likewise; or ``none``, and no band hears another.
         attention_reach_s: how far attention along time reaches in a layer, in seconds into past and
             future; None is all of the mix, in a time that grows with its square. It saves time
             from five times as much on.

@@ -23,6 +23,7 @@ KINDS = {
     "lstm": {"time_mixer": "lstm", "band_mixer": "lstm"},
     "magnitudes": {"complex_input": False, "complex_masks": False},
     "consistent": {"mixture_consistency": True},
+    "apart": {"band_mixer": "none"},
 }
 
 
@@ -354,3 +355,20 @@ def test_wrong_preset_and_wrong_mix_are_named():
         tiny()(torch.zeros(1, 3, 1000))
     assert tiny().latency_s == math.inf
     assert tiny().sample_rate == RATE
+
+
+@pytest.mark.parametrize(("band_mixer", "heard"), [("none", False), ("lstm", True)])
+def test_whether_bands_hear_each_other(band_mixer, heard):
+    model = tiny(band_mixer=band_mixer).eval()
+    group = model.bands.groups[0]
+    blocks = [
+        torch.zeros(1, 2, n, 16 * r, 2)
+        for n, r in zip(model.bands.bins_per_block, model.bands.rates, strict=True)
+    ]
+    louder = [block.clone() for block in blocks]
+    louder[-1] += 1.0  # the last block; the first band of the first one is another
+    with torch.no_grad():
+        a, b = (
+            model.network(each)[group.block][..., : group.n_bins, :, :] for each in (blocks, louder)
+        )
+    assert torch.equal(a, b) != heard
