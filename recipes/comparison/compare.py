@@ -70,11 +70,12 @@ def make(name: str, args: argparse.Namespace, seed: int = 0) -> Any:
 def course_of(args: argparse.Namespace, case: Case) -> Course:
     """How a rival is trained."""
     of_time = case.budget == "minutes"
+    own_rate = not args.lr or " lr=" in case.rival
     return Course(
         n_steps=0 if of_time else max(1, args.examples // args.batch_size),
         seconds=60 * args.minutes if of_time else 0.0,
         batch_size=args.batch_size,
-        peak_rate=args.lr or rival_of(case.rival).peak_rate,
+        peak_rate=rival_of(case.rival).peak_rate if own_rate else args.lr,
         precision=args.precision,
     )
 
@@ -204,7 +205,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--examples", type=int, default=0, help="that every rival sees")
     parser.add_argument("--minutes", type=float, default=0.0, help="that every rival trains")
     parser.add_argument("--loss", choices=["common", "own"], default="common")
-    parser.add_argument("--lr", type=float, default=0.0, help="of all; 0: each its own")
+    parser.add_argument("--lr", type=float, default=0.0, help="of all that name none; 0: own")
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--segment_s", type=float, default=3.0)
     parser.add_argument("--settings", type=Path, default=SETTINGS, help="of data, augmentation")

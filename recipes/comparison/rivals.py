@@ -189,7 +189,10 @@ def rival_of(name: str) -> Rival:
         key, equals, value = change.partition("=")
         if not key or not equals:
             raise ValueError(f"an argument of a rival must be KEY=VALUE, got {change!r}")
-        arguments[key] = yaml.safe_load(value)
+        try:
+            arguments[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ValueError(f"the value of {key} must be YAML, got {value!r}") from None
     if not changes:
         return rival
     peak_rate = float(arguments.pop("lr", rival.peak_rate))

@@ -100,10 +100,13 @@ def renew_statistics(conf: dict[str, Any], mixes: Iterable[Tensor]) -> dict[str,
 def batches(
     songs: str, settings: str, model: XUMXSliCQ, n_batches: int, batch_size: int
 ) -> Iterator[Tensor]:
-    """Mixes as in a training of a model on the ``train`` songs of a tree.
+    """Mixes of the ``train`` songs of a tree, as in a training of a model.
+
+    Where stems are not mixed across songs, they are of the first songs in the order of their names.
 
     Raises:
-        ValueError: where there are no songs.
+        FileNotFoundError: where there are no songs.
+        ValueError: where a song or the settings cannot be read.
     """
     sys.path[:0] = [str(MUSDB), str(MUSDB / "xumx_slicq")]
     from common.configuration import Variants
@@ -112,8 +115,6 @@ def batches(
     conf = Variants(MUSDB / "xumx_slicq" / "local", base="v2", option="model").load(settings)
     order, rate = list(model.sources), round(model.sample_rate)
     tracks = find_tracks(songs, "train", order, rate, model.n_channels)
-    if not tracks:
-        raise ValueError(f"no songs in {songs}/train")
     length = round(conf["data"]["segment_s"] * rate)
     segments, _ = make_datasets(conf, tracks, tracks[:1], order, length, rate)
     data = ResidentSegments(segments, ResidentSongs(tracks, order, "cpu"))
@@ -137,7 +138,12 @@ def pack(
     weights: Sequence[float] | None = None,
     mixes: Iterable[Tensor] | None = None,
 ) -> None:
-    """Write a model, or the mean of several, with its kernels in half precision."""
+    """Write a model, or the mean of several, with its kernels in half precision.
+
+    Raises:
+        OSError: where a file cannot be read or written.
+        ValueError: see :func:`mean` and :func:`renew_statistics`.
+    """
     confs = [torch.load(file, map_location="cpu", weights_only=True) for file in sources]
     conf = mean(confs, weights)
     store(conf if mixes is None else renew_statistics(conf, mixes), target)
@@ -162,7 +168,7 @@ def main() -> None:
             made = _made(first)
             mixes = batches(args.songs, args.settings, made, args.batches, args.batch_size)
         pack(args.models, args.output, args.weights, mixes)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"pack.py: {error}")
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.1f} MB")
 

@@ -4,7 +4,8 @@
 SoundFonts, other kits, other voices. Then
 
 ``asteroid-slicq synth U --sounds sampled --cache DIR --tracks 12 --test-tracks 12`` composes songs
-as for training, of none of its sounds: the domain to choose models by. Such a bank plays songs of
+as for training, of none of its sounds: the domain to choose models by. Synthesisers only play
+what the bank has nothing for. Such a bank plays songs of
 the test split alone, and nothing of it is distributed.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
+import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -32,7 +34,14 @@ from asteroid_slicq.data.sampled.voices.speech import Speaker, festival_speaker
 _VERIFIED = "its Debian copyright file says so; songs of it are only tested on"
 
 
-def _source(package: str, author: str, licence: str, folder: str, taken: str) -> Source:
+def _source(
+    package: str,
+    author: str,
+    licence: str,
+    folder: str,
+    taken: str,
+    credits: dict[str, Credit] | None = None,
+) -> Source:
     return Source(
         name=package,
         package=package,
@@ -44,6 +53,7 @@ def _source(package: str, author: str, licence: str, folder: str, taken: str) ->
         verified=_VERIFIED,
         statements=(),
         url=f"https://packages.debian.org/{package}",
+        credits=credits or {},
         for_tests=True,
     )
 
@@ -62,10 +72,14 @@ AVL = _source(
 )
 HYDROGEN = _source(
     "hydrogen-drumkits",
-    "the makers of each kit",
+    "Vladimir Sadovnikov, Alexander Belokurov, Glen MacArthur, Emiliano Grilli",
     "GPL-2.0-only",
     KITS,
     "pieces of recorded kits and of machines",
+    {
+        "ColomboAcousticDrumkit": Credit("Marcos Guglielmetti", "GPL-2.0-or-later"),
+        "[EHV]*": Credit("Artemiy Pavlov", "GPL-2.0-or-later"),
+    },
 )
 HYDROGEN_DATA = _source(
     "hydrogen-data",
@@ -75,13 +89,21 @@ HYDROGEN_DATA = _source(
     "pieces of a recorded kit and of a machine",
 )
 # Package, maker, licence, voice, its folder, whether it is a man's, and the language it sings in.
-_CZECH = ("Brailcom, o.p.s.", "GPL-2.0-or-later")
+_CZECH = ("Brailcom, o.p.s.", "GPL-3.0-or-later")
 _ITALIAN = ("IFM Development Team (ISTC-SPFD CNR, ITC-irst)", "GPL-2.0-or-later")
-_FINNISH = ("University of Helsinki", "LGPL-2.1-or-later")
+_FINNISH = ("University of Helsinki", "LGPL-2.0-or-later")
 _SPEAKERS = (
     ("festvox-italp16k", *_ITALIAN, "lp_diphone", "italian/lp_diphone", False, "it"),
     ("festvox-itapc16k", *_ITALIAN, "pc_diphone", "italian/pc_diphone", True, "it"),
-    ("festvox-czech-ph", *_CZECH, "czech_ph", "czech/czech_ph", True, "cs"),
+    (
+        "festvox-czech-ph",
+        "Brailcom, o.p.s.",
+        "GPL-2.0-or-later",
+        "czech_ph",
+        "czech/czech_ph",
+        True,
+        "cs",
+    ),
     ("festvox-czech-machac", *_CZECH, "czech_machac", "czech/czech_machac", True, "cs"),
     ("festvox-czech-dita", *_CZECH, "czech_dita", "czech/czech_dita", False, "cs"),
     (
@@ -99,8 +121,8 @@ _WORDS = {
     "canto vola resta ricorda sogno parole bella piano ancora senza voce mani fuoco",
     "cs": "noc more slunce hvezda nebe cesta vitr dlouho zase domov hlas ruce ohen voda pisen "
     "letim cekam hledam zpivam malo mnoho svet jaro zima lasko pojd se mnou kde jsi",
-    "fi": "meri aurinko kuu taivas tie tuuli kaukana aina laulu lentää muista uni sanat hiljaa "
-    "vielä ilman ääni kädet tuli vesi talvi kesä rakas tule kanssani missä olet",
+    "fi": "meri aurinko kuu taivas tie tuuli kaukana aina laulu lento muista uni sanat hiljaa "
+    "nyt ilman valo kuka tuli vesi talvi joki rakas tule kanssani koska olet",
 }
 
 # A kit of General MIDI, as the SoundFont's own are; the two of five layers are kits of their own.
@@ -108,7 +130,7 @@ _AVL_KITS = {"128:1": "Black_Pearl_4_LV2.sf2", "128:2": "Red_Zeppelin_4_LV2.sf2"
 _INSTRUMENTS = (*((0, programme) for programme in range(119)), *((128, kit) for kit in range(49)))
 # Pieces of a kit by pattern of their name, in the order in which they are tried.
 _PIECES = (
-    (r"choke|flink|noise|zap|fx|main|roll|glass|bell|cup|swish|semi", None),
+    (r"choke|flink|noise|zap|fx|main|roll|glass|\bbell|cup|swish|semi", None),
     (r"kick|bass ?drum|thump", "kick"),
     (r"side ?stick|stick|rim ?click|click", "rim"),
     (r"snare", "snare"),
@@ -144,7 +166,7 @@ _MOST_LAYERS = 5
 
 def piece_of(name: str) -> str | None:
     """Which piece of a kit a name says; None if none that songs play."""
-    name = name.lower()
+    name = re.sub(r"\(.*\)", "", name).lower()  # the maker and the size
     return next((piece for pattern, piece in _PIECES if re.search(pattern, name)), None)
 
 
@@ -162,8 +184,16 @@ def layers_of(instrument: ElementTree.Element) -> list[str]:
 
 
 def add_kit(folder: Path, source: Source, bank: BankWriter) -> None:
-    """Enter the pieces of a kit of Hydrogen; layers keep their levels beside each other."""
-    tree = ElementTree.parse(folder / "drumkit.xml")
+    """Enter the pieces of a kit of Hydrogen, each with its layers from soft to hard.
+
+    Raises:
+        OSError: where a file cannot be read.
+        ValueError: where the kit is damaged.
+    """
+    try:
+        tree = ElementTree.parse(folder / "drumkit.xml")
+    except ElementTree.ParseError as error:
+        raise ValueError(f"{folder / 'drumkit.xml'} is damaged: {error}") from error
     space = re.match(r"\{.*\}", tree.getroot().tag)
     for element in tree.iter():  # older kits have no namespace
         element.tag = element.tag.removeprefix(space[0] if space else "")
@@ -181,7 +211,7 @@ def add_kit(folder: Path, source: Source, bank: BankWriter) -> None:
                 continue
             data = encode_flac(trim(x, rate), rate)
             title = f"{folder.name}: {name}"
-            file = bank.add_file(title, data, ".flac", source.name, source.credit)
+            file = bank.add_file(title, data, ".flac", source.name, source.credit_of(folder.name))
             numbers.append(bank.add_recording(Recording(file, rate)))
         if numbers:
             bank.hits.setdefault(piece, []).append(numbers)
@@ -216,6 +246,9 @@ def build(folder: Path, root: Path = Path("/"), say=print) -> list[str]:
 
     Raises:
         FileNotFoundError: where none was.
+        OSError: where a file cannot be read or written.
+        ValueError: where a SoundFont or a kit is damaged.
+        CalledProcessError: where Festival does not speak.
     """
     bank, missing = BankWriter(for_tests=True), []
 
@@ -246,6 +279,8 @@ def build(folder: Path, root: Path = Path("/"), say=print) -> list[str]:
     found = list(speakers(root)) if root == Path("/") else []
     for source, _ in found:
         bank.add_source(source, installed_version(root, source.package))
+    if shutil.which("text2wave") is None:
+        missing.append("festival")
     missing += sorted({entry[0] for entry in _SPEAKERS} - {source.package for source, _ in found})
     voices: Iterable[Speaker] = [speaker for _, speaker in found]
     add_voices(bank, [(source, root) for source, _ in found], voices, say, folder / "voices")
@@ -264,7 +299,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     try:
         missing = build(args.folder, args.root)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
         parser.exit(1, f"unheard.py: {error}\n")
     if missing:
         print(f"for more sounds: apt-get install {' '.join(missing)}")

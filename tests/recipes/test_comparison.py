@@ -190,6 +190,17 @@ def test_variants_of_rivals_are_named_with_their_arguments(modules):
     assert variant.make.keywords["layer_dropout"] == 0.2
 
 
+def test_the_rate_of_a_variant_is_its_own(modules):
+    import compare
+
+    args = compare.parse(["--songs", "a=b", "--examples", "9", "--lr", "0.003"])
+    rates = [
+        compare.course_of(args, compare.Case(name, "examples", 0)).peak_rate
+        for name in ("v2", "v2 lr=0.001")
+    ]
+    assert rates == [0.003, 0.001]
+
+
 @pytest.mark.parametrize(
     ("rival", "message"),
     [
@@ -197,6 +208,7 @@ def test_variants_of_rivals_are_named_with_their_arguments(modules):
         ("bandsplit layer_dropout", "an argument of a rival must be KEY=VALUE"),
         ("bandsplit layers=3", "unexpected keyword argument 'layers'"),
         ("bandsplit layer_dropout=2", "layer_dropout must lie "),
+        ("bandsplit transform={a", "the value of transform must be YAML"),
     ],
 )
 def test_variants_that_cannot_be(modules, rival, message, capsys):

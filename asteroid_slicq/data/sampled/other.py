@@ -92,7 +92,8 @@ def _part(rng: np.random.Generator, song: Song, sampler: Sampler, kind: str, pla
     if kind == "acoustic" and sampler.bank.strums and rng.random() < 0.35:
         return guitars.strummed(rng, song, sampler, plays)
     odds = 0.5 if kind in _SYNTHETIC else 0.05
-    if not presets or (kind in BASE and rng.random() < odds):
+    synthesised = kind in BASE and not sampler.bank.for_tests
+    if not presets or (synthesised and rng.random() < odds):
         return play_part(kind if kind in BASE else "acoustic", rng, song, plays)
     solo = kind in _SOLO and kind not in ("leadsynth", "world")
     preset, events = str(rng.choice(presets)), _events(rng, song, kind, plays)

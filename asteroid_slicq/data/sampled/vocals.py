@@ -23,6 +23,6 @@ def sampled_vocals(rng: np.random.Generator, song: Song, bank: Bank) -> Array:
         - Output: ``(2, time)``
     """
     voices = read_voices(bank)
-    if not voices or rng.random() < SYNTHESISED:
+    if not voices or (not bank.for_tests and rng.random() < SYNTHESISED):
         return render_vocals(rng, song)
     return sung_vocals(rng, song, voices)
