@@ -3,12 +3,13 @@
 import json
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from asteroid_slicq.cli import main
-from asteroid_slicq.data.sampled import build_bank
+from asteroid_slicq.data.sampled import bass, build_bank, vocals
 from asteroid_slicq.data.sampled.bank import Bank
 from tests.data.sampled.made_up import KEYS, ROOT, SAMPLE, soundfont, span, tone, write
 from tests.helpers import ROOT as REPOSITORY
@@ -141,6 +142,25 @@ def test_it_plays_no_songs_to_train_on(bank, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
     assert main([*command, "--tracks", "1", "--test-tracks", "1", "--seconds", "2"]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["test"]
+
+
+@pytest.mark.parametrize("for_tests", [True, False])
+def test_synthesisers_leave_the_songs_to_its_sounds(for_tests, monkeypatch):
+    bank = SimpleNamespace(for_tests=for_tests)
+    sampler = SimpleNamespace(bank=bank, having=lambda presets: ["a preset"])
+    song = SimpleNamespace(style="dance", n_samples=4)
+    monkeypatch.setattr(vocals, "read_voices", lambda bank: {"a voice": None})
+    for room, name in ((vocals, "render_vocals"), (bass, "render_bass")):
+        monkeypatch.setattr(room, name, lambda rng, song: "synthesised")
+    monkeypatch.setattr(vocals, "sung_vocals", lambda rng, song, voices: "sung")
+    monkeypatch.setattr(bass, "draw_line", lambda rng, song, kind: [])
+    monkeypatch.setattr(bass, "_play", lambda *arguments: np.zeros(4))
+    found = [
+        [vocals.sampled_vocals(rng, song, bank), bass.sampled_bass(rng, song, sampler)]
+        for rng in map(np.random.default_rng, range(60))
+    ]
+    for stem in zip(*found, strict=True):
+        assert any(isinstance(x, str) and x == "synthesised" for x in stem) != for_tests
 
 
 def test_banks_to_train_on_do_not_take_them(root, tmp_path):

@@ -44,6 +44,17 @@ def test_a_damaged_archive_is_told(packed, tmp_path):
             find_packages([GUITAR], Path("/"), tmp_path, tmp_path)
 
 
+def test_archives_are_unpacked_where_tarfile_has_no_filters(packed, tmp_path, monkeypatch):
+    """As before Python 3.11.4: Debian 12 has 3.11.2."""
+    without = tarfile.TarFile.extractall
+    monkeypatch.setattr(
+        tarfile.TarFile, "extractall", lambda self, path=".", members=None: without(self, path)
+    )
+    found, missing = find_packages([GUITAR], Path("/"), packed, tmp_path)
+    assert not missing
+    assert (found[0][1] / GUITAR.copyright_file).is_file()
+
+
 def test_no_archive_writes_outside_its_folder(tmp_path):
     with tarfile.open(tmp_path / GUITAR.archive, "w:gz") as archive:
         add(archive, "../outside", b"x")
