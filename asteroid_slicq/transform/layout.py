@@ -103,6 +103,11 @@ class Windows:
         ]
 
     @cached_property
+    def stream_pairs(self) -> tuple[Tensor, ...]:
+        """``stream`` for (real, imaginary) pairs. Shape: ``(2·M,)`` a block."""
+        return tuple(weights.repeat_interleave(2) for weights in self.stream or ())
+
+    @cached_property
     def synthesis_factors(self) -> Tensor:
         """Factors of the synthesis: all count twice, as mirror images do."""
         once = torch.zeros_like(self.layout.index, dtype=torch.bool)

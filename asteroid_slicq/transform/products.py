@@ -57,8 +57,8 @@ class PaddedWindows(NamedTuple):
     """Windows of a linear map in the order of the columns, zero where padded.
 
     Shape:
-        - index: ``(column,)``, DFT bins; factors: ``(column, 2)``, of real and imaginary parts
-        - weights: ``(column, 1)`` or None, of the coefficients
+        - index: ``(column,)``, DFT bins
+        - factors: ``(column, 2)``, of real and imaginary parts; weights: the same, or None
     """
 
     index: Tensor
@@ -161,7 +161,8 @@ class Columns:
         index = F.pad(windows.layout.index, (0, 1))[self.source]
         weights = None
         if windows.stream is not None:
-            weights = F.pad(torch.cat(windows.stream), (0, 1))[self.weight, None]
+            weights = F.pad(torch.cat(windows.stream), (0, 1))[self.weight]
+            weights = weights.repeat_interleave(2).view(-1, 2)  # flat: not repeated over pairs
         return PaddedWindows(index, F.pad(pairs, (0, 0, 0, 1))[self.source], weights)
 
     def dft(self, rows: Tensor, inverse: bool) -> Tensor:

@@ -112,7 +112,7 @@ class Slicing:
                 if not self.overlap_added:
                     block[b, :, s].copy_(part)
                     continue
-                weights = None if windows.stream is None else windows.stream[i]
+                weights = None if windows.stream is None else windows.stream_pairs[i]
                 _add_overlapping(block[b], part, s.start, weights)
         return blocks
 
@@ -237,12 +237,12 @@ def _add_overlapping(stream: Tensor, part: Tensor, first: int, weights: Tensor |
 
     Shape:
         - stream: ``(batch, freq, (all slices + 1)·M/2)``; part: ``(batch, freq, slice, M)``
-        - weights: ``(M,)``, real
+        - weights: ``(2·M,)``, of (real, imaginary) pairs
     """
     n_slices, m = part.shape[-2:]
-    # view_as_real: … slice, half, M/2, re/im
-    early, late = torch.view_as_real(part).unflatten(-2, (2, m // 2)).unbind(-3)
-    halves = torch.view_as_real(stream).unflatten(-2, (-1, m // 2))
+    # Pairs stand flat: to repeat a weight over two neighbours takes ten times as long.
+    early, late = torch.view_as_real(part).flatten(-2).unflatten(-1, (2, m)).unbind(-2)
+    halves = torch.view_as_real(stream).flatten(-2).unflatten(-1, (-1, m))
     begun = halves[:, :, first].clone() if first else None
     own = halves[:, :, first : first + n_slices]
     behind = halves[:, :, first + 1 : first + n_slices + 1]
@@ -251,7 +251,7 @@ def _add_overlapping(stream: Tensor, part: Tensor, first: int, weights: Tensor |
         behind[:, :, -1] = 0
         behind += late
     else:
-        u, v = weights.view(2, m // 2, 1).unbind(0)
+        u, v = weights.view(2, m).unbind(0)
         torch.mul(early, u, out=own)
         behind[:, :, -1] = 0
         behind.addcmul_(late, v)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from asteroid_slicq.models.recurrence import run_lstm
 from asteroid_slicq.transform import STFT
 from asteroid_slicq.vocabulary import STEMS
 
@@ -59,7 +60,7 @@ class SourceNetwork(nn.Module):
 
     def recurrent(self, x: Tensor) -> Tensor:
         """Up to the second one, ``(batch, time, 2 hidden)``."""
-        return torch.cat([x, self.lstm(x)[0]], -1)
+        return torch.cat([x, run_lstm(self.lstm, x)[0]], -1)
 
     def decoded(self, x: Tensor) -> Tensor:
         """Behind it, ``(batch, time, n_out)``."""

@@ -10,13 +10,12 @@ rows and steps that it needs.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asteroid_slicq.models.bandsplit.attending import attend, attend_near
+from asteroid_slicq.models.recurrence import run_lstm
 
 _HEAD_WIDTH = 32  # features of an attention head
 _PERIOD = 1000.0  # longest of the rotary positions, in steps over 2π
@@ -26,6 +25,10 @@ _CACHED_TRAINING = 4 * _CACHED  # the same where each part adds to the gradients
 
 class BandLinear(nn.Module):
     """A linear map for each band, all in one batched product.
+
+    Coefficients have parts, such as a magnitude, a real and an imaginary part. In the weight those
+    of a coefficient are neighbours. In a tensor of many rows each part stands for itself, one after
+    the other: what is done to a part is then done to numbers in a row.
 
     Shape:
         - x: ``(band, row, n_in)``; output: ``(band, row, n_out)``
@@ -37,9 +40,16 @@ class BandLinear(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_bands, n_in, n_out).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(n_bands, 1, n_out))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return torch.baddbmm(self.bias, x, self.weight)
+    def forward(self, x: Tensor, n_in: int = 1, n_out: int = 1) -> Tensor:
+        """See the class; the numbers are those of the parts in the input and the output."""
+        weight, bias = self.weight, self.bias
+        if n_in > 1:
+            weight = weight.unflatten(1, (-1, n_in)).transpose(1, 2).flatten(1, 2)
+        if n_out > 1:
+            weight, bias = (
+                t.unflatten(-1, (-1, n_out)).transpose(-1, -2).flatten(-2) for t in (weight, bias)
+            )
+        return torch.baddbmm(bias, x, weight)
 
 
 class Recurrent(nn.Module):
@@ -69,9 +79,9 @@ class Recurrent(nn.Module):
         """The output and the state of the LSTM after it, from a state before it; None is zero."""
         # Rows are (band, batch) or (batch, step): in both cases neighbours in memory.
         first = 0 if self.along_time else 1
-        y, after = self.lstm(self.norm(x).flatten(first, first + 1), state)
+        y, after = run_lstm(self.lstm, self.norm(x).flatten(first, first + 1), state)
         y = y.unflatten(first, x.shape[first : first + 2])
-        return x + self.out(y), cast(tuple[Tensor, Tensor], after)
+        return x + self.out(y), after
 
 
 class Attention(nn.Module):
@@ -160,6 +170,13 @@ def _turned(x: Tensor, turns: Tensor | tuple[Tensor, Tensor]) -> Tensor:
     a, b = x.chunk(2, dim=-1)
     turned = torch.addcmul(a * cos, b, sin, value=-1), torch.addcmul(b * cos, a, sin)
     return torch.cat(turned, dim=-1)
+
+
+def pairs(re: Tensor, im: Tensor) -> Tensor:
+    """Two parts as neighbours, ``(…, 2)``: what ``torch.stack`` does in several times as long."""
+    if _is_traced():
+        return torch.stack([re, im], dim=-1)
+    return torch.view_as_real(torch.complex(re, im))
 
 
 def _is_traced() -> bool:

@@ -305,7 +305,7 @@ class BandSplit(Separable, registration.Shareable):
             - mix: ``(batch, channel, freq, time)`` each, complex
             - output: the same, real
         """
-        return tuple(self.network.compressed(x).squeeze(-1) for x in self._relative(mix))
+        return tuple(map(self.network.compressed, self._relative(mix)))
 
     @property
     def input_arguments(self) -> dict[str, Any]:
@@ -365,10 +365,11 @@ class BandSplit(Separable, registration.Shareable):
             - mix: ``(batch, channel, freq, time)`` each, complex
             - output: ``(batch, channel, freq, time, 2)`` each
         """
-        blocks = [torch.view_as_real(c) * g for c, g in zip(mix, self.bands.gains, strict=True)]
+        gains, widths = self.bands.gains, [2 * rate for rate in self.bands.rates]
+        blocks = [torch.view_as_real(c).flatten(-2) for c in mix]
         steps = [
-            block.square().sum((2, 4)).mean(1).unflatten(1, (-1, rate)).mean(2)
-            for block, rate in zip(blocks, self.bands.rates, strict=True)
+            block.square().sum(2).mean(1).unflatten(1, (-1, width)).mean(2) * (2 * gain**2)
+            for block, gain, width in zip(blocks, gains, widths, strict=True)
         ]
         power = sum(steps[1:], steps[0])  # batch, step
         if self.causal:
@@ -382,8 +383,10 @@ class BandSplit(Separable, registration.Shareable):
             mean = power.mean(1, keepdim=True).expand_as(power)
         levels = (mean + _SILENCE).sqrt()[..., None]
         return [
-            block / levels.expand(-1, -1, rate).flatten(1)[:, None, None, :, None]
-            for block, rate in zip(blocks, self.bands.rates, strict=True)
+            (block * (gain / levels).expand(-1, -1, width).flatten(1)[:, None, None]).unflatten(
+                -1, (-1, 2)
+            )
+            for block, gain, width in zip(blocks, gains, widths, strict=True)
         ]
 
     def _finished(self, mask: Tensor, mix: Tensor) -> Tensor:

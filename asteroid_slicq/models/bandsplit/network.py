@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asteroid_slicq.models.bandsplit.bands import BandGroup, Bands
-from asteroid_slicq.models.bandsplit.layers import BandLinear, Recurrent, make_mixer
+from asteroid_slicq.models.bandsplit.layers import BandLinear, Recurrent, make_mixer, pairs
 
 _EPS = 1e-10  # of squared amplitudes relative to the mix: −100 dB, above rounding errors
 _EXPONENT = 0.3  # of the magnitudes
@@ -107,7 +107,8 @@ class BandNetwork(nn.Module):
         features = self._features(blocks)
         dtype, batch, groups = self.mean.dtype, blocks[0].shape[0], self.bands.groups
         rows = [_cut(features[group.block], group).to(dtype) for group in groups]
-        x = torch.cat([layer(row) for layer, row in zip(self.embed, rows, strict=True)])
+        n_in, n_out = len(features[0]), 3 if self.complex_masks else 1
+        x = torch.cat([layer(row, n_in=n_in) for layer, row in zip(self.embed, rows, strict=True)])
         x = x.view(x.shape[0], batch, -1, x.shape[2]).to(dtype)  # band batch step width
         if self.training and self.band_dropout:
             x = x * torch.empty_like(x[..., :1, :1]).bernoulli_(1 - self.band_dropout)
@@ -123,18 +124,19 @@ class BandNetwork(nn.Module):
         ):
             # n band, r row (batch, step), j source, h feature of the head
             y = torch.tanh(head_in(part)).unflatten(-1, (self.n_sources, -1))
-            y = head_out(y.permute(0, 2, 1, 3).flatten(0, 1))  # (n j) r (c f k t)
+            y = head_out(y.permute(0, 2, 1, 3).flatten(0, 1), n_out=n_out)  # (n j) r (k c f t)
             masks[group.block].append(self._mask(y, group, batch))
+        joined = [torch.cat(parts, 3) if len(parts) > 1 else parts[0] for parts in masks]
         sizes = self.bands.bins_per_block
-        return [torch.cat(p, 3)[..., :n, :, :] for p, n in zip(masks, sizes, strict=True)]
+        return [mask[..., :n, :, :] for mask, n in zip(joined, sizes, strict=True)]
 
     def compressed(self, block: Tensor) -> Tensor:
         """Magnitudes as the network sees them before they are shifted and scaled.
 
         Shape:
-            - block: ``(…, 2)``; output: ``(…, 1)``
+            - block: ``(…, 2)``; output: ``(…)``
         """
-        return (block.square().sum(-1, keepdim=True) + _EPS).pow(_EXPONENT / 2)
+        return _power(*block.unbind(-1)).pow(_EXPONENT / 2)
 
     @torch.no_grad()
     def set_input_statistics(self, mean: Tensor, std: Tensor) -> None:
@@ -154,18 +156,19 @@ class BandNetwork(nn.Module):
         self.mean.copy_(mean)
         self.std.copy_(std.clamp(min=0.01))
 
-    def _features(self, blocks: Sequence[Tensor]) -> list[Tensor]:
-        """Features of each coefficient, ``(batch, channel, freq, time, feature)`` each."""
+    def _features(self, blocks: Sequence[Tensor]) -> list[list[Tensor]]:
+        """Features of the coefficients of each block, ``(batch, channel, freq, time)`` each."""
         sizes, features = self.bands.bins_per_block, []
         # E|c|^0.6 is the square of the mean plus that of the deviation, in two parts.
         std_part = ((self.mean.square() + self.std.square()) / 2).sqrt()
-        statistics = (s[:, None, None].split(sizes) for s in (self.mean, self.std, std_part))
+        statistics = (s[:, None].split(sizes) for s in (self.mean, self.std, std_part))
         for block, mean, std, part in zip(blocks, *statistics, strict=True):
-            magnitudes = self.compressed(block)
-            scaled = (magnitudes - mean) / std
+            re, im = block.unbind(-1)
+            power = _power(re, im)
+            scaled = [(power.pow(_EXPONENT / 2) - mean) / std]
             if self.complex_input:
-                turned = block * magnitudes.pow((_EXPONENT - 1) / _EXPONENT)
-                scaled = torch.cat([scaled, turned / part], dim=-1)
+                factor = power.pow((_EXPONENT - 1) / 2) / part
+                scaled += [re * factor, im * factor]
             features.append(scaled)
         return features
 
@@ -173,14 +176,19 @@ class BandNetwork(nn.Module):
         """Output of the heads of a group as masks ``(batch, source, channel, freq, time, part)``.
 
         Shape:
-            - y: ``(band · source, batch · step, channel · bin · rate · part)``
+            - y: ``(band · source, batch · step, part · channel · bin · rate)``
         """
+        y = y.float() if y.dtype in (torch.float16, torch.bfloat16) else y
+        if self.complex_masks:
+            re, im, gate = y.unflatten(-1, (3, -1)).unbind(-2)
+            gate = torch.sigmoid(gate)
+            y = pairs(re * gate, im * gate)
+        else:
+            y = torch.sigmoid(y).unsqueeze(-1)
         y = y.view(
             *(group.n_bands, self.n_sources, batch, -1),
-            *(self.n_channels, group.n_bins, group.rate, 3 if self.complex_masks else 1),
+            *(self.n_channels, group.n_bins, group.rate, y.shape[-1]),
         )
-        y = y.float() if y.dtype in (torch.float16, torch.bfloat16) else y
-        y = y[..., :2] * torch.sigmoid(y[..., 2:]) if self.complex_masks else torch.sigmoid(y)
         # n j b t c f r k -> b j c (n f) (t r) k
         return y.permute(2, 1, 4, 0, 5, 3, 6, 7).flatten(5, 6).flatten(3, 4)
 
@@ -192,18 +200,23 @@ class BandNetwork(nn.Module):
         return x + (y - x) * keep / (1 - self.layer_dropout)
 
 
-def _cut(x: Tensor, group: BandGroup) -> Tensor:
+def _cut(features: Sequence[Tensor], group: BandGroup) -> Tensor:
     """Features of a group of bands.
 
     Shape:
-        - x: ``(batch, channel, freq, time, feature)``
-        - output: ``(band, batch · step, channel · bin · rate · feature)``
+        - features: ``(batch, channel, freq, time)`` each
+        - output: ``(band, batch · step, feature · channel · bin · rate)``
     """
-    missing = group.stop - x.shape[2]
-    x = x[:, :, group.start : group.stop]
-    if missing > 0:
-        x = F.pad(x, (0, 0, 0, 0, 0, missing))
-    batch, n_channels, _, _, n_features = x.shape
-    # b c n f t r k -> n (b t) (c f r k)
-    x = x.reshape(batch, n_channels, group.n_bands, group.n_bins, -1, group.rate, n_features)
-    return x.permute(2, 0, 4, 1, 3, 5, 6).flatten(3).flatten(1, 2)
+    views = []
+    for x in features:
+        missing = group.stop - x.shape[2]
+        x = x[:, :, group.start : group.stop]
+        if missing > 0:
+            x = F.pad(x, (0, 0, 0, missing))
+        x = x.unflatten(2, (group.n_bands, group.n_bins)).unflatten(-1, (-1, group.rate))
+        views.append(x.permute(2, 0, 4, 1, 3, 5))  # b c n f t r -> n b t c f r
+    return torch.stack(views, 3).flatten(3).flatten(1, 2)
+
+
+def _power(re: Tensor, im: Tensor) -> Tensor:
+    return re * re + im * im + _EPS

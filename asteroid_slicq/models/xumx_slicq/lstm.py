@@ -15,6 +15,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asteroid_slicq.models.recurrence import lstm
 from asteroid_slicq.models.xumx_slicq.layers import MaskNetwork
 from asteroid_slicq.transform import overlap_add
 
@@ -121,9 +122,8 @@ class GroupedLSTM(nn.Module):
         ]
         state = x.new_zeros(2 * _N_LAYERS, batch, len(weights[0]) // 4)
         steps = rearrange(x, "b j i n -> n b (j i)")
-        y, _, _ = torch.lstm(
-            steps, (state, state), weights, True, _N_LAYERS, _DROPOUT, self.training, True, False
-        )
+        dropout = _DROPOUT if self.training else 0.0
+        y, _, _ = lstm(steps, (state, state), weights, _N_LAYERS, dropout, True, False)
         return rearrange(y, "n b (d j h) -> b j (d h) n", d=2, j=n_groups)
 
 

@@ -44,3 +44,14 @@ def test_pairs_turn_alike_as_halves_of_a_head_and_as_complex_numbers(axis):
     parameters = list(layer.parameters())
     gradients = (torch.autograd.grad(y.square().sum(), parameters) for y in (found, expected))
     torch.testing.assert_close(*gradients)
+
+
+def test_parts_one_after_the_other_meet_weights_where_they_are_neighbours():
+    """The weight has the three parts of a coefficient side by side, whatever the input has."""
+    torch.manual_seed(0)
+    layer = layers.BandLinear(2, 4 * 3, 5 * 3).double()
+    torch.nn.init.normal_(layer.bias)
+    x = torch.randn(2, 7, 4, 3, dtype=torch.float64)
+    expected = layer(x.flatten(2)).unflatten(-1, (5, 3))
+    found = layer(x.mT.flatten(2), n_in=3, n_out=3).unflatten(-1, (3, 5)).mT
+    torch.testing.assert_close(found, expected)

@@ -227,7 +227,7 @@ def test_input_statistics_are_those_of_the_features():
     blocks = model._relative(model.transform(torch.cat(mixes)))
     features = model.network._features(blocks)
     for block in features:
-        magnitude, real, imaginary = block.transpose(0, 2).flatten(1, 3).unbind(-1)
+        magnitude, real, imaginary = (x.transpose(0, 2).flatten(1) for x in block)
         mean, std = magnitude.mean(1), magnitude.std(1, correction=0)
         torch.testing.assert_close(mean, torch.zeros_like(mean), atol=1e-3, rtol=0)
         torch.testing.assert_close(std, torch.ones_like(std), atol=1e-2, rtol=0)
