@@ -1,5 +1,7 @@
 """What a GPU gains: the transform beside torch.stft, separators beside Open-Unmix, training steps.
 
+One part lists the kernels that take most of a pass.
+
 ``python benchmarks/gpu.py`` measures on one NVIDIA GPU in less than six minutes, runs the tests
 that need one, and writes a section of docs/benchmarks.md after every part, so that what was
 measured is there whatever comes later; ``--only`` measures one part. ``pip install openunmix`` for
@@ -17,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.losses import XUMXLoss
 from asteroid_slicq.separation import capture_cuda
 from asteroid_slicq.separation import separate as separate_with
+from asteroid_slicq.transform.fourier import TwoSteps, real_dft
 
 ROOT = Path(__file__).parents[1]
 RATE = 44100
@@ -300,6 +303,66 @@ def make_step(
     return step
 
 
+def kernels(bench: Bench) -> str:
+    """What a GPU does in a pass: kernels by their time, and the time in which it waits for one."""
+    seconds = 1 if bench.quick else 6
+    batch = torch.randn(1 if bench.quick else 16, 2, seconds * RATE, device=bench.device)
+    cases: dict[str, Run] = {}
+    for name in ("STFT", *LAYOUTS):
+        transform = TRANSFORMS[name](batch.shape[-1])
+        if isinstance(transform, nn.Module):
+            transform = transform.to(bench.device)
+        else:
+            transform.window = transform.window.to(bench.device)
+        with torch.inference_mode():
+            coefficients = transform(batch)
+        cases[f"{name}, forward"] = partial(transform, batch)
+        cases[f"{name}, inverse"] = partial(transform.inverse, coefficients, batch.shape[-1])
+    n = TRANSFORMS[LAYOUTS[0]](batch.shape[-1]).frame.slice_length
+    for length in (n, 2 ** round(math.log2(n))):
+        slices = torch.randn(64 if bench.quick else 1024, length, device=bench.device)
+        cases[f"rfft of {len(slices)} × {length}"] = partial(torch.fft.rfft, slices)
+        if isinstance(steps := real_dft(length, slices.dtype, torch.device("cpu")), TwoSteps):
+            tensors = {k: v.to(bench.device) for k, v in vars(steps).items() if torch.is_tensor(v)}
+            run = partial(replace(steps, **tensors).spectra, slices[None], None)
+            cases[f"the same in two steps, {len(slices)} × {length}"] = run
+    for name in [DEFAULT] if bench.quick else ["V2 realtime", "V2 offline", DEFAULT]:
+        model = MODELS[name]().to(bench.device)
+        cases[f"{name}, {seconds} s"] = partial(model, batch[:1])
+    rows = []
+    for name, run in cases.items():
+        try:
+            rows += kernels_of(bench, name, run)
+        except Exception as error:
+            bench.notes.append(f"{name}: {type(error).__name__}: {first_line(error)}")
+    header = ["pass", "wall, ms", "kernels", "kernels, ms", "kernel", "calls", "ms", "share"]
+    return report.table(header, rows)
+
+
+def kernels_of(bench: Bench, name: str, run: Run, n_most: int = 5) -> list[list[str]]:
+    """Rows of a pass, the kernels that take most of its time; without a GPU its operators."""
+    kind = torch.profiler.ProfilerActivity
+    with torch.inference_mode():
+        wall_s, _ = bench.seconds(name, run, 1 / 5)
+        with torch.profiler.profile(
+            activities=[kind.CUDA if bench.is_gpu else kind.CPU]
+        ) as profile:
+            run()
+            bench.wait()
+    attribute = "self_device_time_total" if bench.is_gpu else "self_cpu_time_total"
+    events = [(e.key, e.count, getattr(e, attribute) / 1e3) for e in profile.key_averages()]
+    events = sorted((e for e in events if e[2] > 0), key=lambda e: -e[2])
+    n_calls, total_ms = sum(e[1] for e in events), sum(e[2] for e in events)
+    rows = []
+    for i, (kernel, count, of_kernel_ms) in enumerate(events[:n_most]):
+        first = [name, ms(wall_s), str(n_calls), f"{total_ms:.2f}"] if i == 0 else [""] * 4
+        short = kernel.replace("|", " ").replace("`", "")[:60]
+        share = f"{100 * of_kernel_ms / total_ms:.0f} %"
+        rows.append([*first, f"`{short}`", str(count), f"{of_kernel_ms:.3f}", share])
+    print(*rows[0], sep="\t", flush=True)
+    return rows
+
+
 def tests(bench: Bench) -> str:
     """The tests that need a GPU; without one they are only collected."""
     left_s = None if bench.quick else max(10.0, bench.until - time.perf_counter())
@@ -324,6 +387,7 @@ def tests(bench: Bench) -> str:
 PARTS: dict[str, tuple[Callable[[Bench], str], float]] = {
     # heading: (what measures it, seconds that it may take)
     "Transform": (transforms, 60),
+    "Kernels": (kernels, 40),
     "Separation of 60 s": (separators, 90),
     "Training steps of xumx-sliCQ V2": (training_steps, 90),
     "Tests": (tests, 90),

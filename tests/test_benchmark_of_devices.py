@@ -13,7 +13,7 @@ from tests.helpers import ROOT, environment
 @pytest.mark.slow
 def test_the_script_writes_its_section(tmp_path):
     page = tmp_path / "benchmarks.md"
-    parts = ("gpu", "gpu transform", "gpu separation", "gpu training", "gpu tests")
+    parts = ("gpu", "gpu transform", "gpu kernels", "gpu separation", "gpu training", "gpu tests")
     sections = "\n\nours\n\n".join(f"<!-- {p} -->\nold\n<!-- end of {p} -->" for p in parts)
     page.write_text(f"# Benchmarks\n\nbefore\n\n{sections}\n\nafter\n")
     script = ROOT / "benchmarks/gpu.py"
@@ -24,14 +24,20 @@ def test_the_script_writes_its_section(tmp_path):
     assert done.returncode == 0, done.stderr
     text = page.read_text()
     assert "old" not in text
-    assert text.count("\n\nours\n\n") == 4
+    assert text.count("\n\nours\n\n") == 5
     assert text.startswith("# Benchmarks\n\nbefore\n")
     assert text.endswith("\nafter\n")
-    for heading in ("Transform", "Separation of 60 s", "Training steps", "Tests"):
+    for heading in ("Transform", "Kernels", "Separation of 60 s", "Training steps", "Tests"):
         assert f"### {heading}" in text
     assert "Not measured" not in text
     assert "Left out" not in text
-    for row in ("| sliced, ragged | 1 × 1 s |", "| V2 realtime |", "| V2 offline | 1 × 2 s | bf16"):
+    for row in (
+        "| sliced, ragged | 1 × 1 s |",
+        "| STFT, forward |",
+        "`aten::_fft_r2c`",
+        "| V2 realtime |",
+        "| V2 offline | 1 × 2 s | bf16",
+    ):
         assert row in text
     assert re.search(r"\d+ tests collected", text)
 

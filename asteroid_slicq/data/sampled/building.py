@@ -38,7 +38,9 @@ def build_bank(
     progress: Callable[[str], None] | None = None,
     packed: Path | None = None,
 ) -> Built:
-    """Build a bank from every source that is there; the same packages give the same bytes.
+    """Build a bank from every source that is there.
+
+    The same packages give the same bytes, voices of neural networks on processors of one kind.
 
     Voices take minutes each. They are kept in the folder of the bank, so that a build which was
     stopped goes on where it was, and one with more packages speaks only what is new.
