@@ -14,7 +14,7 @@ from tests.helpers import ROOT, environment
 def test_the_script_writes_its_section(tmp_path):
     page = tmp_path / "benchmarks.md"
     parts = ("gpu", "gpu transform", "gpu kernels", "gpu separation", "gpu training", "gpu tests")
-    sections = "\n\nours\n\n".join(f"<!-- {p} -->\nold\n<!-- end of {p} -->" for p in parts)
+    sections = "\n\nours\n\n".join(f"<!-- {p} -->\noutdated\n<!-- end of {p} -->" for p in parts)
     page.write_text(f"# Benchmarks\n\nbefore\n\n{sections}\n\nafter\n")
     script = ROOT / "benchmarks/gpu.py"
     command = [sys.executable, script, "--device", "cpu", "--quick", "--page", page]
@@ -23,7 +23,7 @@ def test_the_script_writes_its_section(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     text = page.read_text()
-    assert "old" not in text
+    assert "outdated" not in text
     assert text.count("\n\nours\n\n") == 5
     assert text.startswith("# Benchmarks\n\nbefore\n")
     assert text.endswith("\nafter\n")
