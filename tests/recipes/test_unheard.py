@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from asteroid_slicq.cli import main
+from asteroid_slicq.data.procedural import write_dataset
 from asteroid_slicq.data.sampled import bass, build_bank, vocals
 from asteroid_slicq.data.sampled.bank import Bank
+from asteroid_slicq.data.sampled.track import Renderer
 from tests.data.sampled.made_up import KEYS, ROOT, SAMPLE, soundfont, span, tone, write
 from tests.helpers import ROOT as REPOSITORY
 
@@ -138,9 +140,11 @@ def test_the_bank_is_for_tests_and_credits_its_sounds(bank):
 def test_it_plays_no_songs_to_train_on(bank, tmp_path, capsys):
     command = ["synth", str(tmp_path), "--sounds", "sampled", "--cache", str(bank.folder)]
     assert main([*command, "--tracks", "2", "--test-tracks", "1", "--seconds", "2"]) == 2
-    assert "for tests alone, not to train on; give --test-tracks 2" in capsys.readouterr().err
+    assert "n_test must be n_tracks (2) with sounds that are for tests" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="for tests alone, not to train on, got 0"):
+        write_dataset(tmp_path, 1, 2.0, n_test=0, render=Renderer("sampled", bank.folder))
     assert not list(tmp_path.iterdir())
-    assert main([*command, "--tracks", "1", "--test-tracks", "1", "--seconds", "2"]) == 0
+    assert main([*command, "--tracks", "1", "--seconds", "2"]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["test"]
 
 

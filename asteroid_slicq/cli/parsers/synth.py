@@ -19,7 +19,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each (default: 30)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same songs (default: 0)")
     parser.add_argument(
-        "--test-tracks", type=int, default=None, help="tracks in test (default: a third)"
+        "--test-tracks",
+        type=int,
+        default=None,
+        help="tracks in test (default: a third; all, of sounds that are for tests alone)",
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes at work (default: 1)")
     parser.add_argument(

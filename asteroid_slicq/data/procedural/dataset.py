@@ -79,11 +79,18 @@ def plan_dataset(
     root = given_path(root, "root")
     n_tracks = _natural("n_tracks", n_tracks, 1)
     seed = _natural("seed", seed, 0)
+    for_tests = getattr(render, "for_tests", False)
     if n_test is None:
-        n_test = max(n_tracks // 3, 1) if n_tracks >= 2 else 0
+        least = 1 if n_tracks >= 2 else 0
+        n_test = n_tracks if for_tests else max(n_tracks // 3, least)
     n_test = _natural("n_test", n_test, 0)
     if n_test > n_tracks:
         raise ValueError(f"n_test must be at most n_tracks ({n_tracks}), got {n_test}")
+    if for_tests and n_test != n_tracks:
+        raise ValueError(
+            f"n_test must be n_tracks ({n_tracks}) with sounds that are for tests alone, not to "
+            f"train on, got {n_test}"
+        )
     if not isinstance(duration_s, (int, float)) or isinstance(duration_s, bool):
         raise ValueError(f"duration_s must be a number, got {duration_s!r}")
     n_samples = length_of(float(duration_s), sample_rate)
@@ -136,9 +143,11 @@ def write_dataset(
         n_tracks: Tracks in all, at least 1.
         duration_s: Seconds a track.
         seed: Integer of at least 0.
-        n_test: Tracks among them in ``test``; by default a third, at least one if there are two.
+        n_test: Tracks among them in ``test``; by default a third, at least one if there are two,
+            and all where sounds are for tests alone.
         sample_rate: In Hz, at least 8000.
-        render: Renders a track from its seed; where there are several processes, each gets it.
+        render: Renders a track from its seed; where there are several processes, each gets it. One
+            whose ``for_tests`` is true renders no track to train on.
         label: Goes behind the names of the tracks, so that other renderings lie beside these.
         jobs: Processes at work, at least 1. The result does not depend on it.
         progress: Called with the folder of each track once it is there, in any order.
