@@ -94,7 +94,7 @@ def add_quality_options(parser: argparse.ArgumentParser) -> None:
         "--one-pass",
         action="store_true",
         help="let each segment measure what it needs, such as the covariances of Wiener-EM, and "
-        "not the whole song first: faster by a quarter; the stems then depend on the segments",
+        "not the whole song first: 30 %% less time; the stems then depend on the segments",
     )
     group.add_argument(
         "--ensemble",
