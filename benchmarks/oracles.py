@@ -98,7 +98,9 @@ def tables(excerpts: Sequence[Excerpt]) -> str:
 def main() -> None:
     sections = []
     with tempfile.TemporaryDirectory() as folder:
-        command = f"asteroid-slicq synth data --tracks {N_TRACKS} --seconds {SECONDS:g} --seed {SEED}"
+        command = (
+            f"asteroid-slicq synth data --tracks {N_TRACKS} --seconds {SECONDS:g} --seed {SEED}"
+        )
         sections.append(
             f"### Procedural stems\n\nThe {N_TRACKS - 1} test tracks of `{command} "
             f"--test-tracks {N_TRACKS - 1}`; medians over tracks.\n\n"

@@ -7,6 +7,7 @@ processors it raises a RuntimeError.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import torch
@@ -34,9 +35,10 @@ def run_lstm(
     y, *after = lstm(
         x,
         state,
-        list(module.parameters()),
+        _weights(module),
         module.num_layers,
-        module.dropout if module.training else 0.0,
+        module.dropout,
+        module.training,
         module.bidirectional,
         module.batch_first,
     )
@@ -49,6 +51,7 @@ def lstm(
     weights: Sequence[Tensor],
     n_layers: int,
     dropout: float,
+    training: bool,
     bidirectional: bool,
     batch_first: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -58,7 +61,7 @@ def lstm(
         - x: ``(time, batch, feature)``, or ``(batch, time, feature)``
         - state: ``(layer · direction, batch, hidden)`` each; output: y, and the state after it
     """
-    options = True, n_layers, dropout, dropout > 0, bidirectional, batch_first
+    options = True, n_layers, dropout, training, bidirectional, batch_first
     if not _is_missing(x):
         return torch.lstm(x, state, list(weights), *options)
     dtype = torch.get_autocast_dtype("cpu")
@@ -68,16 +71,39 @@ def lstm(
     return y.to(dtype), h.to(dtype), c.to(dtype)
 
 
+def _weights(module: nn.LSTM) -> list[Tensor]:
+    directions = ("", "_reverse") if module.bidirectional else ("",)
+    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return [
+        getattr(module, f"{kind}_l{layer}{direction}")
+        for layer in range(module.num_layers)
+        for direction in directions
+        for kind in kinds
+    ]
+
+
 def _is_missing(x: Tensor) -> bool:
     if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
         return False
     return x.dtype != torch.float64 and not _has_lstm(torch.get_autocast_dtype("cpu"))
 
 
-@cache
+@torch.compiler.assume_constant_result
 def _has_lstm(dtype: torch.dtype) -> bool:
-    """Whether this processor has an LSTM under autocast to a precision: a small one is tried."""
-    x, row, gates = (torch.zeros(shape) for shape in ((1, 1, 8), 32, (32, 8)))
+    """Whether this processor has an LSTM under autocast to a precision."""
+    return _found(dtype)
+
+
+@cache
+def _found(dtype: torch.dtype) -> bool:
+    # In a thread of its own no mode of the caller counts: tracing, fake tensors, default devices.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_works, dtype).result()
+
+
+def _works(dtype: torch.dtype) -> bool:
+    shapes = (1, 1, 8), (32,), (32, 8)
+    x, row, gates = (torch.zeros(s, dtype=torch.float32, device="cpu") for s in shapes)
     try:
         with torch.no_grad(), torch.autocast("cpu", dtype):
             torch.lstm(x, (x, x), [gates, gates, row, row], True, 1, 0.0, False, False, False)

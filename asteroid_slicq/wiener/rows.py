@@ -152,7 +152,8 @@ class _Gathered(NamedTuple):
         parts = torch.view_as_real(block.resolve_conj())
         parts = parts.index_select(-2, self.places.flatten()).unflatten(-2, (n, 1, length))
         if self.inside is not None:
-            parts = parts * self.inside.to(parts)[:, None, :, None]
+            inside = self.inside.to(parts).repeat_interleave(2, -1).unsqueeze(1)  # of pairs, flat
+            parts = (parts.flatten(-2) * inside).unflatten(-1, (-1, 2))
         return torch.view_as_complex(parts)
 
     def put(self, room: Tensor, piece: Tensor) -> None:

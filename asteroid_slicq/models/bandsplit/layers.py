@@ -40,14 +40,15 @@ class BandLinear(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_bands, n_in, n_out).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(n_bands, 1, n_out))
 
-    def forward(self, x: Tensor, n_in: int = 1, n_out: int = 1) -> Tensor:
-        """See the class; the numbers are those of the parts in the input and the output."""
+    def forward(self, x: Tensor, parts_in: int = 1, parts_out: int = 1) -> Tensor:
+        """See the class; numbers of the parts of a coefficient, in the input and the output."""
         weight, bias = self.weight, self.bias
-        if n_in > 1:
-            weight = weight.unflatten(1, (-1, n_in)).transpose(1, 2).flatten(1, 2)
-        if n_out > 1:
+        if parts_in > 1:
+            weight = weight.unflatten(1, (-1, parts_in)).transpose(1, 2).flatten(1, 2)
+        if parts_out > 1:
             weight, bias = (
-                t.unflatten(-1, (-1, n_out)).transpose(-1, -2).flatten(-2) for t in (weight, bias)
+                t.unflatten(-1, (-1, parts_out)).transpose(-1, -2).flatten(-2)
+                for t in (weight, bias)
             )
         return torch.baddbmm(bias, x, weight)
 
@@ -172,9 +173,9 @@ def _turned(x: Tensor, turns: Tensor | tuple[Tensor, Tensor]) -> Tensor:
     return torch.cat(turned, dim=-1)
 
 
-def pairs(re: Tensor, im: Tensor) -> Tensor:
+def as_pairs(re: Tensor, im: Tensor) -> Tensor:
     """Two parts as neighbours, ``(…, 2)``: what ``torch.stack`` does in several times as long."""
-    if _is_traced():
+    if _is_traced() or torch.compiler.is_compiling():  # compilers have no complex kernels
         return torch.stack([re, im], dim=-1)
     return torch.view_as_real(torch.complex(re, im))
 

@@ -366,7 +366,7 @@ class BandSplit(Separable, registration.Shareable):
             - output: ``(batch, channel, freq, time, 2)`` each
         """
         gains, widths = self.bands.gains, [2 * rate for rate in self.bands.rates]
-        blocks = [torch.view_as_real(c).flatten(-2) for c in mix]
+        blocks = [torch.view_as_real(c.resolve_conj()).flatten(-2) for c in mix]
         steps = [
             block.square().sum(2).mean(1).unflatten(1, (-1, width)).mean(2) * (2 * gain**2)
             for block, gain, width in zip(blocks, gains, widths, strict=True)

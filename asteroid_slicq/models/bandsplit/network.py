@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asteroid_slicq.models.bandsplit.bands import BandGroup, Bands
-from asteroid_slicq.models.bandsplit.layers import BandLinear, Recurrent, make_mixer, pairs
+from asteroid_slicq.models.bandsplit.layers import BandLinear, Recurrent, as_pairs, make_mixer
 
 _EPS = 1e-10  # of squared amplitudes relative to the mix: −100 dB, above rounding errors
 _EXPONENT = 0.3  # of the magnitudes
@@ -108,7 +108,7 @@ class BandNetwork(nn.Module):
         dtype, batch, groups = self.mean.dtype, blocks[0].shape[0], self.bands.groups
         rows = [_cut(features[group.block], group).to(dtype) for group in groups]
         n_in, n_out = len(features[0]), 3 if self.complex_masks else 1
-        x = torch.cat([layer(row, n_in=n_in) for layer, row in zip(self.embed, rows, strict=True)])
+        x = torch.cat([layer(row, n_in) for layer, row in zip(self.embed, rows, strict=True)])
         x = x.view(x.shape[0], batch, -1, x.shape[2]).to(dtype)  # band batch step width
         if self.training and self.band_dropout:
             x = x * torch.empty_like(x[..., :1, :1]).bernoulli_(1 - self.band_dropout)
@@ -124,7 +124,7 @@ class BandNetwork(nn.Module):
         ):
             # n band, r row (batch, step), j source, h feature of the head
             y = torch.tanh(head_in(part)).unflatten(-1, (self.n_sources, -1))
-            y = head_out(y.permute(0, 2, 1, 3).flatten(0, 1), n_out=n_out)  # (n j) r (k c f t)
+            y = head_out(y.permute(0, 2, 1, 3).flatten(0, 1), 1, n_out)  # (n j) r (k c f t)
             masks[group.block].append(self._mask(y, group, batch))
         joined = [torch.cat(parts, 3) if len(parts) > 1 else parts[0] for parts in masks]
         sizes = self.bands.bins_per_block
@@ -182,7 +182,7 @@ class BandNetwork(nn.Module):
         if self.complex_masks:
             re, im, gate = y.unflatten(-1, (3, -1)).unbind(-2)
             gate = torch.sigmoid(gate)
-            y = pairs(re * gate, im * gate)
+            y = as_pairs(re * gate, im * gate)
         else:
             y = torch.sigmoid(y).unsqueeze(-1)
         y = y.view(

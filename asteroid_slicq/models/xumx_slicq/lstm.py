@@ -122,8 +122,8 @@ class GroupedLSTM(nn.Module):
         ]
         state = x.new_zeros(2 * _N_LAYERS, batch, len(weights[0]) // 4)
         steps = rearrange(x, "b j i n -> n b (j i)")
-        dropout = _DROPOUT if self.training else 0.0
-        y, _, _ = lstm(steps, (state, state), weights, _N_LAYERS, dropout, True, False)
+        options = _N_LAYERS, _DROPOUT, self.training, True, False
+        y, _, _ = lstm(steps, (state, state), weights, *options)
         return rearrange(y, "n b (d j h) -> b j (d h) n", d=2, j=n_groups)
 
 

@@ -53,5 +53,5 @@ def test_parts_one_after_the_other_meet_weights_where_they_are_neighbours():
     torch.nn.init.normal_(layer.bias)
     x = torch.randn(2, 7, 4, 3, dtype=torch.float64)
     expected = layer(x.flatten(2)).unflatten(-1, (5, 3))
-    found = layer(x.mT.flatten(2), n_in=3, n_out=3).unflatten(-1, (3, 5)).mT
+    found = layer(x.mT.flatten(2), 3, 3).unflatten(-1, (3, 5)).mT
     torch.testing.assert_close(found, expected)

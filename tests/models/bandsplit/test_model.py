@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import torch
 from asteroid.models import BaseModel
+from einops import rearrange
+from torch.nn import functional as F
 
 import asteroid_slicq
 from asteroid_slicq import BandSplit
 from asteroid_slicq.models.bandsplit import PRESETS
+from asteroid_slicq.models.bandsplit.network import _cut
 from tests import helpers
 from tests.models.bandsplit.helpers import RATE, tiny
 
@@ -301,6 +304,36 @@ def test_bf16(kind):
     assert all(p.grad.isfinite().all() for p in model.parameters())
     with torch.no_grad():
         assert copy.deepcopy(model).bfloat16()(mix).isfinite().all()
+
+
+def test_weights_meet_the_parts_of_a_coefficient_as_neighbours():
+    """As in checkpoints: channels, bins and steps of a band, and last the parts."""
+    model = tiny()
+    network, batch = model.network, 2
+    blocks = model._relative(model.transform(noise(batch, 2, 1500)))
+    features = network._features(blocks)
+    for i, group in enumerate(network.bands.groups):
+        cut = slice(group.start, group.stop)
+        x = torch.stack(features[group.block], -1)[:, :, cut]
+        x = F.pad(x, (0, 0, 0, 0, 0, group.stop - group.start - x.shape[2]))
+        pattern = "b c (n f) (t r) k -> n (b t) (c f r k)"
+        x = rearrange(x, pattern, n=group.n_bands, r=group.rate)
+        embed, head = network.embed[i], network.heads_out[i]
+        found = embed(_cut(features[group.block], group), 3)
+        torch.testing.assert_close(found, embed.bias + x @ embed.weight)
+        y = torch.randn(group.n_bands * 4, found.shape[1], head.weight.shape[1])
+        pattern = "(n j) (b t) (c f r k) -> b j c (n f) (t r) k"
+        sizes = {"j": 4, "b": batch, "c": 2, "f": group.n_bins, "r": group.rate, "k": 3}
+        expected = rearrange(head.bias + y @ head.weight, pattern, **sizes)
+        expected = expected[..., :2] * expected[..., 2:].sigmoid()
+        torch.testing.assert_close(network._mask(head(y, 1, 3), group, batch), expected)
+
+
+def test_conjugated_coefficients():
+    model = tiny()
+    mix = [c.conj() for c in model.transform(noise(1, 2, 1500))]
+    found, expected = model.masked(mix)[0], model.masked([c.resolve_conj() for c in mix])[0]
+    assert all(map(torch.equal, found, expected))
 
 
 def test_separate_in_segments_keeps_stereo():
