@@ -13,6 +13,14 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are another mat
 HELD = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
 
 
+@pytest.fixture(autouse=True)
+def interrupted_by_default():
+    """Where a shell started the tests in the background, interruptions are ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_a_process_that_starts_gets_no_interruption():
     """Not even before its first line of Python."""
     with signals_held():
