@@ -134,6 +134,15 @@ def ratio(seconds: float, of: float, limit: float | None = None) -> str:
     return f" ({text})"
 
 
+def made(name: str, length: int, device: torch.device) -> Any:
+    """A transform by its name, for signals of a length, on a device."""
+    transform: Any = TRANSFORMS[name](length)
+    if isinstance(transform, nn.Module):
+        return transform.to(device)
+    transform.window = transform.window.to(device)
+    return transform
+
+
 def transforms(bench: Bench) -> str:
     """Forward, inverse and all three passes of each layout, launched and replayed."""
     shapes = {"1 × 60 s": (2, 60 * RATE), "16 × 6 s": (16, 2, 6 * RATE)}
@@ -144,11 +153,7 @@ def transforms(bench: Bench) -> str:
         x = torch.randn(shape, device=bench.device)
         of: list[float] = []
         for name in ("STFT", *LAYOUTS):
-            transform = TRANSFORMS[name](shape[-1])
-            if isinstance(transform, nn.Module):
-                transform = transform.to(bench.device)
-            else:
-                transform.window = transform.window.to(bench.device)
+            transform = made(name, shape[-1], bench.device)
             with torch.inference_mode():
                 coefficients = transform(x)
                 forward_s, _ = bench.seconds(name, partial(transform, x))
@@ -309,11 +314,7 @@ def kernels(bench: Bench) -> str:
     batch = torch.randn(1 if bench.quick else 16, 2, seconds * RATE, device=bench.device)
     cases: dict[str, Run] = {}
     for name in ("STFT", *LAYOUTS):
-        transform = TRANSFORMS[name](batch.shape[-1])
-        if isinstance(transform, nn.Module):
-            transform = transform.to(bench.device)
-        else:
-            transform.window = transform.window.to(bench.device)
+        transform = made(name, batch.shape[-1], bench.device)
         with torch.inference_mode():
             coefficients = transform(batch)
         cases[f"{name}, forward"] = partial(transform, batch)
