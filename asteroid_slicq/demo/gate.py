@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
@@ -100,6 +101,7 @@ class Gate:
             if isinstance(error, ClientDisconnect):
                 return Response(status_code=400)
             raise
+        song.used_at = time.monotonic()
         song.is_busy = False
         return JSONResponse({"ticket": song.ticket, "name": song.file_name}, headers=_HEADERS)
 

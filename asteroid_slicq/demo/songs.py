@@ -16,6 +16,7 @@ from asteroid_slicq.audio import track_name
 
 _MAX_NAME = 120
 _IN_USE_S = 180.0
+_UNCLAIMED_S = 30.0
 
 
 class SongError(ValueError):
@@ -33,6 +34,8 @@ class Song:
         tracks: the mix and the stems, once they are there, by name.
         is_busy: work is being done on it, so it stays.
         is_stopped: nobody waits for it any more.
+        is_claimed: the page has its ticket, so it asked for it. An upload that is cancelled, or a
+            page that is closed, just before the answer comes leaves a song whose ticket nobody has.
     """
 
     ticket: str
@@ -43,6 +46,7 @@ class Song:
     lock: threading.Lock = field(default_factory=threading.Lock)
     is_busy: bool = False
     is_stopped: bool = False
+    is_claimed: bool = False
     used_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -103,6 +107,7 @@ class Songs:
         if song is None:
             minutes = f"{self._keep_s / 60:g}"
             raise SongError(f"These stems are gone: they are kept for {minutes} minutes.")
+        song.is_claimed = True
         song.used_at = time.monotonic()
         return song
 
@@ -131,10 +136,11 @@ class Songs:
         shutil.rmtree(song.folder, ignore_errors=True)
 
     def sweep(self) -> None:
-        """Remove the songs that nobody has used for long."""
-        oldest = time.monotonic() - self._keep_s
+        """Remove the songs that nobody has used for long, and soon those that nobody can use."""
+        now = time.monotonic()
         for song in list(self._songs.values()):
-            if not song.is_busy and song.used_at < oldest:
+            keep_s = self._keep_s if song.is_claimed else min(self._keep_s, _UNCLAIMED_S)
+            if not song.is_busy and song.used_at < now - keep_s:
                 self.remove(song)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 
@@ -112,6 +113,18 @@ def test_a_song_goes_in_and_its_stems_come_out(ask, workshop, tmp_path):
     status, body = ask(f"GET /songs/{ticket}/vocals.wav")
     assert status == 404
     assert "These stems are gone" in json.loads(body)["error"]
+
+
+@pytest.mark.parametrize("is_claimed", [True, False])
+def test_a_song_stays_once_the_page_has_asked_for_it(ask, tmp_path, monkeypatch, is_claimed):
+    now = time.monotonic()
+    _, body = ask("POST /songs?name=a.wav", wav(tmp_path / "song"), x_song="1")
+    ticket = json.loads(body)["ticket"]
+    if is_claimed:
+        assert ask(f"GET /songs/{ticket}/")[0] == 204
+    monkeypatch.setattr(time, "monotonic", lambda: now + 45)
+    ask("POST /songs?name=b.wav", b"x", x_song="1")
+    assert ask(f"GET /songs/{ticket}/")[0] == (204 if is_claimed else 404)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,17 @@ def test_what_is_used_stays(songs):
     assert time.monotonic() - song.used_at < 50
 
 
+def test_a_song_whose_ticket_never_arrived_goes_soon(tmp_path):
+    songs = Songs(tmp_path, keep_s=3600, max_songs=4)
+    unknown, known, new, busy = (songs.add(name) for name in ("unknown", "known", "new", "busy"))
+    songs.find(known.ticket)
+    busy.is_busy = True  # its upload takes long
+    for song in (unknown, known, busy):
+        song.used_at = time.monotonic() - 31
+    songs.sweep()
+    assert [song.folder.exists() for song in (unknown, known, new, busy)] == [False] + 3 * [True]
+
+
 def test_more_than_the_page_holds_are_refused(songs):
     for _ in range(3):
         songs.add("a")
@@ -59,6 +70,8 @@ def test_more_than_the_page_holds_are_refused(songs):
 def test_a_full_page_gives_up_what_was_not_used_for_longest(tmp_path):
     songs = Songs(tmp_path, keep_s=3600, max_songs=3)
     busy, old, older = (songs.add(name) for name in ("busy", "old", "older"))
+    for song in (busy, old, older):
+        songs.find(song.ticket)
     busy.is_busy = True
     for song, minutes in ((busy, 9), (old, 4), (older, 5)):
         song.used_at = time.monotonic() - 60 * minutes

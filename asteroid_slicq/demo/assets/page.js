@@ -62,6 +62,7 @@ function take(file) {
       return;
     }
     ticket = answer.ticket;
+    fetch(url("")).catch(() => {}); // soon, or the server takes it for a song that nobody has
     tell("Waiting for its turn", null);
     trigger("separate", { ticket, model: find(".model select").value });
     follow(ticket);
