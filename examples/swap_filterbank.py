@@ -48,8 +48,8 @@ def segments(songs: list[Tensor]) -> Tensor:
     return cut[(cut.square().mean(-1) > 1e-6).all(-1)]
 
 
-def make(filterbank: str) -> ConvTasNet:
-    """The same network around one filterbank or another."""
+def make(filterbank: str, **changes: str) -> ConvTasNet:
+    """The same network around one filterbank or another, whose arguments may be changed."""
     torch.manual_seed(0)
     return ConvTasNet(
         n_src=len(SOURCES),
@@ -57,7 +57,7 @@ def make(filterbank: str) -> ConvTasNet:
         n_filters=N_FILTERS,
         stride=STRIDE,
         sample_rate=SAMPLE_RATE,
-        **FILTERBANKS[filterbank],
+        **{**FILTERBANKS[filterbank], **changes},
         **MASKER,
     )
 
@@ -96,6 +96,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--steps", type=int, default=400, help="training steps of each model")
     parser.add_argument("--songs", type=int, default=64, help="songs to train on, 24 s each")
+    parser.add_argument("--only", choices=FILTERBANKS, help="one of the filterbanks")
+    parser.add_argument("--phase", choices=["global", "local"], default="global", help="of slicqt")
     args = parser.parse_args()
 
     print(f"composing {args.songs} songs to train on and 16 to test ...", flush=True)
@@ -105,8 +107,8 @@ def main() -> None:
 
     print(f"{'SI-SDR, dB':12}{SOURCES[0]:>8}{SOURCES[1]:>8}{'parameters':>12}{'train, s':>10}")
     print(f"{'mixture':12}{before[0]:8.2f}{before[1]:8.2f}")
-    for filterbank in FILTERBANKS:
-        model = make(filterbank)
+    for filterbank in [args.only] if args.only else FILTERBANKS:
+        model = make(filterbank, **({"phase": args.phase} if filterbank == "slicqt" else {}))
         start = time.perf_counter()
         train(model, training, args.steps)
         seconds = time.perf_counter() - start
