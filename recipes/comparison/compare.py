@@ -77,6 +77,7 @@ def course_of(args: argparse.Namespace, case: Case) -> Course:
         batch_size=args.batch_size,
         peak_rate=rival_of(case.rival).peak_rate if own_rate else args.lr,
         precision=args.precision,
+        optimizer=rival_of(case.rival).optimizer,
     )
 
 

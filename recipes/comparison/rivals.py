@@ -25,6 +25,7 @@ from asteroid_slicq.models import NMF, PerTarget, UNet, WaveUNet
 from asteroid_slicq.models.input_statistics import average
 from asteroid_slicq.vocabulary import STEMS
 
+OPTIMIZERS = ("adam", "muon")
 Losses = Callable[[Tensor], dict[str, Tensor]]
 
 
@@ -38,6 +39,7 @@ class Rival:
         make_tiny: the same, of next to no parameters, for a quick run.
         own_loss: the loss of its authors; the one that all may share where it is that.
         peak_rate: of learning.
+        optimizer: ``adam`` or ``muon``.
         package: that has to be installed, with what installs it.
         fit: what finds a model on batches of stems where no gradient does, in so many seconds.
         by_default: whether it is compared where none is named.
@@ -51,6 +53,7 @@ class Rival:
     package: tuple[str, str] | None = None
     fit: Callable[[Any, Iterable[Tensor], float], Any] | None = None
     by_default: bool = True
+    optimizer: str = "adam"
 
     @property
     def is_there(self) -> bool:
@@ -196,12 +199,16 @@ def rival_of(name: str) -> Rival:
     if not changes:
         return rival
     peak_rate = float(arguments.pop("lr", rival.peak_rate))
+    optimizer = arguments.pop("optimizer", rival.optimizer)
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer must be of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
     return replace(
         rival,
         title=f"{rival.title}: {', '.join(changes)}",
         make=partial(rival.make, **arguments),
         make_tiny=partial(rival.make_tiny, **arguments),
         peak_rate=peak_rate,
+        optimizer=optimizer,
     )
 
 

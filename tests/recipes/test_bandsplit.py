@@ -130,14 +130,16 @@ def train(server, data, tiny, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_training_ends_as_an_uninterrupted_one(train, tmp_path):
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_killed_training_ends_as_an_uninterrupted_one(train, tmp_path, optimizer):
     """With bands that drop out at random, in bfloat16."""
     killed, straight = tmp_path / "killed", tmp_path / "straight"
+    options = ("--optimizer", optimizer)
     for moment in (("step", 1), ("step", 3)):
-        assert train("killed", moment=moment) == -9
-    assert train("killed") == 0
+        assert train("killed", *options, moment=moment) == -9
+    assert train("killed", *options) == 0
     assert "continuing from" in (tmp_path / "killed.log").read_text()
-    assert train("straight") == 0
+    assert train("straight", *options) == 0
     ours, theirs = last_checkpoint(killed), last_checkpoint(straight)
     for key in ("global_step", "state_dict", "optimizer_states"):
         same(ours[key], theirs[key], key)

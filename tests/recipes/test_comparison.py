@@ -185,6 +185,10 @@ def test_variants_of_rivals_are_named_with_their_arguments(modules):
     assert plain is rivals.RIVALS["bandsplit-small"]
     assert variant.title == "BandSplit, small: complex_input=false, layer_dropout=0.2, lr=0.004"
     assert (variant.peak_rate, plain.peak_rate) == (0.004, 0.001)
+    assert (variant.optimizer, plain.optimizer) == ("adam", "adam")
+    assert rivals.rival_of("v2 optimizer=muon").optimizer == "muon"
+    with pytest.raises(ValueError, match="optimizer must be of adam, muon, got 'lion'"):
+        rivals.rival_of("v2 optimizer=lion")
     made = variant.make_tiny().get_model_args()
     assert (made["complex_input"], made["layer_dropout"]) == (False, 0.2)
     assert variant.make.keywords["layer_dropout"] == 0.2

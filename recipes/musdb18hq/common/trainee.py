@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from asteroid_slicq.data.resident import ResidentSegments
+from common.muon import Muon
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Course:
         peak_rate: the learning rate rises to it for 30 steps, and falls as a cosine.
         clipping: largest norm of the gradient.
         precision: ``32`` or ``bf16``: of what the losses do not exempt from autocast.
+        optimizer: ``adam`` or ``muon``.
     """
 
     n_steps: int = 0
@@ -39,6 +41,7 @@ class Course:
     peak_rate: float = 1e-3
     clipping: float = 5.0
     precision: str = "32"
+    optimizer: str = "adam"
 
     def share(self, n_done: int, elapsed_s: float) -> float:
         """How much of it is over, from 0 to 1."""
@@ -119,7 +122,10 @@ class Trainee:
         self.device = next(model.parameters()).device
         on_gpu = self.device.type == "cuda"
         self.rate = torch.tensor(0.0, device=self.device)
-        self.optimizer = torch.optim.Adam(model.parameters(), self.rate, capturable=on_gpu)
+        if course.optimizer == "muon":
+            self.optimizer = Muon(model.parameters(), self.rate)
+        else:
+            self.optimizer = torch.optim.Adam(model.parameters(), self.rate, capturable=on_gpu)
         self.stream = torch.cuda.Stream(self.device) if on_gpu else None
         self.graph: Any = None
         self.done = 0

@@ -15,6 +15,7 @@ from asteroid.engine.optimizers import make_optimizer
 from asteroid.models import BaseModel
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+import common.muon  # noqa: F401  (known to make_optimizer by its name)
 from asteroid_slicq.data import Track, find_tracks, split_validation
 from asteroid_slicq.evaluation import json_text
 from asteroid_slicq.files import write_text
