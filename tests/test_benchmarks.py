@@ -44,6 +44,14 @@ def test_medians_are_nearer_than_the_mix():
     assert found[4] > vocals + 2
 
 
+@pytest.mark.slow
+def test_stems_sum_to_the_mix_in_flac_and_up_to_the_noise_of_lossy_codecs():
+    found = {name: float(level) for name, level in rows_of("lossy_sums.py")}
+    assert found.pop("flac") < -150
+    assert set(found) == {"mp3", "m4a", "opus"}
+    assert all(-70 < level < -20 for level in found.values())
+
+
 def test_the_loader_finds_the_settings_of_every_configuration(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     import loader
