@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -143,6 +144,9 @@ def test_it_plays_no_songs_to_train_on(bank, tmp_path, capsys):
     assert "n_test must be n_tracks (2) with sounds that are for tests" in capsys.readouterr().err
     with pytest.raises(ValueError, match="for tests alone, not to train on, got 0"):
         write_dataset(tmp_path, 1, 2.0, n_test=0, render=Renderer("sampled", bank.folder))
+    hidden = partial(partial(Renderer("sampled", bank.folder)))
+    with pytest.raises(ValueError, match="for tests alone"):
+        write_dataset(tmp_path, 2, 2.0, n_test=1, render=hidden)
     assert not list(tmp_path.iterdir())
     assert main([*command, "--tracks", "1", "--seconds", "2"]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["test"]

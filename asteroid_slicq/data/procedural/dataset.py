@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,13 @@ def _natural(name: str, value: object, least: int) -> int:
     return int(value)
 
 
+def _is_for_tests(render: Render) -> bool:
+    function: object = render
+    while isinstance(function, partial):
+        function = function.func
+    return getattr(function, "for_tests", False)
+
+
 def track_name(seed: int, split: str, index: int) -> str:
     """Name a track, readably and for good: its split's letter, number, and a title."""
     rng = generator(seed, split, index, "name")
@@ -79,7 +87,7 @@ def plan_dataset(
     root = given_path(root, "root")
     n_tracks = _natural("n_tracks", n_tracks, 1)
     seed = _natural("seed", seed, 0)
-    for_tests = getattr(render, "for_tests", False)
+    for_tests = _is_for_tests(render)
     if n_test is None:
         least = 1 if n_tracks >= 2 else 0
         n_test = n_tracks if for_tests else max(n_tracks // 3, least)
@@ -147,7 +155,8 @@ def write_dataset(
             and all where sounds are for tests alone.
         sample_rate: In Hz, at least 8000.
         render: Renders a track from its seed; where there are several processes, each gets it. One
-            whose ``for_tests`` is true renders no track to train on.
+            whose ``for_tests`` is true, a `functools.partial` of one too, renders no track to train
+            on.
         label: Goes behind the names of the tracks, so that other renderings lie beside these.
         jobs: Processes at work, at least 1. The result does not depend on it.
         progress: Called with the folder of each track once it is there, in any order.
