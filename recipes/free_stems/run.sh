@@ -2,7 +2,7 @@
 # A model from nothing but sounds that anyone may use.
 #
 #   ./run.sh                                 all stages: see README.md
-#   ./run.sh --quick true --tag try          all stages in a few minutes
+#   ./run.sh --quick true --tag try          all stages in a few minutes, once the bank is there
 #   ./run.sh --model bandsplit               local/<model>.yml or a YAML file; default: free
 #   ./run.sh --bank DIR                      a bank of sounds that is there; else it is built
 #
@@ -13,11 +13,9 @@ set -o pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bank=${ASTEROID_SLICQ_SOUNDS:-$here/data/sounds}
-python=python
 quick=false
 model=free
 tag=
-musdb=
 options=()
 while [[ $# -gt 0 ]]; do
   case $1 in
@@ -32,11 +30,9 @@ while [[ $# -gt 0 ]]; do
   fi
   case $1 in
     --bank) bank=$2 ;;
-    --python) python=$2; options+=("$1" "$2") ;;
     --quick) quick=$2 ;;
     --model) model=$2 ;;
     --tag) tag=$2; options+=("$1" "$2") ;;
-    --musdb) musdb=$2; options+=("$1" "$2") ;;
     *) options+=("$1" "$2") ;;
   esac
   shift 2
@@ -62,11 +58,6 @@ if [[ $quick == true ]]; then
 fi
 name=$(basename "${settings%.y*ml}")${tag:+_$tag}
 
-export ASTEROID_SLICQ_SOUNDS=$bank
-if [[ -z $musdb && ! -f $bank/bank.zip ]]; then
-  echo "Stage -1: sounds in $bank"
-  $python -m asteroid_slicq sounds build --cache "$bank"
-fi
-exec "$here/../musdb18hq/$recipe/run.sh" --model "$settings" --sounds both \
-  --trained_on free-stems --data_dir "$here/data/both" --expdir "$here/exp/train_$name" \
+exec "$here/../musdb18hq/$recipe/run.sh" --model "$settings" --sounds both --bank "$bank" \
+  --trained_on free-stems --data_root "$here/data" --expdir "$here/exp/train_$name" \
   "${size[@]}" "${options[@]}"

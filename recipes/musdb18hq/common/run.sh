@@ -10,12 +10,15 @@
 #   --delete_zip BOOL   remove the downloaded archive once it is unpacked
 #   --subset BOOL       accept a part of MUSDB18-HQ
 #   --expdir PATH       the experiment, where it shall not lie beside the recipe
-#   --data_dir PATH     procedural stems, made where there is no --musdb; or unpacked stem files
+#   --data_dir PATH     composed stems, made where there is no --musdb; or unpacked stem files
+#   --data_root PATH    where stems are made in a folder that is named by their number, length and seed;
+#                       default: data beside the recipe
 #   --n_tracks N        how many tracks of them
 #   --seconds S         their length
 #   --test_tracks N     how many of them are held out for stage 2; a third by default
 #   --jobs N            processes that render them
 #   --sounds KIND       procedural, sampled (recorded sounds, see `asteroid-slicq sounds`) or both
+#   --bank DIR          of recorded sounds, built where it is missing; default: the one in your cache
 #   --seed K            their seed
 #   --fast BOOL         score without museval (BSSEval v4), which takes minutes a track; SDR is the
 #                       same; default: true with --quick, else false
@@ -47,11 +50,13 @@ delete_zip=false
 subset=false
 expdir=
 data_dir=
+data_root=
 n_tracks=
 seconds=
 test_tracks=
 jobs=1
 sounds=procedural
+bank=
 seed=42
 fast=
 init=
@@ -84,6 +89,8 @@ if [[ -z $musdb && $download == true ]]; then musdb=$HERE/data/musdb18hq; fi
 musdb=$(absolute "$musdb")
 expdir=$(absolute "$expdir")
 data_dir=$(absolute "$data_dir")
+data_root=$(absolute "$data_root")
+bank=$(absolute "$bank")
 stems=
 if [[ -n $musdb ]] && compgen -G "$musdb/train/*.stem.mp4" >/dev/null; then
   stems=$musdb
@@ -94,7 +101,8 @@ if [[ -e $init ]]; then init=$(absolute "$init"); fi
 if [[ $python == */* ]]; then python=$(absolute "$python"); fi
 cd "$HERE"
 if [[ -n $stems ]]; then data_dir=${data_dir:-data/musdb18}; fi
-data_dir=${data_dir:-data/${sounds}_${n_tracks}x${seconds}s_seed${seed}}
+made=${sounds}_${n_tracks}x${seconds}s_seed${seed}${test_tracks:+_test$test_tracks}
+data_dir=${data_dir:-${data_root:-data}/$made}
 expdir=${expdir:-exp/train_${EXPERIMENT:-$settings_name}_${tag}}
 logs=$expdir/logs
 training=(train.py "--$OPTION" "$settings" --exp_dir "$expdir" --data_dir "$data_dir" ${init:+--init "$init"})
@@ -136,6 +144,13 @@ if [[ $stage -le 0 && $stop_stage -ge 0 ]]; then
     if [[ -f $data_dir/.complete ]]; then
       echo "already made"
     else
+      if [[ -n $bank && $sounds != procedural ]]; then
+        export ASTEROID_SLICQ_SOUNDS=$bank
+        if [[ ! -f $bank/bank.zip ]]; then
+          echo "sounds in $bank"
+          $python -m asteroid_slicq sounds build --cache "$bank" 2>&1 | tee "$logs/sounds.log"
+        fi
+      fi
       $python -m asteroid_slicq synth "$data_dir" \
         --tracks "$n_tracks" --seconds "$seconds" --seed "$seed" --sounds "$sounds" \
         --jobs "$jobs" ${test_tracks:+--test-tracks "$test_tracks"} 2>&1 | tee "$logs/data.log"
