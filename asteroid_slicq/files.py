@@ -21,6 +21,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
+_MOST_BYTES = 200  # of a target's name in a hidden one
 _LEFTOVER = re.compile(r"\..*-[0-9a-f]{8}\.part")
 
 
@@ -33,6 +34,11 @@ def given_path(path: str | os.PathLike[str], argument: str) -> Path:
     if not os.fspath(path):
         raise ValueError(f"{argument} must be a path, got an empty one")
     return Path(path)
+
+
+def real_path(path: str | os.PathLike[str]) -> Path:
+    """A path without links; of links that lead in a circle, what is left of it."""
+    return Path(os.path.realpath(path))
 
 
 def unreadable(path: str | os.PathLike[str]) -> str | None:
@@ -179,7 +185,9 @@ def write_text(target: Path, text: str) -> None:
 
 
 def _hidden_beside(target: Path) -> Path:
-    return target.with_name(f".{target.stem}-{secrets.token_hex(4)}.part")
+    # A name may have 255 bytes, also with what is added.
+    stem = os.fsdecode(os.fsencode(target.stem)[:_MOST_BYTES])
+    return target.with_name(f".{stem}-{secrets.token_hex(4)}.part")
 
 
 def _second_name(path: Path) -> Path:

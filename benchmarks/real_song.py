@@ -3,7 +3,8 @@
 ``python benchmarks/real_song.py`` (needs an ffmpeg binary) prints how much better the stems are
 than the mix and how closely they sum to it, and writes that to docs/benchmarks.md. With
 ``--plot PNG`` (needs the extra ``plot``) it draws the stems' spectrograms, estimated and true;
-``--beside MODEL`` adds a row for another model, a file or an id of the Hugging Face Hub.
+``--beside NAME=MODEL`` adds a row for another model, a file or an id of the Hugging Face Hub;
+docs/free_stems.md tells how to get that of docs/benchmarks.md, "the first one=first.pth".
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ def plot(file: Path, rows: dict[str, tuple[np.ndarray, np.ndarray]], rate: float
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plot", type=Path, metavar="PNG")
-    parser.add_argument("--beside", metavar="MODEL")
+    parser.add_argument("--beside", metavar="NAME=MODEL")
     args = parser.parse_args()
+    name, _, beside = (args.beside or "").rpartition("=")
     audio, rate = stempeg.read_stems(stempeg.example_stem_path(), dtype=np.float32)
     mix, *true = np.ascontiguousarray(audio.transpose(0, 2, 1))
     stems = np.stack(true)
@@ -63,8 +65,8 @@ def main() -> None:
         "the mix itself": np.broadcast_to(mix, stems.shape),
         "the default model": estimates,
     }
-    if args.beside:
-        compared[Path(args.beside).stem] = separated(load_model(args.beside), mix)
+    if beside:
+        compared[name or Path(beside).stem] = separated(load_model(beside), mix)
     rows = [
         [name, *(f"{s:.2f}" for s in utterance_sdr(stems, each))] for name, each in compared.items()
     ]
@@ -72,11 +74,12 @@ def main() -> None:
     print(text, f"\nThe estimates sum to the mix with an error {residual:.1f} dB below it.")
     if args.plot:
         plot(args.plot, dict(zip(STEMS, zip(estimates, stems, strict=True), strict=True)), rate)
+    command = "python benchmarks/real_song.py" + (f' --beside "{args.beside}"' if beside else "")
     report.write_section(
         "real song",
         f"""## A real song
 
-`python benchmarks/real_song.py`: the default model, which was trained on free sounds alone,
+`{command}`: the default model, which was trained on free sounds alone,
 on a real song, the example of 6 s that the `stempeg` package ships. One short song proves
 little. SDR of the whole song.
 

@@ -20,17 +20,19 @@ from asteroid_slicq.cli.program import parse
 from tests.helpers import ROOT, environment, numpy_noise
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CARD = ROOT / "asteroid_slicq" / "models" / "xumx_slicq" / "weights" / "README.md"
+OTHERS = [CARD, *sorted((ROOT / "recipes").glob("**/*.md"))]  # whose commands take hours
 BLOCK = re.compile(r"(?ms)^(?:<!-- (not run|ci): [^\n]* -->\n)?```(\w+)\n(.*?)^```")
-BLOCKS = [
-    pytest.param(block, id=f"{page.name}:{text.count(chr(10), 0, block.start()) + 1}")
-    for page in PAGES
-    for text in [page.read_text()]
-    for block in BLOCK.finditer(text)
-]
 
 
 def blocks(language: str, run: bool):
-    chosen = [p for p in BLOCKS if p.values[0][2] == language and not (run and p.values[0][1])]
+    found = [
+        pytest.param(block, id=f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, block.start())}")
+        for page in (PAGES if run else [*PAGES, *OTHERS])
+        for text in [page.read_text()]
+        for block in BLOCK.finditer(text)
+    ]
+    chosen = [p for p in found if p.values[0][2] == language and not (run and p.values[0][1])]
     return pytest.mark.parametrize("text", [pytest.param(p.values[0][3], id=p.id) for p in chosen])
 
 

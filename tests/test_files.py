@@ -141,3 +141,12 @@ def test_a_file_that_is_taken_for_a_leftover_at_once_is_made_again(tmp_path, mon
     assert taken != [partial.path]
     assert list(tmp_path.iterdir()) == [partial.path]
     partial.discard()
+
+
+@pytest.mark.parametrize("name", [251 * "z" + ".wav", 83 * "曲" + ".wav"])
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path, name):
+    for content in ("one", "two"):
+        with whole_file(tmp_path / name) as partial:
+            partial.write_text(content)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "two"

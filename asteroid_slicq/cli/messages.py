@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+
+_CONTROLS = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f]")  # which steer a terminal, in a file's name
 
 
 class CommandError(ValueError):
@@ -24,6 +27,11 @@ def say(text: str) -> None:
         raise CommandError(f"standard output: cannot be written ({error.strerror})") from error
 
 
+def one_line(text: str) -> str:
+    """A text whose file names may hold line breaks, in one line."""
+    return text.replace("\n", "\\n")
+
+
 def complain(text: str) -> None:
     """Print a line on standard error, where there is one, with the name of the program in front."""
     try:
@@ -36,6 +44,7 @@ def _print(text: str, stream) -> None:
     if stream is None:  # print would take it for standard output
         return
     encoding = getattr(stream, "encoding", None) or "utf-8"
+    text = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 

@@ -25,7 +25,7 @@ from asteroid_slicq.evaluation import (
     source_sparsity,
     summarise_tracks,
 )
-from asteroid_slicq.files import unreadable
+from asteroid_slicq.files import real_path, unreadable
 from asteroid_slicq.transform import STFT, SliCQT
 from asteroid_slicq.vocabulary import ORACLES, SPARSITY_MEASURES
 
@@ -104,7 +104,7 @@ def _find(path: Path, split: str | None, sources: Sequence[str]) -> tuple[list[T
         split = split or splits[0]
         folder = path / split
     else:
-        folder = path.resolve().parent if is_track else path.resolve()
+        folder = real_path(path).parent if is_track else real_path(path)
         split = folder.name
     if reason := unreadable(folder):
         raise CommandError(f"{folder}: {reason}")
@@ -116,7 +116,7 @@ def _find(path: Path, split: str | None, sources: Sequence[str]) -> tuple[list[T
     if isinstance(facts, str):
         raise CommandError(f"{first / sources[0]}.wav: {facts}")
     if is_track:
-        return [_single(path.resolve(), sources, facts.sample_rate)], facts.sample_rate
+        return [_single(real_path(path), sources, facts.sample_rate)], facts.sample_rate
     found = find_tracks(folder.parent, folder.name, sources, facts.sample_rate)
     return found, facts.sample_rate
 

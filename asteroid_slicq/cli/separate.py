@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from asteroid_slicq.audio import AudioWarning
-from asteroid_slicq.cli.messages import CommandError, complain, say
+from asteroid_slicq.cli.messages import CommandError, complain, one_line, say
 from asteroid_slicq.cli.models import resolve
 from asteroid_slicq.cli.progress import SongBar, aside, tell_summary
 from asteroid_slicq.cli.standard_input import file_of_standard_input
@@ -26,6 +26,7 @@ from asteroid_slicq.jobs import (
     collect_jobs,
     is_address,
     refuse_collisions,
+    refuse_replaced_songs,
     separate_jobs,
 )
 from asteroid_slicq.processes import n_processors
@@ -55,8 +56,8 @@ def _run_files(args: argparse.Namespace, labels: dict[str, str]) -> int:
     output = FileOutput(**{field.name: getattr(args, field.name) for field in fields(FileOutput)})
     manifest = Manifest(args.output)
     with _warnings_as_lines():
-        known = manifest.track_of if args.skip_existing else None
-        jobs, problems = collect_jobs(args.inputs, args.output, known, labels)
+        earlier = manifest if args.skip_existing else None
+        jobs, problems = collect_jobs(args.inputs, args.output, earlier, labels)
     told = manifest.problem
     for problem in filter(None, [told, *problems]):
         complain(problem)
@@ -64,6 +65,8 @@ def _run_files(args: argparse.Namespace, labels: dict[str, str]) -> int:
         return 2
     refuse_collisions(output, jobs, args.output)
     work = _work(args, output)
+    if args.overwrite:
+        refuse_replaced_songs(work, jobs)
     outcomes: list[Outcome] = []
     records = len(jobs) > 1 or args.skip_existing or manifest.exists()
     run = separate_jobs(
@@ -148,7 +151,7 @@ def _tell(outcome: Outcome, args: argparse.Namespace, device: torch.device | Non
                 f"{on_cpu}"
             )
         else:
-            complain(outcome.reason)
+            complain(one_line(outcome.reason))
     elif not args.quiet:
         folder = os.path.join(args.output, job.track)
         if outcome.stems and not is_address(args.output):
@@ -158,12 +161,14 @@ def _tell(outcome: Outcome, args: argparse.Namespace, device: torch.device | Non
             words = f"kept ({outcome.reason or 'done already'})"
         elif outcome.reason:
             words += f" (again: {outcome.reason})"
-        say(f"{job.name} -> {folder}: {words}")
+        say(one_line(f"{job.name} -> {folder}: {words}"))
 
 
 def _check_output(output: Path) -> None:
     """Refuse, before any work, an output folder that cannot be one."""
     existing = next((p for p in (output, *output.absolute().parents) if os.path.lexists(p)), output)
+    if os.path.islink(existing) and not os.path.exists(existing):
+        raise CommandError(f"{existing}: is a link that leads nowhere")
     if not os.path.isdir(existing):
         raise CommandError(f"{existing}: is a file, so {output} cannot be a folder for the stems")
     if not os.access(existing, os.W_OK | os.X_OK):

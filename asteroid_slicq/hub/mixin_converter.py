@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from asteroid_slicq.files import real_path
 from asteroid_slicq.models.mixin import SOURCES, DenoisingAutoencoder, MiXiN
 
 Array = NDArray[Any]
@@ -125,7 +126,7 @@ def read_keras_weights(path: KerasFile) -> dict[str, Array]:
 
 def in_order(paths: Sequence[KerasFile]) -> list[KerasFile]:
     """Sort the files in the order of the sources, where their names tell it."""
-    if len({Path(path).resolve() for path in paths}) < len(paths):
+    if len({real_path(path) for path in paths}) < len(paths):
         raise ValueError(f"paths must be different files, got {', '.join(map(str, paths))}")
     told = [_sources_told(path) for path in paths]
     if all(len(sources) == 1 for sources in told) and len(set().union(*told)) == len(paths):

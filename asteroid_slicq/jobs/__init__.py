@@ -7,7 +7,7 @@ from asteroid_slicq.jobs.manifest import MANIFEST, Manifest
 from asteroid_slicq.jobs.ray_crew import cluster
 from asteroid_slicq.jobs.remote import is_address
 from asteroid_slicq.jobs.running import separate_jobs
-from asteroid_slicq.jobs.work import Outcome, Work, refuse_collisions
+from asteroid_slicq.jobs.work import Outcome, Work, refuse_collisions, refuse_replaced_songs
 
 __all__ = [
     "MANIFEST",
@@ -20,6 +20,7 @@ __all__ = [
     "collect_jobs",
     "is_address",
     "refuse_collisions",
+    "refuse_replaced_songs",
     "separate_files",
     "separate_jobs",
 ]

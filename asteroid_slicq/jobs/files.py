@@ -19,7 +19,7 @@ from asteroid_slicq.jobs.inputs import Job, collect_jobs
 from asteroid_slicq.jobs.manifest import Manifest
 from asteroid_slicq.jobs.remote import is_address
 from asteroid_slicq.jobs.running import separate_jobs
-from asteroid_slicq.jobs.work import Outcome, Work, refuse_collisions
+from asteroid_slicq.jobs.work import Outcome, Work, refuse_collisions, refuse_replaced_songs
 from asteroid_slicq.models.xumx_slicq import load_default_model
 from asteroid_slicq.separation import FileOutput, Separator
 
@@ -79,9 +79,11 @@ def separate_files(
     output.selection(separator.sources)  # refuses names that the model does not have
     work = Work(separator, output, folder if isinstance(folder, (str, Path)) else Path(folder))
     manifest = Manifest(work.folder)
-    known = manifest.track_of if skip_existing else None
-    jobs, problems = collect_jobs([os.fspath(path) for path in given], work.folder, known)
+    earlier = manifest if skip_existing else None
+    jobs, problems = collect_jobs([os.fspath(path) for path in given], work.folder, earlier)
     refuse_collisions(output, jobs, work.folder)
+    if overwrite:
+        refuse_replaced_songs(work, jobs)
     outcomes = [Outcome(Job(Path(), ""), "failed", reason=p, cause="file") for p in problems]
     outcomes += separate_jobs(
         work,

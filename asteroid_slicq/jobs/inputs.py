@@ -5,15 +5,19 @@ from __future__ import annotations
 import glob
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 from asteroid_slicq.audio import AUDIO_SUFFIXES, AudioWarning, is_stem, track_name
-from asteroid_slicq.files import unreadable
+from asteroid_slicq.files import real_path, unreadable
 from asteroid_slicq.jobs import remote
 from asteroid_slicq.jobs.playlists import is_playlist, read_playlist
+from asteroid_slicq.vocabulary import STEMS, SUMS_OF_STEMS
+
+_NAMES_OF_STEMS = {*STEMS, *SUMS_OF_STEMS, "residual", "remix"}
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,22 @@ class _Found:
     is_named: bool
 
 
-KnownTrack = Callable[[Path | str], str | None]
+class Earlier(Protocol):
+    """What earlier runs have put into the output."""
+
+    def track_of(self, path: Path | str) -> str | None:
+        """The folder that the stems of a song have."""
+        ...
+
+    def tracks_of_others(self, paths: Collection[Path | str]) -> set[str]:
+        """The folders of stems of songs that are there, but for some."""
+        ...
 
 
 def collect_jobs(
     inputs: Sequence[str],
     output: Path | str,
-    known: KnownTrack | None = None,
+    earlier: Earlier | None = None,
     labels: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[list[Job], list[str]]:
     """Find the files to separate.
@@ -65,7 +78,7 @@ def collect_jobs(
         inputs: files, folders, playlists (``.m3u``, ``.m3u8``), patterns such as ``*.wav``, and
             addresses that ``fsspec`` knows, such as ``s3://bucket/album``.
         output: folder, or address of one, under which the stems go.
-        known: gives the folder that a file's stems have since an earlier run.
+        earlier: runs whose stems are kept, and whose songs keep their folders; the `Manifest`.
         labels: what to call some files, by path.
 
     Returns:
@@ -88,16 +101,24 @@ def collect_jobs(
         files.setdefault(_identity(file.path), file)
     named = {_identity(file.path) for file in found if file.is_named}
     jobs: dict[Path | str, Job] = {}
-    earlier = {} if known is None else {real: known(file.path) for real, file in files.items()}
-    taken = {track.casefold() for track in earlier.values() if track}
+    kept_tracks: dict[Path | str, str | None] = {}
+    taken: set[str] = set()
+    if earlier is not None:
+        kept_tracks = {real: earlier.track_of(file.path) for real, file in files.items()}
+        taken = set(filter(None, kept_tracks.values())) | earlier.tracks_of_others(set(files))
+        taken = {track.casefold() for track in taken}
     for real, file in files.items():
-        track = earlier.get(real) or _free_name(str(file.folder / track_name(file.path)), taken)
+        track = kept_tracks.get(real) or _free_name(str(file.folder / track_name(file.path)), taken)
         taken.add(track.casefold())
         jobs[real] = Job(file.path, track, labels.get(str(file.path), ""))
     kept = list(jobs.items())
     if isinstance(output, Path):
-        results = {(output / job.track).resolve() for job in jobs.values()}
-        kept = [(r, job) for r, job in kept if r in named or Path(r).parent not in results]
+        results = {real_path(output / job.track) for job in jobs.values()}
+        kept = [
+            (real, job)
+            for real, job in kept
+            if real in named or Path(real).parent not in results or not _has_name_of_stem(real)
+        ]
     n_stems += len(jobs) - len(kept)
     if n_stems:
         warnings.warn(
@@ -118,11 +139,17 @@ def _free_name(base: str, taken: set[str]) -> str:
 
 
 def _identity(path: Path | str) -> Path | str:
-    return path.resolve() if isinstance(path, Path) else path
+    return real_path(path) if isinstance(path, Path) else path
 
 
 def _is_stem(path: Path | str) -> bool:
     return isinstance(path, Path) and is_stem(path)
+
+
+def _has_name_of_stem(path: Path | str) -> bool:
+    """Of a stem without a mark, as programs leave it that write a file anew."""
+    name = Path(path).stem
+    return name in _NAMES_OF_STEMS or name.startswith("no_")
 
 
 def _expand(text: str, output: Path | str, problems: list[str]) -> Iterator[_Found]:
@@ -150,9 +177,9 @@ def _entries(
     playlist: Path, output: Path | str, problems: list[str], open_ones: set[Path]
 ) -> Iterator[_Found]:
     """The songs of a playlist, and of those in it; what is missing is told."""
-    if playlist.resolve() in open_ones:
+    if real_path(playlist) in open_ones:
         return
-    open_ones.add(playlist.resolve())
+    open_ones.add(real_path(playlist))
     n_before, n_files = len(problems), 0
     try:
         for entry in read_playlist(playlist):
@@ -185,9 +212,9 @@ def _below(path: Path, output: Path | str, problems: list[str]) -> Iterator[_Fou
 
 
 def _audio_files(folder: Path, output: Path | str, problems: list[str]) -> Iterator[Path]:
-    real_output = output.resolve() if isinstance(output, Path) else None
-    skips_output = real_output != folder.resolve()
-    seen = {folder.resolve()}  # a link may lead to where it lies
+    real_output = real_path(output) if isinstance(output, Path) else None
+    skips_output = real_output != real_path(folder)
+    seen = {real_path(folder)}  # a link may lead to where it lies
 
     def tell(error: OSError) -> None:
         problems.append(f"{error.filename}: cannot be read ({error.strerror})")
@@ -195,7 +222,7 @@ def _audio_files(folder: Path, output: Path | str, problems: list[str]) -> Itera
     for root, folders, files in os.walk(folder, onerror=tell, followlinks=True):
         kept = []
         for name in sorted(folders):
-            real = Path(root, name).resolve()
+            real = real_path(Path(root, name))
             if not name.startswith(".") and not (skips_output and real == real_output):
                 kept += [name] if real not in seen else []
                 seen.add(real)

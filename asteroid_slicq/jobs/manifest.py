@@ -11,13 +11,13 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from asteroid_slicq import __version__
-from asteroid_slicq.files import whole_file
+from asteroid_slicq.files import real_path, whole_file
 from asteroid_slicq.jobs import remote
 from asteroid_slicq.jobs.inputs import Job
 
@@ -152,6 +152,20 @@ class Manifest:
             if len(alike) == 1:
                 track = alike[0].track
         return track
+
+    def tracks_of_others(self, paths: Collection[Path | str]) -> set[str]:
+        """The folders of stems of songs that are there, but for some songs.
+
+        Args:
+            paths: of these songs, without links.
+        """
+        return {
+            record.track
+            for record in self._records.values()
+            if (mix := record.mix.path) not in paths
+            and (remote.is_address(mix) or os.path.lexists(mix))
+            and real_path(mix) not in paths
+        }
 
     def find(self, track: str) -> Record | None:
         """What is known of a folder of stems."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from asteroid_slicq.audio import AudioError, AudioWarning, ExistsError, is_stem
+from asteroid_slicq.files import real_path
 from asteroid_slicq.jobs import remote
 from asteroid_slicq.jobs.inputs import Job
 from asteroid_slicq.separation import FileOutput, Separator
@@ -172,6 +173,29 @@ def refuse_collisions(output: FileOutput, jobs: Iterable[Job], folder: Path | st
     """
     songs = {job.path: job.track for job in jobs if isinstance(job.path, Path)}
     output.refuse_collisions(songs, Path(folder))
+
+
+def refuse_replaced_songs(work: Work, jobs: Iterable[Job]) -> None:
+    """Refuse that a song's stem replaces another song, which is yet to be read.
+
+    Raises:
+        ValueError: it would.
+    """
+    if isinstance(work.folder, str):
+        return
+    songs = {real_path(job.path): job for job in jobs if isinstance(job.path, Path)}
+    for song, job in songs.items():
+        try:
+            targets = work.separator.targets(job.path, work.folder, job.track, work.output)
+        except (AudioError, OSError):  # which its turn will tell
+            continue
+        for target in targets.values():
+            real = real_path(target)
+            if real in songs and real != song:
+                raise ValueError(
+                    f"{songs[real].name}: would be replaced by a stem of {job.name} before it is "
+                    "separated; give the stems another folder"
+                )
 
 
 @contextmanager

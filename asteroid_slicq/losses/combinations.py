@@ -207,11 +207,14 @@ def combination_l1(
 
     def block_l1(estimate: Tensor, target: Tensor) -> Tensor:
         n_sources = estimate.shape[sources_dim]
+        given = torch.promote_types(estimate.dtype, target.dtype)
+        dtype = torch.promote_types(given, torch.float32)  # many numbers are added up
+        estimate, target = estimate.to(dtype), target.to(dtype)
         members = membership(resolve_subsets(kept, n_sources), n_sources, estimate)
         # source, batch, everything else; without a copy where sources are the second dimension
         moved = (x.movedim(sources_dim, 0) for x in (estimate, target))
         flat = (x.reshape(n_sources, x.shape[1:2].numel(), x.shape[2:].numel()) for x in moved)
-        return cast(Tensor, MeanAbsoluteSums.apply(*flat, members))
+        return cast(Tensor, MeanAbsoluteSums.apply(*flat, members)).to(given.to_real())
 
     return _over_blocks(block_l1, estimates, targets, block_weights)
 

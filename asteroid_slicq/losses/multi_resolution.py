@@ -154,6 +154,13 @@ class MultiResolutionLoss(nn.Module):
                 are shorter than half a window of a magnitude spectrum.
         """
         check_same_shape(waveforms, targets)
+        if waveforms.ndim != 4:
+            raise ValueError(
+                "waveforms and targets must be (batch, source, channel, time), got "
+                f"{tuple(waveforms.shape)}"
+            )
+        if waveforms.dtype.itemsize < 4:  # no spectra of 16 bits
+            waveforms, targets = waveforms.float(), targets.float()
         scale = self._scale(targets)
         zero = waveforms.new_zeros(())
         waveform = stft = coefficient = zero
@@ -182,7 +189,7 @@ class MultiResolutionLoss(nn.Module):
         if not self.relative:
             return targets.new_ones(())
         mix = targets.sum(1, keepdim=True)
-        return mix.square().mean((2, 3), keepdim=True).sqrt().clamp(min=_MIN_LEVEL)
+        return mix.square().mean((2, 3), keepdim=True).clamp(min=_MIN_LEVEL**2).sqrt()
 
     def _error(self, errors: Tensor) -> Tensor:
         """Mean modulus of errors, over the subsets of sources."""

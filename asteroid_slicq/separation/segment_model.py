@@ -156,11 +156,11 @@ class SegmentModel:
         stop: int | None,
     ) -> None:
         """Measure a segment of a song, see `SongStatistics`. Shape: ``(batch, channel, time)``."""
-        if segment.any():  # silence adds nothing
-            mix = self._prepared(to_model_channels(torch.tensor(segment), self.n_channels))
-            with self._replaying():
-                for statistics, delay in zip(song, self._delays, strict=True):
-                    statistics.observe(self.model, F.pad(mix, (delay, 0)), position, start, stop)
+        # Silent ones, too: where windows lie may depend on how long the song is.
+        mix = self._prepared(to_model_channels(torch.tensor(segment), self.n_channels))
+        with self._replaying():
+            for statistics, delay in zip(song, self._delays, strict=True):
+                statistics.observe(self.model, F.pad(mix, (delay, 0)), position, start, stop)
 
     def __call__(
         self,

@@ -136,7 +136,9 @@ def spectral_convergence(
     pairs = zip(found, blocks, strict=True)
     error = torch.stack([(c.abs() - s).square().sum() for c, s in pairs]).sum()
     power = torch.stack([s.square().sum() for s in blocks]).sum()
-    return (error / power.clamp(min=torch.finfo(power.dtype).tiny)).sqrt()
+    ratio = error / power.clamp(min=torch.finfo(power.dtype).tiny)
+    # The root has no gradient at 0, which is the least there is.
+    return torch.where(ratio > 0, torch.where(ratio > 0, ratio, 1).sqrt(), 0)
 
 
 def phase_factors(coefficients: Tensor) -> Tensor:

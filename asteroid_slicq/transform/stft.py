@@ -89,7 +89,7 @@ class STFT(nn.Module):
         n_frames = coefficients[0].shape[-1] if len(coefficients) else 0
         (block,) = check_blocks(coefficients, [(self.n_fft // 2 + 1, n_frames)])
         length = check_integer("length", length, 1)
-        if length > (n_frames - 1) * self.hop + self.n_fft // 2:
+        if length > (n_frames - 1) * self.hop:
             raise ValueError(
                 f"length = {length} is more than {n_frames} STFT frames of hop {self.hop} hold"
             )

@@ -113,6 +113,8 @@ class SongPostfilter:
         frames = self._frames(estimates, mix, position)
         first = -(-(position + start) // _HOP) - frames.first
         last = frames.n_frames if stop is None else -(-(position + stop) // _HOP) - frames.first
+        if last <= first:
+            return
         for part in _stretches(last - first, _WINDOW_FRAMES, first):
             spectra = frames.spectra(part)
             self._sums.add(spectra[:, 1:], spectra[:, 0], frames.first + part.start)

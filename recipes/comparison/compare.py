@@ -48,7 +48,6 @@ from asteroid_slicq.data.resident import ResidentSegments, ResidentSongs  # noqa
 from asteroid_slicq.evaluation import json_text  # noqa: E402
 from asteroid_slicq.files import write_text  # noqa: E402
 
-PAGE = ROOT / "docs" / "comparison.md"
 SETTINGS = ROOT / "recipes" / "free_stems" / "local" / "songs.yml"
 
 

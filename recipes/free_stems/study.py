@@ -1,6 +1,6 @@
 """Table of networks trained on one kind of songs and tested on every kind.
 
-``python study.py --songs procedural=DIR --songs sampled=DIR --real NAME=DIR``: each DIR is a tree
+``python study.py --songs procedural=DIR --songs sampled=DIR --real DIR``: each DIR is a tree
 of songs with ``train`` and ``test``; the real ones have ``test`` alone, are looked at last, and
 nothing is chosen by them. Every network sees as many examples, from one kind of songs, from all of
 them, or from all of them augmented. Scores are those of ``domains.py``, on excerpts and with the

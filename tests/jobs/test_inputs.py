@@ -103,6 +103,23 @@ def test_earlier_results_are_no_inputs(music, output):
         assert list(jobs(["a", named], output)[0]) == ["a/song.wav", named]
 
 
+def test_songs_that_lie_where_stems_go_are_inputs(music):
+    for name in ("m/Intro.wav", "m/Intro/one.wav", "m/Intro/no_vocals.wav"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    with pytest.warns(AudioWarning, match=r"1 file\(s\) passed over"):
+        assert list(jobs(["m"], "m")[0]) == ["m/Intro.wav", "m/Intro/one.wav"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a privilege elsewhere")
+def test_links_in_a_circle_do_not_stop_the_others(music):
+    os.symlink("loop.wav", "a/loop.wav")
+    os.symlink("ring.m3u", "ring.m3u")
+    found, problems = jobs(["a", "ring.m3u", "a/loop.wav"])
+    assert set(found) == {"a/song.wav", "a/loop.wav"}
+    assert problems == ["ring.m3u: cannot be read (Too many levels of symbolic links)"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="links need a privilege elsewhere")
 def test_a_link_to_a_folder_is_followed_once(music):
     os.symlink(music / "b", music / "a" / "more")

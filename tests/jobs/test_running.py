@@ -214,6 +214,59 @@ def test_a_song_keeps_its_folder_whatever_comes_before_it(run):
     )
 
 
+@pytest.mark.parametrize("seed", [7, None])
+def test_a_song_of_another_run_keeps_its_folder(run, seed):
+    """Also where the other one has the same size and time, as after ``cp -r``."""
+    other = Path("other/a.wav")
+    write_song(other, seed=8 if seed is None else seed)
+    if seed is None:
+        time = Path("in/a.wav").stat().st_mtime_ns
+        os.utime(other, ns=(time, time))
+    assert run("--skip-existing", inputs=("in/a.wav",))[0] == 0
+    before = stems(Path("out"))
+    for expected in ("-> out/a-2: bass", "-> out/a-2: kept (done already)"):
+        code, out, err = run("--skip-existing", inputs=(other,))
+        assert (code, err) == (0, [])
+        assert expected in out[0]
+    after = stems(Path("out"))
+    assert {k: after[k] for k in before} == before
+    assert {name.split("/")[0] for name in after} == {"a", "a-2"}
+    if os.name == "posix":  # the same song by another name keeps its folder
+        os.symlink("in", "link")
+        assert "-> out/a: kept" in run("--skip-existing", inputs=("link/a.wav",))[1][0]
+
+
+def test_the_name_of_a_song_that_is_gone_is_free(run):
+    assert run("--skip-existing", inputs=("in/a.wav",))[0] == 0
+    os.remove("in/a.wav")
+    os.utime(write_song(Path("other/a.wav"), seed=8), (0, 0))
+    assert "(again: the song has changed)" in run("--skip-existing", inputs=("other/a.wav",))[1][0]
+
+
+def test_a_song_that_a_stem_would_replace(run):
+    mine = Path("in/a/bass.wav")
+    write_song(mine, seed=8)
+    before = mine.read_bytes()
+    code, _, err = run("--overwrite", "-o", "in", inputs=("in/a.wav", mine))
+    assert code == 2
+    assert err == [
+        f"asteroid-slicq: {mine}: would be replaced by a stem of {Path('in', 'a.wav')} before it "
+        "is separated; give the stems another folder"
+    ]
+    assert mine.read_bytes() == before
+    assert sorted(p.name for p in mine.parent.iterdir()) == ["bass.wav"]
+
+
+def test_names_that_would_steer_a_terminal(run):
+    if os.name != "posix":
+        pytest.skip("names of files have no control characters elsewhere")
+    name = "n\x1b[31mred\nx.wav"
+    write_song(Path(name), seed=8)
+    code, out, err = run(inputs=(name,))
+    assert (code, err, len(out)) == (0, [], 1)
+    assert out[0].startswith("n\\x1b[31mred\\nx.wav -> ")
+
+
 def test_a_record_that_cannot_be_written_is_told(run):
     Path("out", MANIFEST).mkdir(parents=True)
     code, out, err = run()

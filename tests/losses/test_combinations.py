@@ -357,3 +357,16 @@ def test_a_loss_keeps_what_iterators_gave():
 def test_wrong_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_l1_of_many_numbers_in_16_bits(dtype):
+    estimates = torch.randn(1, 4, 2, 2**18, generator=torch.Generator().manual_seed(0)).to(dtype)
+    targets = torch.zeros_like(estimates)
+    found = combination_l1(estimates.requires_grad_(), targets)
+    expected = combination_l1(estimates.double(), targets.double())
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), expected, rtol=0.005, atol=0)
+    mixed = combination_l1(estimates.float(), targets.double())
+    torch.testing.assert_close(mixed, expected)
+    assert torch.autograd.grad(found, estimates)[0].dtype == dtype

@@ -157,3 +157,15 @@ def test_what_is_missing_is_named():
         MultiResolutionLoss(spectrum="magnitude")(stems, stems)
     with pytest.raises(ValueError, match="targets must have the shape"):
         MultiResolutionLoss()(stems, stems[:, :1])
+
+
+def test_waveforms_of_16_bits_and_of_silence():
+    stems, loss = noise(1, 4, 2, 3000), MultiResolutionLoss(n_ffts=[256], subsets="all")
+    estimates = (0.5 * stems).bfloat16()
+    expected = loss(estimates.float(), stems.bfloat16().float()).total
+    assert torch.equal(loss(estimates, stems.bfloat16()).total, expected)
+    silence = [torch.zeros(1, 4, 2, 3000, requires_grad=True) for _ in range(2)]
+    gradients = torch.autograd.grad(loss(*silence).total, silence)
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    with pytest.raises(ValueError, match=r"must be \(batch, source, channel, time\), got \(4, 2"):
+        loss(stems[0], stems[0])

@@ -156,3 +156,19 @@ def test_lengths_of_a_frame_are_positive_integers(method):
         tell(0)
     with pytest.raises(TypeError, match=r"^length_samples must be an integer, got 2\.5"):
         tell(2.5)
+
+
+@pytest.mark.parametrize("length", [1, 48, 49, 64, 500])
+def test_an_stft_has_waveforms_of_any_length_that_fits_and_no_longer_ones(length):
+    (spectra,) = STFT_64(noise(1, length))
+    hop, random = 16, torch.randn_like(spectra)
+    longest = (spectra.shape[-1] - 1) * hop
+    assert longest >= length
+    assert STFT_64.inverse([random], longest).abs().max() < 4
+    with pytest.raises(ValueError, match=f"length = {longest + 1} is more than"):
+        STFT_64.inverse([random], longest + 1)
+
+
+def test_an_stft_of_no_frames_has_no_waveform():
+    with pytest.raises(ValueError, match="length = 1 is more than 0 STFT frames"):
+        STFT_64.inverse([torch.zeros(1, 33, 0, dtype=torch.complex64)], 1)

@@ -189,3 +189,12 @@ def test_types_that_are_mistaken_are_refused():
     magnitudes = [block.abs() for block in coefficients]
     with pytest.raises(TypeError, match="phase must be zero, random or complex coefficients"):
         griffin_lim(magnitudes, slicqt, LENGTH, phase=magnitudes)
+
+
+def test_gradients_of_the_convergence_at_its_end():
+    stft = STFT(256, 64)
+    x = noise(1, 2000).requires_grad_()
+    for wanted in (stft(x)[0].abs().detach(), 0.9 * stft(x)[0].abs().detach()):
+        value = spectral_convergence(x, [wanted], stft)
+        assert torch.autograd.grad(value, x)[0].isfinite().all()
+    assert spectral_convergence(x, [stft(x)[0].abs()], stft) == 0

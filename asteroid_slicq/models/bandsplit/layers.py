@@ -96,7 +96,6 @@ class Attention(nn.Module):
         - x, output: ``(band, batch, step, width)``
     """
 
-    frequencies: Tensor
     pairs: Tensor
 
     def __init__(self, width: int, axis: str, reach: int | None = None) -> None:
@@ -111,8 +110,7 @@ class Attention(nn.Module):
         self.norm_gated = nn.RMSNorm(width, eps=1e-5)
         self.up = nn.Linear(width, 4 * width)
         self.down = nn.Linear(2 * width, width)
-        frequencies = _PERIOD ** (-torch.arange(0, head, 2) / head)
-        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.head = head
         # Rows of the weight in an order that makes the two features of a pair neighbours.
         rows = torch.arange(3 * width).view(3, self.n_heads, 2, -1)
         pairs = torch.cat([rows[:2].mT.flatten(), rows[2].flatten()])
@@ -152,9 +150,10 @@ class Attention(nn.Module):
 
     def _turns(self, n_steps: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Cosines and sines of the angles that turn the pairs of features of each step."""
-        frequencies = self.frequencies
-        steps = torch.arange(n_steps, device=frequencies.device, dtype=frequencies.dtype)
-        angles = steps[:, None] * frequencies
+        device, precise = self.pairs.device, torch.promote_types(dtype, torch.float32)
+        exponents = torch.arange(0, self.head, 2, device=device, dtype=precise) / self.head
+        steps = torch.arange(n_steps, device=device, dtype=precise)
+        angles = steps[:, None] * _PERIOD**-exponents
         return angles.cos().to(dtype), angles.sin().to(dtype)
 
 

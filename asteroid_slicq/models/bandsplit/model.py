@@ -153,6 +153,7 @@ class BandSplit(Separable, registration.Shareable):
         if attention_reach_s is not None:
             steps = attention_reach_s * sample_rate / self.bands.step_samples
             reach = max(1, round(steps))
+        self._reach = reach
         self.network = BandNetwork(
             self.bands,
             len(self.sources),
@@ -293,7 +294,7 @@ class BandSplit(Separable, registration.Shareable):
         """
         batches = (mix_to_batch(mix, self.n_channels) for mix in mixes)
         statistics = average(self, batches)
-        self.network.set_input_statistics(statistics.mean, statistics.std)
+        self.own_network.set_input_statistics(statistics.mean, statistics.std)
 
     def network_input(self, mix: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Magnitudes as the network sees them before it shifts and scales them.
@@ -305,7 +306,20 @@ class BandSplit(Separable, registration.Shareable):
             - mix: ``(batch, channel, freq, time)`` each, complex
             - output: the same, real
         """
-        return tuple(map(self.network.compressed, self._relative(mix)))
+        return tuple(map(self.own_network.compressed, self._relative(mix)))
+
+    @property
+    def own_network(self) -> BandNetwork:
+        """The network, where it is in PyTorch.
+
+        Raises:
+            TypeError: when it is not, as that of an exported model.
+        """
+        if not isinstance(self.network, BandNetwork):
+            raise TypeError(
+                f"model must have its network in PyTorch, got {type(self.network).__name__}"
+            )
+        return self.network
 
     @property
     def input_arguments(self) -> dict[str, Any]:
@@ -330,8 +344,23 @@ class BandSplit(Separable, registration.Shareable):
 
     @property
     def reach_s(self) -> float:
-        """How far around a sample the layers along time look, in seconds: all that they see."""
-        return math.inf
+        """How far around a sample the network looks, in seconds; infinite without a limit.
+
+        The layers along time reach as far as each of them, one after the other; on top comes how
+        far a sample and the coefficients lie apart that depend on each other, on the way in and on
+        the way out: 3/4 of a slice and half a transition. The level of the mix, by which its
+        coefficients are seen, is that of all that the model sees.
+        """
+        if self._reach is None or self._args["time_mixer"] != "attention":
+            return math.inf
+        if isinstance(self.transform, STFT):
+            reach = self.transform.n_fft
+        else:
+            frame = self.transform.frame
+            reach = 3 * frame.slice_length // 2 + frame.transition_length
+        n_steps = self._args["n_layers"] * self._reach + 1  # which hold some coefficients each
+        layers = n_steps * self.bands.step_samples
+        return (layers + reach) / float(self._args["sample_rate"])
 
     @property
     def slicqt(self) -> SliCQT:
@@ -354,6 +383,15 @@ class BandSplit(Separable, registration.Shareable):
     def get_model_args(self) -> dict[str, Any]:
         """Arguments that build this model again, in plain types."""
         return {**self._args, "mixture_consistency": self.mixture_consistency}
+
+    def serialize(self) -> dict[str, Any]:
+        """The model as a dictionary of plain types and tensors, for ``torch.save``.
+
+        Raises:
+            TypeError: for a model whose network is not in PyTorch.
+        """
+        _ = self.own_network  # an export has no weights to save
+        return super().serialize()
 
     def _relative(self, mix: Sequence[Tensor], state: StreamState | None = None) -> list[Tensor]:
         """Coefficients as amplitudes relative to the level of the mix, in parts.

@@ -45,7 +45,7 @@ def to_onnx(model: BandSplit) -> ModelProto:
 
     Raises:
         ImportError: without the package ``onnx``.
-        TypeError: when the model is no ``BandSplit``.
+        TypeError: when the model is no ``BandSplit``, or is an export itself.
         ValueError: for a transform whose arguments are not plain.
     """
     onnx = require("onnx")
@@ -98,7 +98,7 @@ class _Network(nn.Module):
 
     def __init__(self, model: BandSplit) -> None:
         super().__init__()
-        self.network = copy.deepcopy(model.network).cpu().float().eval()
+        self.network = copy.deepcopy(model.own_network).cpu().float().eval()
 
     def forward(self, *blocks: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.network(blocks))

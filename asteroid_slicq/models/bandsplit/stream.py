@@ -23,7 +23,7 @@ class BandSplitStream(SourceStream):
         sources: which of the model's sources to return, in this order; None is all.
 
     Raises:
-        TypeError: when the model is no ``BandSplit``.
+        TypeError: when the model is no ``BandSplit``, or an export.
         ValueError: when it is not causal or in training mode; for a source that it has not.
 
     Example:
@@ -43,6 +43,7 @@ class BandSplitStream(SourceStream):
     def __init__(self, model: BandSplit, sources: Sequence[str] | None = None) -> None:
         if not isinstance(model, BandSplit):
             raise TypeError(f"model must be a BandSplit, got {type(model).__name__}")
+        _ = model.own_network  # an export runs on whole segments
         if not model.causal:
             raise ValueError(
                 "model must be causal to run on a stream, such as the preset bandsplit-realtime; "

@@ -142,8 +142,11 @@ def _mask(one: Tensor, other: Tensor, power: float) -> Tensor:
     """one^q / (one^q + other^q), of magnitudes of any level; a half where both are 0."""
     if math.isinf(power):
         return (one > other).to(one.dtype) + 0.5 * (one == other)
-    tiny = torch.finfo(one.dtype).tiny
-    return 1 / (1 + ((other + tiny) / (one + tiny)) ** power)
+    # Relative to the larger of the two: neither powers nor gradients overflow.
+    loudest = torch.maximum(one, other).detach().clamp(min=torch.finfo(one.dtype).tiny)
+    one, other = (one / loudest) ** power, (other / loudest) ** power
+    total = one + other
+    return torch.where(total > 0, one / torch.where(total > 0, total, 1), 0.5)
 
 
 def _stream(magnitudes: Tensor, transform: Transform) -> Tensor:

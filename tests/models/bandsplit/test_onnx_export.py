@@ -71,9 +71,16 @@ def test_what_no_runtime_can_is_named(tmp_path):
         OnnxBandSplit(broken)
     export_onnx(tiny(**KINDS["lstm"]), tmp_path / "model.onnx")
     runtime = OnnxBandSplit(tmp_path / "model.onnx").eval()
-    stream = BandSplitStream(runtime)
-    with pytest.raises(TypeError, match="runs on whole segments, not as a stream"):
-        stream.push(noise(2, 5000))
+    calls = [
+        lambda: BandSplitStream(runtime),
+        lambda: runtime.serialize(),
+        lambda: runtime.set_input_statistics([noise(1, 2, 5000)]),
+        lambda: export_onnx(runtime, tmp_path / "again.onnx"),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match="model must have its network in PyTorch, got _Network"):
+            call()
+    assert not (tmp_path / "again.onnx").exists()
 
 
 @pytest.mark.slow

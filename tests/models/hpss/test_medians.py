@@ -144,3 +144,14 @@ def test_bad_arguments_are_refused(arguments, message):
 def test_another_transform_is_refused():
     with pytest.raises(TypeError, match="transform must be a SliCQT, NSGT or STFT, got Identity"):
         hpss(noise(1, 100), torch.nn.Identity())
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_gradients_around_silence_are_finite(power):
+    waveform = torch.zeros(1, 6000)
+    waveform[0, 2000:2500] = noise(500)
+    waveform.requires_grad_()
+    harmonic, percussive = hpss(waveform, STFT(512, 128, RATE), power=power)
+    gradient = torch.autograd.grad(harmonic.square().sum() + percussive.sum(), waveform)[0]
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() > 0.01

@@ -80,6 +80,16 @@ def test_windows_of_silence(wiener, mix, at_once):
     assert not made[..., half + 5 * RATE : half + 170 * RATE].any()
 
 
+@pytest.mark.parametrize("wiener", ["slicqt", "stft"])
+def test_silence_at_the_end(wiener, mix):
+    """Where the windows of the STFT end depends on the length of the song, silence included."""
+    model = tiny(wiener)
+    sound = np.tile(mix, 12) * np.linspace(0.1, 1, 240 * RATE, dtype=np.float32)
+    ending = np.concatenate([sound, np.zeros((2, 160 * RATE), np.float32)], axis=1)
+    made = Separator(model, 15.0, 4.0).separate_waveform(ending)
+    assert snr_db(whole(model, ending), made) > 90
+
+
 def test_a_batch_and_shifts_have_statistics_of_their_own(model, mix):
     both = np.stack([mix, mix[:, ::-1]])
     made = Separator(model, 4.0, 2.0, shifts=2).separate_waveform(both)
