@@ -11,6 +11,7 @@ import numpy as np
 import soundfile as sf
 
 from asteroid_slicq.audio.errors import AudioError
+from asteroid_slicq.audio.truncation import samples_unannounced
 
 MAGIC = (b"RIFF", b"RF64", b"FORM", b"fLaC", b".snd", b"riff", b"caff")
 """Starts of the files in which such audio comes: WAV, AIFF, FLAC, AU, Wave64, CAF."""
@@ -71,6 +72,11 @@ class PCMSource:
                     f"{self._path}: is truncated: its header announces {announced} bytes, "
                     f"{held} are there"
                 )
+        if self._file.format in ("WAV", "WAVEX"):
+            with self._path.open("rb") as file:
+                hidden = samples_unannounced(file)
+            if hidden is not None:
+                raise AudioError(f"{self._path}: is damaged: {hidden}")
 
     def read(self, n_samples: int) -> Iterator[np.ndarray]:
         """Read to the end, that many samples at a time. Shape of each: ``(channel, time)``."""

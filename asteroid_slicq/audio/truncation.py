@@ -11,6 +11,7 @@ _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _EBML, _SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
 _BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 _STREAMED = 0x7FFF0000  # a RIFF chunk announced this long was written to a pipe
+_LEAST_HIDDEN = 4096  # bytes behind the samples that are taken for some
 _RIFF_SLACK = 16  # some writers count the header of the chunk
 
 
@@ -34,6 +35,29 @@ def missing_end(file: BinaryIO) -> str | None:
     if announced is None or announced <= size:
         return None
     return f"its header announces {announced} bytes, {size} are there"
+
+
+def samples_unannounced(file: BinaryIO) -> str | None:
+    """What tells that a WAV file holds more than it says, as above; ``None`` where nothing does.
+
+    A recorder that was cut off leaves a length of nothing, or of an earlier time.
+    """
+    size = file.seek(0, io.SEEK_END)
+    position = 12
+    while position + 8 <= size:
+        file.seek(position)
+        header = file.read(8)
+        name, length = header[:4], int.from_bytes(header[4:], "little")
+        position += 8 + length + length % 2
+        if name != b"data":
+            continue
+        file.seek(position)
+        follows, n_left = file.read(4), size - position
+        is_chunk = follows.strip(b"\0") == b"" or all(32 <= byte < 127 for byte in follows)
+        if is_chunk or n_left <= max(length, _LEAST_HIDDEN):
+            return None
+        return f"its header announces {length} bytes of samples, and {n_left} more follow"
+    return None
 
 
 def _end_of_boxes(file: BinaryIO, size: int) -> int:

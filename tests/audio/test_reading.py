@@ -120,6 +120,8 @@ def bad_file(folder, kind):
         "m4a": ("a.m4a", "no audio that can be read"),
         "wma": ("a.wma", "no audio that can be read"),
         "truncated wav": ("a.wav", "is truncated"),
+        "length of nothing": ("a.wav", "is damaged: its header announces 0 bytes of samples, and"),
+        "length of an earlier time": ("a.wav", "header announces 1000 bytes of samples, and"),
         "truncated flac": ("a.flac", "damaged"),
         "truncated mp3": ("a.mp3", "is truncated"),
         "corrupt flac": ("a.flac", "damaged"),
@@ -151,6 +153,12 @@ def bad_file(folder, kind):
     elif kind.startswith("truncated"):
         sf.write(path, wave, 44100)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif kind.startswith("length of"):
+        sf.write(path, 0.1 * rng.standard_normal((40000, 2)), 44100)
+        content = bytearray(path.read_bytes())
+        length = 0 if kind == "length of nothing" else 1000
+        content[40:44] = length.to_bytes(4, "little")
+        path.write_bytes(content)
     elif kind == "corrupt flac":
         sf.write(path, 0.1 * rng.standard_normal((40000, 2)), 44100)
         content = bytearray(path.read_bytes())
@@ -181,6 +189,8 @@ BAD_FILES = [
     "m4a",
     "wma",
     "truncated wav",
+    "length of nothing",
+    "length of an earlier time",
     "truncated flac",
     "truncated mp3",
     "corrupt flac",
@@ -198,3 +208,12 @@ def test_bad_files_get_one_sentence(tmp_path, kind):
     assert message.startswith(f"{path}: ")
     assert words in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("behind", [bytes(200_000), b"TAG" + bytes(125), b"LIST" + bytes(9000)])
+def test_what_stands_behind_the_samples_of_a_wav_file_is_no_damage(tmp_path, behind):
+    wave = 0.1 * np.random.default_rng(0).standard_normal((1001, 1)).astype(np.float32)
+    sf.write(tmp_path / "a.wav", wave, 44100, subtype="PCM_U8")
+    with (tmp_path / "a.wav").open("ab") as file:
+        file.write(behind)
+    assert read_all(tmp_path / "a.wav")[0].shape[-1] == 1001
