@@ -18,6 +18,7 @@ from asteroid_slicq.models.xumx_slicq import load_default_model
 from asteroid_slicq.separation import Separator
 from asteroid_slicq.transform import complex_indexing
 from tests.helpers import noise, numpy_noise
+from tests.models.bandsplit.helpers import tiny
 
 NOT_FOR_COMPLEX = {
     *("gather", "scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce"),
@@ -112,6 +113,15 @@ def test_separation_by_the_default_model_calls_what_mps_has(as_on_mps):
     model.wiener_iterations = 0
     with Recorded() as seen:
         Separator(model, 1.0, 0.25).separate_waveform(0.1 * numpy_noise(2, 60_000))
+    assert not seen.doubles
+
+
+@pytest.mark.parametrize("arguments", [{}, {"attention_reach_s": 0.05}, {"time_mixer": "lstm"}])
+def test_a_band_split_model_calls_what_mps_has(as_on_mps, arguments):
+    model = tiny(**arguments)
+    with Recorded() as seen, torch.no_grad():
+        model(noise(1, 2, 4000))
+    assert not refused(seen)
     assert not seen.doubles
 
 

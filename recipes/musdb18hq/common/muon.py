@@ -26,7 +26,8 @@ class Muon(torch.optim.Optimizer):
     """Muon for matrices, and Adam at the same learning rate for other parameters.
 
     A parameter of two dimensions is a matrix; of three, a batch of matrices, such as the maps of
-    all bands; of four or more a convolution, whose kernels are the rows. Those with a single row or
+    all bands; of four or more a convolution, whose kernels are the rows, those of all groups in one
+    matrix. A convolution along one axis is taken for a batch. Those with a single row or
     column are no matrices, nor are biases and norms. In short trainings 0.03 served where Adam had
     0.002 to 0.004 (recipes/comparison/README.md).
 
