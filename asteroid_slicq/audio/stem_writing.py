@@ -249,7 +249,9 @@ class _KeptBuffers:
                     self._file.write(np.ascontiguousarray(samples, np.float32).data)
         except OSError as error:
             full = shutil.disk_usage(self._place).free < 2 * stems.nbytes + 2**16
-            reason = "no space is left on the disk" if full else f"writing failed ({error.strerror})"
+            reason = (
+                "no space is left on the disk" if full else f"writing failed ({error.strerror})"
+            )
             raise AudioError(f"{self._place}: {reason}; nothing is kept") from error
 
     def scaled(self, scale: float) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:

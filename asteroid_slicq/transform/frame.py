@@ -92,6 +92,15 @@ class Frame(Bins):
         return self.slice_length // 2
 
     @property
+    def reach_samples(self) -> int:
+        """How far a sample and the coefficients that depend on it lie apart at most, in samples.
+
+        A slice is heard through a window that ends half a transition behind a quarter of it on
+        either side of its centre, and has coefficients over all of it.
+        """
+        return 3 * self.slice_length // 4 + self.transition_length // 2
+
+    @property
     def axes(self) -> tuple[str, ...]:
         """Names of the last axes of a block."""
         return ("freq", "time") if self.overlap_added else ("freq", "slice", "time")

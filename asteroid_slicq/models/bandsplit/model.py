@@ -339,7 +339,7 @@ class BandSplit(Separable, registration.Shareable):
         if not self.causal:
             return math.inf
         frame = self.slicqt.frame
-        reach = 5 * frame.slice_length // 4 + frame.transition_length // 2 - 1
+        reach = frame.slice_hop + frame.reach_samples - 1
         return reach / float(self._args["sample_rate"])
 
     @property
@@ -348,7 +348,7 @@ class BandSplit(Separable, registration.Shareable):
 
         The layers along time reach as far as each of them, one after the other; on top comes how
         far a sample and the coefficients lie apart that depend on each other, on the way in and on
-        the way out: 3/4 of a slice and half a transition. The level of the mix, by which its
+        the way out. The level of the mix, by which its
         coefficients are seen, is that of all that the model sees.
         """
         if self._reach is None or self._args["time_mixer"] != "attention":
@@ -356,8 +356,7 @@ class BandSplit(Separable, registration.Shareable):
         if isinstance(self.transform, STFT):
             reach = self.transform.n_fft
         else:
-            frame = self.transform.frame
-            reach = 3 * frame.slice_length // 2 + frame.transition_length
+            reach = 2 * self.transform.frame.reach_samples
         n_steps = self._args["n_layers"] * self._reach + 1  # which hold some coefficients each
         layers = n_steps * self.bands.step_samples
         return (layers + reach) / float(self._args["sample_rate"])

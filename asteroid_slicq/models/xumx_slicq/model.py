@@ -410,8 +410,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
         if filters or not self._args["causal"]:
             return math.inf
         frame = self.transform.frame
-        reach = 3 * frame.slice_length // 4 + frame.transition_length // 2
-        samples = LOOKAHEAD_SLICES * frame.slice_hop + reach - 1
+        samples = LOOKAHEAD_SLICES * frame.slice_hop + frame.reach_samples - 1
         return samples / float(self._args["sample_rate"])
 
     @property
@@ -426,8 +425,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
         n_slices = float(LOOKAHEAD_SLICES)
         if network == "v1":  # four kernels of every other step, on either side
             n_slices = 1 + max(8 * (time_kernel(m) - 1) / m for _, m in frame.blocks)
-        reach = 3 * frame.slice_length // 4 + frame.transition_length // 2
-        return (n_slices * frame.slice_hop + reach) / float(self._args["sample_rate"])
+        return (n_slices * frame.slice_hop + frame.reach_samples) / float(self._args["sample_rate"])
 
     @property
     def segment_step_samples(self) -> int:

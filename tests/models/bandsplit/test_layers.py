@@ -1,4 +1,4 @@
-"""Attention of few rows at a time, equal to that of all, and its two ways to turn pairs."""
+"""Attention of few rows at a time, equal to that of all, and how positions turn pairs."""
 
 import pytest
 import torch
@@ -55,3 +55,11 @@ def test_parts_one_after_the_other_meet_weights_where_they_are_neighbours():
     expected = layer(x.flatten(2)).unflatten(-1, (5, 3))
     found = layer(x.mT.flatten(2), 3, 3).unflatten(-1, (3, 5)).mT
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_positions_are_exact_in_any_precision(dtype):
+    layer, n_steps = layers.Attention(64, "time"), 1600
+    exact = [turns.double() for turns in layer.double()._turns(n_steps, torch.float64)]
+    for found, expected in zip(layer.to(dtype)._turns(n_steps, torch.float32), exact, strict=True):
+        torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=0)

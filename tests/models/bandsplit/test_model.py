@@ -5,7 +5,6 @@ import itertools
 import math
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
 from asteroid.models import BaseModel
@@ -15,7 +14,6 @@ from torch.nn import functional as F
 import asteroid_slicq
 from asteroid_slicq import BandSplit
 from asteroid_slicq.models.bandsplit import PRESETS
-from asteroid_slicq.models.bandsplit.layers import Attention
 from asteroid_slicq.models.bandsplit.network import _cut
 from tests import helpers
 from tests.models.bandsplit.helpers import RATE, tiny
@@ -338,47 +336,6 @@ def test_conjugated_coefficients():
     assert all(map(torch.equal, found, expected))
 
 
-def test_separate_in_segments_keeps_stereo():
-    model = tiny()
-    song = noise(2, 20000).numpy()
-    separated = model.separate(song, segment_s=1.0, overlap_s=0.25)
-    assert separated.shape == (4, 2, 20000)
-    assert np.isfinite(separated).all()
-    assert model.segment_step_samples == 512
-    assert tiny(transform="stft").segment_step_samples == 100
-    assert model.separate(song[:1]).shape == (4, 1, 20000)
-
-
-@pytest.mark.parametrize("arguments", [{}, {"transform": "stft"}, {"n_layers": 2}])
-def test_segments_that_share_the_reach_are_as_the_whole(arguments):
-    model = tiny(**arguments, attention_reach_s=0.1)
-    song = noise(2, 8 * RATE).numpy()
-    whole = model.separate(song, segment_s=8.0)
-    parts = model.separate(song, segment_s=2.5, overlap_s=model.reach_s)
-    error = np.square(parts - whole).sum() / np.square(whole).sum()
-    assert 10 * np.log10(error) < -40  # levels of segments differ a little
-    assert tiny(**arguments).reach_s == math.inf
-
-
-@pytest.mark.parametrize("arguments", [{}, {"transform": "stft"}, {"n_layers": 2}])
-def test_nothing_is_heard_from_beyond_the_reach(arguments, monkeypatch):
-    def as_they_are(model, mix, state=None):  # the level is that of all of the mix
-        return [torch.view_as_real(block.resolve_conj()) for block in mix]
-
-    monkeypatch.setattr(BandSplit, "_relative", as_they_are)
-    model = tiny(**arguments, attention_reach_s=0.1).double()
-    mix, reach = noise(1, 2, 3 * RATE).double(), round(model.reach_s * RATE)
-    found = []
-    for place in (11700, 11950, 12000, 12345):
-        other = mix.clone()
-        other[..., place] += 1
-        with torch.inference_mode():
-            change = (model(mix) - model(other)).abs().amax((0, 1, 2))
-        changed = (change > 1e-12).nonzero()[:, 0]
-        found += [place - int(changed[0]), int(changed[-1]) - place]
-    assert 0.8 * reach < max(found) <= reach
-
-
 def test_nothing_waits_for_values():
     """No data-dependent shape and no number taken from a tensor: CUDA graphs can hold it."""
     model = tiny(band_dropout=0.1, layer_dropout=0.1).train().to("meta")
@@ -437,11 +394,3 @@ def test_whether_bands_hear_each_other(band_mixer, heard):
             model.network(each)[group.block][..., : group.n_bins, :, :] for each in (blocks, louder)
         )
     assert torch.equal(a, b) != heard
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
-def test_positions_are_exact_in_any_precision(dtype):
-    layer, n_steps = Attention(64, "time"), 1600
-    exact = [turns.double() for turns in layer.double()._turns(n_steps, torch.float64)]
-    for found, expected in zip(layer.to(dtype)._turns(n_steps, torch.float32), exact, strict=True):
-        torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=0)
