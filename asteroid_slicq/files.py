@@ -185,8 +185,9 @@ def write_text(target: Path, text: str) -> None:
 
 
 def _hidden_beside(target: Path) -> Path:
-    # A name may have 255 bytes, also with what is added.
-    stem = os.fsdecode(os.fsencode(target.stem)[:_MOST_BYTES])
+    stem = target.stem
+    if len(os.fsencode(stem)) > _MOST_BYTES:  # a name may have 255, also with what is added
+        stem = os.fsencode(stem)[:_MOST_BYTES].decode("utf-8", "ignore")
     return target.with_name(f".{stem}-{secrets.token_hex(4)}.part")
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from tqdm import tqdm
 
 from asteroid_slicq.audio import AudioError, AudioReader
-from asteroid_slicq.cli.messages import say
+from asteroid_slicq.cli.messages import one_line, say
 from asteroid_slicq.jobs import Job, Outcome
 
 _FORMAT = (
@@ -102,7 +102,7 @@ def tell_summary(outcomes: Sequence[Outcome], problems: Sequence[str]) -> None:
     total = len(outcomes) + len(problems)
     say(f"{total} songs: {', '.join(parts)}")
     for reason in failed:
-        say(f"  {reason}")
+        say(one_line(f"  {reason}"))
 
 
 def _duration_s(job: Job) -> float:
