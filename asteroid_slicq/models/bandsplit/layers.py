@@ -110,7 +110,7 @@ class Attention(nn.Module):
         self.norm_gated = nn.RMSNorm(width, eps=1e-5)
         self.up = nn.Linear(width, 4 * width)
         self.down = nn.Linear(2 * width, width)
-        self.head = head
+        self.head_width = head
         # Rows of the weight in an order that makes the two features of a pair neighbours.
         rows = torch.arange(3 * width).view(3, self.n_heads, 2, -1)
         pairs = torch.cat([rows[:2].mT.flatten(), rows[2].flatten()])
@@ -151,9 +151,9 @@ class Attention(nn.Module):
     def _turns(self, n_steps: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Cosines and sines of the angles that turn the pairs of features of each step."""
         device, precise = self.pairs.device, torch.promote_types(dtype, torch.float32)
-        exponents = torch.arange(0, self.head, 2, device=device, dtype=precise) / self.head
+        features = torch.arange(0, self.head_width, 2, device=device, dtype=precise)
         steps = torch.arange(n_steps, device=device, dtype=precise)
-        angles = steps[:, None] * _PERIOD**-exponents
+        angles = steps[:, None] * _PERIOD ** (-features / self.head_width)
         return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
