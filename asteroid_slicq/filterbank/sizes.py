@@ -78,9 +78,12 @@ def in_whole_hops(config: FrameConfig, hop: int, n_filters: int) -> FrameConfig:
         while n // shorter < widest:
             shorter -= 1
             n, widest = _fit(config, shorter)
+        narrower = "use more filters, which makes bins narrower"
+        if not isinstance(config.scale, str):
+            narrower = "give the scale narrower bins"
         raise ValueError(
             f"stride = {hop} is too long for the widest bin; the nearest that works is {shorter}, "
-            "or use more filters, which makes bins narrower"
+            f"or {narrower}"
         )
     rise = config.transition_length
     return replace(

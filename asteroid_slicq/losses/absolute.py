@@ -50,14 +50,18 @@ class MeanAbsoluteSums(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, estimate: Tensor, target: Tensor, members: Tensor) -> Tensor:
+    def forward(estimate: Tensor, target: Tensor, members: Tensor) -> Tensor:
         """The mean."""
-        ctx.save_for_backward(estimate, target, members)
         total = members.new_zeros(())
         with torch.autocast(estimate.device.type, enabled=False):
             for piece in _pieces(estimate):
                 total += _moduli(_sums(members, estimate[piece] - target[piece])).sum()
         return total / (len(members) * estimate[0].numel())
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """The gradient needs the inputs."""
+        ctx.save_for_backward(*inputs)
 
     @staticmethod
     @once_differentiable

@@ -286,7 +286,9 @@ def _all_combinations_mse(estimate: Tensor, target: Tensor, sources_dim: int) ->
 
 def _mean_squared_error(estimate: Tensor, target: Tensor) -> Tensor:
     """Mean of the squared modulus of the difference; its gradient is finite everywhere."""
-    if estimate.is_complex():
+    if estimate.is_complex() or target.is_complex():
+        dtype = torch.promote_types(estimate.dtype, target.dtype)
+        estimate, target = estimate.to(dtype), target.to(dtype)
         # What is conjugated lazily has no view as real numbers.
         estimate, target = estimate.resolve_conj(), target.resolve_conj()
         return 2 * mse_loss(torch.view_as_real(estimate), torch.view_as_real(target))

@@ -82,7 +82,8 @@ class PerTarget(Separable, registration.Shareable):
         mixture_consistency: share what the sources lack to the mix out among them evenly.
 
     Attributes:
-        networks: the models, by the name of their source.
+        networks: the models in the order of the sources, by the name of their source; one that
+            no module may have, such as ``keys`` or ``a.b``, is its number in brackets.
         transform: the STFT that :meth:`estimate` takes its coefficients from.
 
     Shape:
@@ -137,8 +138,8 @@ class PerTarget(Separable, registration.Shareable):
         family = models.get(model)
         self.networks = nn.ModuleDict(
             {
-                name: family(**{**common, **own.get(name, {}), **alone, "sources": [name]})
-                for name in self.sources
+                key: family(**{**common, **own.get(name, {}), **alone, "sources": [name]})
+                for key, name in zip(_keys(self.sources), self.sources, strict=True)
             }
         )
         self.transform = STFT(4096, 1024, sample_rate)
@@ -146,14 +147,17 @@ class PerTarget(Separable, registration.Shareable):
             "sources": list(self.sources),
             "model": model,
             "arguments": registration.plain_types(common),
-            "targets": {name: self._arguments_of(name) for name in self.sources},
+            "targets": {
+                name: self._arguments_of(network)
+                for name, network in zip(self.sources, self.networks.values(), strict=True)
+            },
             "n_channels": n_channels,
             "sample_rate": sample_rate,
         }
 
-    def _arguments_of(self, name: str) -> dict[str, Any]:
+    def _arguments_of(self, network: nn.Module) -> dict[str, Any]:
         """All arguments of the model of a source that this one does not set."""
-        arguments = cast(Any, self.networks[name]).get_model_args()
+        arguments = cast(Any, network).get_model_args()
         return {k: v for k, v in arguments.items() if k not in (*_OURS, *_TOGETHER, "wiener")}
 
     def forward(self, mix: Tensor) -> Tensor:
@@ -291,6 +295,15 @@ def with_frames(
     targets = {name: {argument: frame} for name, frame in transforms.items()}
     ours.setdefault("sources", default_sources)
     return PerTarget(model=model, arguments=arguments, targets=targets, **ours)
+
+
+def _keys(sources: Sequence[str]) -> list[str]:
+    """Names of sources as a ``ModuleDict`` takes them."""
+    taken = nn.ModuleDict()
+    return [
+        f"[{i}]" if hasattr(taken, name) or "." in name or name.startswith("[") else name
+        for i, name in enumerate(sources)
+    ]
 
 
 def _checked(name: str, arguments: Any, model: str) -> dict[str, Any]:

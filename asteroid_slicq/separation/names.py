@@ -12,7 +12,8 @@ def check_sources(sources: Iterable[str]) -> list[str]:
         ValueError: for a single string, no name, one twice, or what is no name.
     """
     names = _names(sources)
-    if not names or len(set(names)) != len(names) or not all(isinstance(n, str) for n in names):
+    are_names = all(isinstance(name, str) and name for name in names)
+    if not names or not are_names or len(set(names)) != len(names):
         given = sources if isinstance(sources, str) else names
         raise ValueError(f"sources must be distinct names, at least one, got {given!r}")
     return names

@@ -68,7 +68,8 @@ def griffin_lim(
         mix: waveform of the mix of all sources, to which they are to sum; ``None`` for none.
         unrolled: let gradients pass through the phases.
         generator: of random phases, on the device of the magnitudes.
-        watch: called after each iteration with its number, from 0 on, and the waveform.
+        watch: called with the number of iterations so far and the waveform: 0 before the first one,
+            and ``iterations`` at the end.
 
     Shape:
         - magnitudes: ``(..., channel, freq, slice, time)`` each, ``(..., channel, freq, time)``

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -70,10 +70,8 @@ class ExpectationMaximisation(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, x: Tensor, iterations: int, pieces: Pieces) -> Tensor:
+    def forward(y: Tensor, x: Tensor, iterations: int, pieces: Pieces) -> Tensor:
         """The refined estimates."""
-        ctx.options = iterations, pieces
-        ctx.save_for_backward(y, x)
         dtype = y.dtype if y.is_complex() else torch.promote_types(y.dtype, x.dtype)
         room, out = pieces.empty(y, dtype)
         for piece in pieces.of(x):
@@ -83,6 +81,30 @@ class ExpectationMaximisation(torch.autograd.Function):
             if not piece.in_place:
                 piece.put(room, refined)
         return out
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """The gradient needs the inputs."""
+        y, x, *ctx.options = inputs
+        ctx.save_for_backward(y, x)
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[int | None, ...],
+        y: Tensor,
+        x: Tensor,
+        iterations: int,
+        pieces: Pieces,
+    ) -> tuple[Tensor, int]:
+        """Items of all batches as one."""
+        both = [
+            t.expand(info.batch_size, *t.shape) if dim is None else t.movedim(dim, 0)
+            for t, dim in zip((y, x), in_dims, strict=False)
+        ]
+        one = [t.reshape(-1, *t.shape[2:]) for t in both]
+        refined = ExpectationMaximisation.apply(*one, iterations, pieces)
+        return cast(Tensor, refined).unflatten(0, (info.batch_size, -1)), 0
 
     @staticmethod
     @once_differentiable

@@ -370,3 +370,19 @@ def test_l1_of_many_numbers_in_16_bits(dtype):
     mixed = combination_l1(estimates.float(), targets.double())
     torch.testing.assert_close(mixed, expected)
     assert torch.autograd.grad(found, estimates)[0].dtype == dtype
+
+
+@pytest.mark.parametrize("loss", [combination_mse, combination_l1])
+def test_real_and_complex_numbers_compare(loss):
+    x, y = torch.randn(2, 2, 3, 20)
+    as_complex = torch.complex(y, torch.zeros(()))
+    torch.testing.assert_close(loss(x, as_complex), loss(x, y))
+    torch.testing.assert_close(loss(as_complex, x), loss(y, x))
+
+
+def test_functions_of_torch_func_pass():
+    x, y = torch.randn(2, 2, 3, 20, dtype=torch.complex64)
+    for loss in (combination_mse, combination_l1):
+        estimate = x.clone().requires_grad_()
+        expected = torch.autograd.grad(loss(estimate, y), estimate)[0]
+        torch.testing.assert_close(torch.func.grad(loss)(x, y), expected)

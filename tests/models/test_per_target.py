@@ -217,3 +217,21 @@ def test_what_is_not_of_one_target_is_refused(arguments, message):
         PerTarget(["a", "b"], **arguments)
     with pytest.raises(TypeError, match="transforms must be a dictionary of sources"):
         XUMXSliCQ.per_target([])
+
+
+def test_names_that_pytorch_has_taken(family, tmp_path):
+    names = ["keys", "a.b", "vocals", "drums", "[0]"]
+    model = tiny(family, sources=names)
+    assert model.sources == names
+    torch.save(model.serialize(), tmp_path / "model.pth")
+    again = BaseModel.from_pretrained(str(tmp_path / "model.pth")).eval()
+    assert again.get_model_args() == model.get_model_args()
+    mix = noise(1, 2, 2000)
+    with torch.inference_mode():
+        assert torch.equal(again(mix), model(mix))
+    assert list(tiny(family).networks) == ["vocals", "drums", "other"]  # as files have them
+
+
+def test_a_source_has_a_name(family):
+    with pytest.raises(ValueError, match="sources must be distinct names"):
+        tiny(family, sources=["vocals", "drums", ""])

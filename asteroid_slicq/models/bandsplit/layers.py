@@ -10,6 +10,7 @@ rows and steps that it needs.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -112,9 +113,10 @@ class Attention(nn.Module):
         self.down = nn.Linear(2 * width, width)
         self.head_width = head
         # Rows of the weight in an order that makes the two features of a pair neighbours.
-        rows = torch.arange(3 * width).view(3, self.n_heads, 2, -1)
-        pairs = torch.cat([rows[:2].mT.flatten(), rows[2].flatten()])
-        self.register_buffer("pairs", pairs, persistent=False)
+        rows = np.arange(3 * width).reshape(3, self.n_heads, 2, -1)
+        pairs = np.concatenate([rows[:2].swapaxes(-1, -2).ravel(), rows[2].ravel()])
+        # Of NumPy, since a model may be built without memory, on the device ``meta``.
+        self.register_buffer("pairs", torch.from_numpy(pairs), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""

@@ -131,6 +131,7 @@ class UNet(SpectralModel):
         """Masks of all sources, see the base class."""
         peak = seen.amax((1, 2, 3), keepdim=True)
         relative = seen / peak.clamp(min=torch.finfo(seen.dtype).tiny)
+        relative = relative.to(next(self.networks.parameters()).dtype)
         return torch.stack([network(relative) for network in self.networks], 1)
 
 

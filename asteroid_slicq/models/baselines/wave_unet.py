@@ -110,6 +110,7 @@ class WaveUNet(Separable, registration.Shareable):
         batch = mix_to_batch(mix, self.n_channels)
         n_samples = batch.shape[-1]
         batch = F.pad(batch, (0, (1 - n_samples) % self.segment_step_samples))
+        batch = batch.to(self.last.weight.dtype)
         x, passed = batch, []
         *encoder, deepest = self.encoder
         for layer in encoder:
@@ -125,7 +126,7 @@ class WaveUNet(Separable, registration.Shareable):
         x = x.unflatten(1, (-1, self.n_channels))
         if self.output == "difference":
             x = torch.cat([x, (batch - x.sum(1)).unsqueeze(1)], 1)
-        return from_batch(x[..., :n_samples], mix.ndim)
+        return from_batch(x[..., :n_samples].to(mix.dtype), mix.ndim)
 
     @property
     def segment_step_samples(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from asteroid_slicq.models.hpss.medians import check_medians, hpss
 from asteroid_slicq.separation import Separable, from_batch, mix_to_batch
@@ -17,6 +18,7 @@ from asteroid_slicq.vocabulary import HPSS_TRANSFORMS
 _FINE: dict[str, Any] = {"scale": "mel", "n_bins": 600, "f_min_hz": 20.0, "min_bandwidth_hz": 30.0}
 _COARSE: dict[str, Any] = {"scale": "octave", "n_bins": 12, "f_min_hz": 60.0}
 _SLICED = {"window": "hann", "min_width": 32, "overlap_added": True, "rasterize": "piecewise"}
+_SHORTEST_NSGT = 4  # samples
 _FINE_S, _COARSE_S = 4096 / 44100, 1024 / 44100  # of an STFT frame
 
 
@@ -82,13 +84,15 @@ class HPSS(Separable):
     def forward(self, mix: Tensor) -> Tensor:
         """Separate a mix, see the class for the shapes."""
         batch = mix_to_batch(mix)
+        length = batch.shape[-1]
         fine, coarse = self.fine, self.coarse
         if fine is None:
+            batch = F.pad(batch, (0, max(0, _SHORTEST_NSGT - length)))
             where = batch.shape[-1], self.sample_rate, batch.device
             fine, coarse = _nsgt(True, *where), _nsgt(False, *where) if self.vocals else None
         options = {"time_s": self.time_s, "bins": self.bins}
         sources = hpss(batch, fine, coarse, **options, margin=self.margin, power=self.power)
-        return from_batch(sources, mix.ndim)
+        return from_batch(sources[..., :length], mix.ndim)
 
     @property
     def segment_step_samples(self) -> int:

@@ -422,7 +422,8 @@ class XUMXSliCQ(Separable, registration.Shareable):
         frame, network = self.transform.frame, self._args["network"]
         if network.endswith("lstm"):
             return math.inf
-        n_slices = float(LOOKAHEAD_SLICES)
+        # All of the first kernel of a causal network lies in the past.
+        n_slices = float(LOOKAHEAD_SLICES + self._args["causal"])
         if network == "v1":  # four kernels of every other step, on either side
             n_slices = 1 + max(8 * (time_kernel(m) - 1) / m for _, m in frame.blocks)
         return (n_slices * frame.slice_hop + frame.reach_samples) / float(self._args["sample_rate"])

@@ -71,3 +71,13 @@ def test_a_mix_within_reach_is_heard_as_a_whole():
     with torch.no_grad():
         near, far = (tiny(attention_reach_s=s)(mix) for s in (5.0, None))
     assert torch.equal(near, far)
+
+
+def test_a_model_built_without_memory_takes_weights():
+    model = tiny()
+    with torch.device("meta"):
+        empty = tiny()
+    empty.load_state_dict(model.state_dict(), assign=True)
+    mix = 0.1 * torch.randn(1, 2, 3000)
+    with torch.inference_mode():
+        assert torch.equal(empty(mix), model(mix))

@@ -159,3 +159,15 @@ def test_steps_are_as_many_as_asked_for():
     per_s = frame.blocks[0][1] / frame.slice_length * RATE
     assert model.pool == round(per_s / 50) > 1
     assert tiny("unet-slicqt", steps_per_s=1e5).pool == 1
+
+
+@pytest.mark.parametrize("kind", LEARNING)
+def test_a_mix_of_another_precision_is_taken(kind):
+    mix, model = noise(1, 2, 3000), tiny(kind)
+    with torch.inference_mode():
+        expected = model(mix)
+        torch.testing.assert_close(model(mix.double()).float(), expected, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(model.double()(mix).float(), expected, atol=1e-5, rtol=1e-4)
+        half = model.bfloat16()(mix)
+    assert half.dtype == torch.float32
+    assert (half - expected).norm() < 0.05 * expected.norm()

@@ -42,3 +42,12 @@ def test_settings_are_part_of_the_identity():
 def test_another_transform_is_refused():
     with pytest.raises(ValueError, match="transform must be one of slicqt, nsgt, stft, got 'cqt'"):
         HPSS("cqt")
+
+
+@pytest.mark.parametrize("transform", HPSS_TRANSFORMS)
+@pytest.mark.parametrize("length", [1, 2, 3, 5])
+def test_the_shortest_signals(transform, length):
+    mix = noise(2, length)
+    parts = HPSS(transform, vocals=True, sample_rate=8000)(mix)
+    assert parts.shape == (3, 2, length)
+    torch.testing.assert_close(parts.sum(0), mix, atol=1e-5, rtol=0)

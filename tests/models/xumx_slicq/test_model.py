@@ -298,3 +298,35 @@ def test_compiled_equals_eager_with_its_gradient(arguments):
         results.append([sources.detach(), *gradients])
     torch.compiler.reset()
     torch.testing.assert_close(*results)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_nothing_is_heard_from_beyond_the_reach(causal):
+    model = tiny(causal=causal, wiener_iterations=0).double().eval()
+    frame, reach = model.transform.frame, round(model.reach_s * 44100)
+    mix = 0.1 * torch.randn(1, 2, 8 * frame.slice_length, dtype=torch.float64)
+    found = []
+    with torch.inference_mode():
+        before = model(mix)
+        for part in (0.01, 0.3, 0.55, 0.8, 0.97):  # of a hop: what reaches how far depends on it
+            place = round((8 + part) * frame.slice_hop)
+            other = mix.clone()
+            other[..., place] += 1
+            changed = ((model(other) - before).abs().amax((0, 1, 2)) > 1e-11).nonzero()[:, 0]
+            found += [place - int(changed[0]), int(changed[-1]) - place]
+    assert 0.9 * reach < max(found) <= reach
+
+
+def test_functions_of_torch_func_pass_wiener_em():
+    model = tiny().eval()
+    mix = 0.1 * torch.randn(2, 2, 3000)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.func.vmap(model)(mix), model(mix))
+    weights = dict(model.named_parameters())
+
+    def energy(weights):
+        return torch.func.functional_call(model, weights, (mix,)).square().sum()
+
+    gradients = torch.func.grad(energy)(weights)
+    expected = torch.autograd.grad(energy(weights), list(weights.values()))
+    torch.testing.assert_close(list(gradients.values()), list(expected))
