@@ -17,14 +17,25 @@ class ExistsError(AudioError):
         folder: that holds them.
         present: the files that exist.
         missing: the files that do not, of those that were to be written.
+        option: what the caller gives to replace them.
     """
 
-    def __init__(self, folder: Path, present: Iterable[Path], missing: Iterable[Path]) -> None:
-        self.present, self.missing = sorted(present), sorted(missing)
+    def __init__(
+        self,
+        folder: Path,
+        present: Iterable[Path],
+        missing: Iterable[Path],
+        option: str = "overwrite=True",
+    ) -> None:
+        self.folder, self.present, self.missing = folder, sorted(present), sorted(missing)
         super().__init__(
             f"{folder}: already holds {', '.join(path.name for path in self.present)}; replacing "
-            "must be asked for (--overwrite, force_overwrite=True)"
+            f"must be asked for ({option})"
         )
+
+    def with_option(self, option: str) -> ExistsError:
+        """The same for a caller who has another option."""
+        return ExistsError(self.folder, self.present, self.missing, option)
 
 
 class AudioWarning(UserWarning):

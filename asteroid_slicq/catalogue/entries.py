@@ -28,6 +28,7 @@ class Entry:
         n_parameters: numbers in its weights.
         n_bytes: size of its file.
         sources: names of its sources.
+        sources_on_demand: names of further ones, which it gives where ``--stems`` names them.
         sample_rate: in Hz.
         causal: whether it runs on a stream.
         latency_s: of such a stream, in seconds.
@@ -44,6 +45,7 @@ class Entry:
     n_parameters: int | None = None
     n_bytes: int | None = None
     sources: tuple[str, ...] = ()
+    sources_on_demand: tuple[str, ...] = ()
     sample_rate: float | None = None
     causal: bool | None = None
     latency_s: float | None = None
@@ -72,17 +74,17 @@ _STEMS = ("vocals", "drums", "bass", "other")
 PRESETS = {
     "v2": _Preset("XUMXSliCQ", 15_010_446, speed=0.035),
     "v2-realtime": _Preset("XUMXSliCQ", 15_010_446, 0.768, 0.026),
-    "v2-lstm": _Preset("XUMXSliCQ", 976_218, speed=0.53),
+    "v2-lstm": _Preset("XUMXSliCQ", 976_218, speed=0.532),
     "v1": _Preset("XUMXSliCQ", 6_671_856, speed=0.125),
-    "v1-lstm": _Preset("XUMXSliCQ", 964_466, speed=0.18),
-    "medium": _Preset("XUMXSliCQ", 4_860_926),
+    "v1-lstm": _Preset("XUMXSliCQ", 964_466, speed=0.183),
+    "medium": _Preset("XUMXSliCQ", 4_860_926, speed=0.056),
     "small": _Preset("XUMXSliCQ", 1_708_094, speed=0.027),
-    "bandsplit": _Preset("BandSplit", 3_474_000, sources=_STEMS),
-    "bandsplit-small": _Preset("BandSplit", 1_063_248, sources=_STEMS),
+    "bandsplit": _Preset("BandSplit", 3_474_000, speed=0.332, sources=_STEMS),
+    "bandsplit-small": _Preset("BandSplit", 1_063_248, speed=0.107, sources=_STEMS),
     "bandsplit-large": _Preset("BandSplit", 11_699_280, sources=_STEMS),
-    "bandsplit-realtime": _Preset("BandSplit", 2_228_688, 0.563, sources=_STEMS),
+    "bandsplit-realtime": _Preset("BandSplit", 2_228_688, 0.563, 0.167, sources=_STEMS),
 }
-"""Presets; speeds are those of the README's table, measured by ``benchmarks/separator.py``."""
+"""Presets; speeds are those of ``docs/benchmarks.md``, by ``benchmarks/separator.py``."""
 
 SHIPPED = ("default", "models/xumx_slicq/weights/free_stems.pth")
 SHIPPED_TRAINED_ON, SHIPPED_LICENSE = "free sounds and voices (recipes/free_stems)", "mit"
@@ -93,7 +95,8 @@ HPSS = Entry(
     model="HPSS",
     n_parameters=0,
     n_bytes=0,
-    sources=("harmonic", "percussive", "vocals"),
+    sources=("harmonic", "percussive"),
+    sources_on_demand=("vocals",),
     sample_rate=44100.0,
     causal=False,
     trained_on="nothing: it has no weights",

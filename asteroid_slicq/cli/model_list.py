@@ -81,11 +81,16 @@ def _cells(entry: Entry) -> dict[str, str]:
         "s per s": "?" if speed is None else f"{speed:.3f}",
         "latency": "causal" if entry.causal else "whole song",
         **({} if latency is None else {"latency": f"{1000 * latency:.0f} ms"}),
-        "stems": ", ".join(entry.sources) or "?",
+        "stems": ", ".join(entry.sources) + _on_demand(entry) or "?",
         "size": f"{(entry.n_bytes or 0) / 1e6:.1f} MB",
         "trained on": entry.trained_on or "not stated",
         "licence": entry.license or "not stated",
     }
+
+
+def _on_demand(entry: Entry) -> str:
+    names = ", ".join(entry.sources_on_demand)
+    return f" (--stems: also {names})" if names else ""
 
 
 def _measured(entry: Entry, n_threads: int | None) -> Entry:

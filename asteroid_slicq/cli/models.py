@@ -24,7 +24,7 @@ from asteroid_slicq.separation import Ensemble
 from asteroid_slicq.transform import check_device
 from asteroid_slicq.vocabulary import BANDSPLIT_PRESETS, XUMX_SLICQ_PRESETS
 
-DEFAULT_MODELS = ("default", "free-stems", "small")
+DEFAULT_MODELS = ("default", "free-stems")
 HPSS_NAME = "hpss"
 _URL = re.compile(r"https?://\S+")
 _FILE_SUFFIXES = frozenset((".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".th", ".h5"))
@@ -85,8 +85,7 @@ def resolve_separator(spec: str | None) -> nn.Module:
 def resolve_model(spec: str | None) -> BaseModel:
     """Load a model by name: what :func:`asteroid_slicq.load_model` takes, or the one that ships.
 
-    That has the names ``"default"``, ``"free-stems"`` and, from when it was smaller, ``"small"``;
-    ``None`` is it, too.
+    That has the names ``"default"`` and ``"free-stems"``; ``None`` is it, too.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the libraries, for developers
@@ -98,12 +97,14 @@ def resolve_model(spec: str | None) -> BaseModel:
             raise CommandError(f"model {spec}: {reason}")
         if spec in XUMX_SLICQ_PRESETS:
             raise CommandError(
-                f"model {spec}: this preset has no trained weights; train it with the recipe or "
-                "convert published weights with `asteroid-slicq convert`, then name the file"
+                f"model {spec}: this preset has no trained weights; use `default`, which ships, or "
+                "train it with the recipe or convert published weights with `asteroid-slicq "
+                "convert`, then name the file"
             )
         if spec in BANDSPLIT_PRESETS:
             raise CommandError(
-                f"model {spec}: this preset has no trained weights; train it, then name the file"
+                f"model {spec}: this preset has no trained weights; use `default`, which ships, or "
+                "train it, then name the file"
             )
         if _URL.fullmatch(spec) or (HUB_ID.fullmatch(spec) and not _looks_like_file(spec)):
             return _load_hub(spec)

@@ -90,6 +90,8 @@ def _explain(error: BaseException, received: int, debug: bool) -> int:
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments of a command, whose inputs may stand before and after its options."""
     parser = _parser()
+    if not argv:
+        parser.exit(2, parser.format_help())
     refuse_empty(parser, argv)
     first = takewhile(lambda word: word.startswith("-"), argv)
     if unknown := [word for word in first if word not in _OPTIONS]:

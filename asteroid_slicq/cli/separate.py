@@ -117,7 +117,7 @@ def _work(args: argparse.Namespace, output: FileOutput) -> Work:
     if separator.edge_warning:
         complain(f"warning: {separator.edge_warning}")
     output.selection(separator.sources)  # refuses names that the model does not have
-    return Work(separator, output, args.output)
+    return Work(separator, output, args.output, "--overwrite")
 
 
 def _with_phase(model: nn.Module, method: str, iterations: int) -> nn.Module:

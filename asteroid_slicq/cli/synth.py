@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from asteroid_slicq.cli.messages import one_line, say
 from asteroid_slicq.data.procedural import plan_dataset, write_dataset
 from asteroid_slicq.data.sampled import default_folder
 
@@ -18,6 +20,7 @@ def run(args: argparse.Namespace) -> int:
     if args.sounds != "procedural":
         options |= {"render": _renderer(args.sounds, args.cache), "label": args.sounds}
     plan = plan_dataset(args.out, args.tracks, args.seconds, args.seed, **options)
+    n_kept = sum(job.folder.exists() for job in plan)
     with tqdm(total=len(plan), unit="track", desc="synth", delay=0.5, disable=None) as bar:
 
         def advance(folder: Path) -> None:
@@ -33,6 +36,10 @@ def run(args: argparse.Namespace) -> int:
             jobs=args.jobs,
             progress=advance,
         )
+    n = Counter(job.split for job in plan)
+    songs = "song" if n["train"] == 1 else "songs"
+    kept = f" ({n_kept} there already)" if n_kept else ""
+    say(one_line(f"{args.out}: {n['train']} {songs} in train, {n['test']} in test{kept}"))
     return 0
 
 

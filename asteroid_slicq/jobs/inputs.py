@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -70,8 +71,9 @@ def collect_jobs(
     """Find the files to separate.
 
     A folder stands for every audio file in it and below, but for hidden files and for stems, of
-    which a warning tells; the tree is mirrored in the output. A playlist stands for its entries. A
-    file named twice is one job. Where two files would share a folder of stems, such as
+    which a warning tells: those that were written here, and those beside a file ``mixture`` in a
+    tree like that of MUSDB18-HQ. The tree is mirrored in the output. A playlist stands for its
+    entries. A file named twice is one job. Where two files would share a folder of stems, such as
     ``a/song.wav`` and ``b/song.flac``, the later one gets ``song-2``.
 
     Args:
@@ -87,7 +89,7 @@ def collect_jobs(
     """
     found: list[_Found] = []
     problems: list[str] = []
-    n_stems = 0
+    n_stems = n_beside = 0
     for text in inputs:
         n_before = len(problems)
         meant = list(_expand(text, output, problems))
@@ -95,7 +97,9 @@ def collect_jobs(
             problems.append(f"{text}: {unreadable(text) or _nothing(text)}")
         songs = [file for file in meant if file.is_named or not _is_stem(file.path)]
         n_stems += len(meant) - len(songs)
-        found.extend(songs)
+        beside = _beside_a_mixture(songs)
+        n_beside += len(beside)
+        found.extend(file for file in songs if file not in beside)
     files: dict[Path | str, _Found] = {}
     for file in found:
         files.setdefault(_identity(file.path), file)
@@ -127,6 +131,13 @@ def collect_jobs(
             AudioWarning,
             stacklevel=2,
         )
+    if n_beside:
+        warnings.warn(
+            f"{n_beside} file(s) passed over, which are the stems beside a mixture; one that is "
+            "named is separated",
+            AudioWarning,
+            stacklevel=2,
+        )
     return [job for _, job in kept], problems
 
 
@@ -150,6 +161,21 @@ def _has_name_of_stem(path: Path | str) -> bool:
     """Of a stem without a mark, as programs leave it that write a file anew."""
     name = Path(path).stem
     return name in _NAMES_OF_STEMS or name.startswith("no_")
+
+
+def _beside_a_mixture(files: Iterable[_Found]) -> set[_Found]:
+    """Stems in folders with a ``mixture`` and two stems of MUSDB18 or more, unless named."""
+    folders: defaultdict[Path, dict[_Found, str]] = defaultdict(dict)
+    for file in files:
+        path = Path(file.path)
+        folders[path.parent][file] = path.stem
+    return {
+        file
+        for names in folders.values()
+        if "mixture" in names.values() and len({*STEMS} & {*names.values()}) > 1
+        for file in names
+        if not file.is_named and _has_name_of_stem(file.path)
+    }
 
 
 def _expand(text: str, output: Path | str, problems: list[str]) -> Iterator[_Found]:

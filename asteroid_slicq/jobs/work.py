@@ -74,11 +74,13 @@ class Work:
         separator: of the model.
         output: what is written of a song.
         folder: where it goes; a string is an address.
+        overwrite_option: what messages call the option that replaces stems.
     """
 
     separator: Separator
     output: FileOutput
     folder: Path | str
+    overwrite_option: str = "overwrite=True"
 
     def on_device(self, device: str) -> Work:
         """The same with a model that runs on another device."""
@@ -152,7 +154,7 @@ class Work:
                 changed = ", ".join(str(file.relative_to(folder)) for file in present)
                 raise AudioError(
                     f"{folder}: {changed} was changed since it was written; replacing must be "
-                    "asked for (--overwrite, overwrite=True)"
+                    f"asked for ({self.overwrite_option})"
                 ) from error
             if task.resumes and not (error.missing or task.replaceable):
                 if task.attempt > 1:  # the first one had written them when its process ended
@@ -161,7 +163,7 @@ class Work:
             # Of a copy of a folder elsewhere, whose files are empty, nothing tells a stem.
             is_ours = task.attempt > 1 and isinstance(self.folder, str)
             if not all(task.resumes and (is_ours or is_stem(file)) for file in present):
-                raise
+                raise error.with_option(self.overwrite_option) from error
         return separate(True)
 
 

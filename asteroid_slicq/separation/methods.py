@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from asteroid_slicq.audio import AudioReader
+from asteroid_slicq.audio import AudioReader, ExistsError
 from asteroid_slicq.separation.separator import Separator
 from asteroid_slicq.vocabulary import DEFAULT_SEGMENT_S
 
@@ -75,7 +75,10 @@ def separate(
             "resample=True to resample"
         )
     if is_path:
-        return separator.separate_file(wav, output_dir, overwrite=force_overwrite, **kwargs)
+        try:
+            return separator.separate_file(wav, output_dir, overwrite=force_overwrite, **kwargs)
+        except ExistsError as error:
+            raise error.with_option("force_overwrite=True") from None
     return separator.separate_waveform(wav, sample_rate, **kwargs)
 
 

@@ -31,7 +31,6 @@ from asteroid_slicq.files import given_path
 from asteroid_slicq.separation.axes import Waveform, from_batch, to_batch
 from asteroid_slicq.separation.file_output import FileOutput
 from asteroid_slicq.separation.level import model_level, song_gain
-from asteroid_slicq.separation.names import choose_sources
 from asteroid_slicq.separation.passes import SongPasses
 from asteroid_slicq.separation.samples import as_array, check_rate
 from asteroid_slicq.separation.selection import select
@@ -110,14 +109,6 @@ class Separator:
         other = copy.copy(self)
         other._passes = self._passes.on_device(device)
         return other
-
-    def check_stems(self, stems: Sequence[str] | None) -> list[str]:
-        """The stems wanted, in the order given; all of the model's for ``None``.
-
-        Raises:
-            ValueError: a name the model does not have, or one twice, or none.
-        """
-        return choose_sources(stems, self.sources, "stems")
 
     def separate_waveform(
         self,

@@ -215,7 +215,7 @@ def test_stems_that_cannot_all_be_replaced_are_as_they_were(tmp_path, monkeypatc
 
 def test_stems_are_replaced_only_when_asked(tmp_path):
     (tmp_path / "drums.wav").write_text("mine")
-    with pytest.raises(AudioError, match=r"already holds drums\.wav; .*--overwrite"):
+    with pytest.raises(AudioError, match=r"already holds drums\.wav; .*\(overwrite=True\)"):
         StemWriter(targets(tmp_path), 44100, 2)
     StemWriter(targets(tmp_path, names=["vocals"]), 44100, 2)
     StemWriter(targets(tmp_path, "flac"), 44100, 2)

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import zipfile
 
 import pytest
@@ -10,9 +11,21 @@ import torch
 from asteroid_slicq import BandSplit, XUMXSliCQ
 from asteroid_slicq.catalogue import HeaderError, presets, read_header, shipped
 from asteroid_slicq.vocabulary import BANDSPLIT_PRESETS, XUMX_SLICQ_PRESETS
-from tests.helpers import noise
+from tests.helpers import ROOT, noise
 
 TINY = {"n_bins": 14, "f_min_hz": 150.0}
+SPEEDS = {  # rows of docs/benchmarks.md, and what they measure
+    "V2 offline": "v2",
+    "V2 realtime": "v2-realtime",
+    "V2 of LSTMs, offline": "v2-lstm",
+    "V1, Wiener on the STFT": "v1",
+    "V1 of LSTMs, Wiener on the STFT": "v1-lstm",
+    "medium (the default model)": "medium",
+    "small": "small",
+    "BandSplit": "bandsplit",
+    "BandSplit, small": "bandsplit-small",
+    "BandSplit realtime": "bandsplit-realtime",
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +64,18 @@ def test_facts_of_presets_are_those_of_the_models():
         model = family.from_preset(name)
         assert entry.n_parameters == n_parameters(model)
         assert entry.sources == tuple(model.sources)
-        assert entry.causal == (entry.latency_s is not None) == (model.latency_s < 100)
-        assert not entry.causal or entry.latency_s == round(model.latency_s, 3)
+        assert entry.causal == (model.latency_s < 100)
+        assert entry.latency_s == (round(model.latency_s, 3) if entry.causal else None)
+
+
+def test_speeds_of_presets_are_those_of_the_benchmarks():
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| ([^|]+) \| [\d.]+ M \| ([\d.]+) \|", page)
+    measured = {label: float(speed) for label, speed in rows if label in SPEEDS}
+    listed = {SPEEDS[label]: speed for label, speed in measured.items()}
+    known = {e.name: e.seconds_per_second for e in presets() if e.seconds_per_second is not None}
+    assert known == pytest.approx(listed, abs=0.00051, rel=0)
+    assert shipped()[0].seconds_per_second == known["medium"]
 
 
 def test_what_ships_is_what_is_listed():

@@ -59,7 +59,7 @@ def test_silence_gives_silence(song, folder):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--model", "small", "--hpss-margin", "2"], "argument --hpss-margin: needs --model hpss"),
+        (["--model", "default", "--hpss-margin", "2"], "--hpss-margin: needs --model hpss"),
         (["--hpss-transform", "stft"], "argument --hpss-transform: needs --model hpss"),
         (["--model", "hpss", "--hpss-margin", "0.5"], "must be at least 1, got '0.5'"),
         (["--model", "hpss", "--stems", "drums"], "harmonic, percussive"),
@@ -73,6 +73,7 @@ def test_what_does_not_go_together_is_refused(song, capsys, words, message):
 
 def test_it_is_in_the_list_of_models():
     (entry,) = [entry for entry in shipped() if entry.name == "hpss"]
-    model = HPSS(vocals=True)
+    model = HPSS()
     assert (list(entry.sources), entry.sample_rate) == (model.sources, model.sample_rate)
+    assert [*entry.sources, *entry.sources_on_demand] == HPSS(vocals=True).sources
     assert entry.n_parameters == sum(p.numel() for p in model.parameters()) == 0

@@ -140,7 +140,10 @@ def test_existing_stems_are_kept_without_overwrite(folder, model, capsys):
     before = (folder / "out" / "song" / "bass.wav").read_bytes()
     write(folder / "song.wav", seed=1)
     assert run("separate", "song.wav", "other.wav", "-o", "out", "-q") == 2
-    assert "already holds bass.wav, drums.wav, other.wav, vocals.wav" in capsys.readouterr().err
+    assert (
+        "already holds bass.wav, drums.wav, other.wav, vocals.wav; replacing must be asked for "
+        "(--overwrite)\n"
+    ) in capsys.readouterr().err
     assert (folder / "out" / "song" / "bass.wav").read_bytes() == before
     assert tree(folder / "out") == sorted(stems_of("song") + stems_of("other"))
     assert run("separate", "song.wav", "-o", "out", "-q", "--overwrite") == 0
@@ -210,7 +213,7 @@ def test_models_stems_and_devices_that_are_not_there(folder, model, capsys, opti
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        ([], "required: COMMAND"),
+        (["--debug"], "required: COMMAND"),
         (["dance"], "invalid choice: 'dance'"),
         (["separate"], "required: INPUT"),
         (["separate", "a", "--stems", " ,"], "names separated by commas"),
@@ -242,6 +245,14 @@ def test_usage_errors_return_2(argv, words, capsys):
     reason, advice = capsys.readouterr().err.splitlines()
     assert words in reason
     assert advice.endswith("--help` lists the options")
+
+
+def test_without_a_command_the_help_lists_them(capsys):
+    assert main([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out == err
 
 
 def test_help_and_version(capsys):

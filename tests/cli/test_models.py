@@ -24,7 +24,7 @@ def raising(error):
     return load
 
 
-@pytest.mark.parametrize("spec", [None, "default", "free-stems", "small"])
+@pytest.mark.parametrize("spec", [None, "default", "free-stems"])
 def test_the_model_that_ships_needs_no_name(monkeypatch, spec):
     model = nn.Identity()
     monkeypatch.setattr(models, "load_default_model", lambda: model)
@@ -55,10 +55,10 @@ def test_a_file_or_a_folder_is_loaded(tmp_path, name):
         torch.testing.assert_close(loaded.state_dict()[key], value, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("spec", ["v2", "v2-realtime", "bandsplit-small"])
+@pytest.mark.parametrize("spec", ["small", "medium", "v2-realtime", "bandsplit-small"])
 def test_untrained_presets_are_refused(monkeypatch, spec):
     monkeypatch.setattr(models, "load_model", raising(AssertionError))
-    with pytest.raises(CommandError, match="no trained weights"):
+    with pytest.raises(CommandError, match=r"no trained weights; use `default`, which ships, or"):
         resolve_model(spec)
 
 

@@ -192,7 +192,7 @@ def test_band_split_models_run_on_a_stream(standard_streams, tmp_path):
     [
         (["--stream"], "--stream needs --model, a causal one"),
         (["--stream", "-m", "v2-realtime"], "this preset has no trained weights"),
-        (["--stream", "-m", "small"], "model small: cannot run on a stream: model must be causal"),
+        (["--stream", "-m", "default"], "model default: cannot run on a stream: model must be"),
         (["--stream", "-m", "PATH", "--stems", "voice"], "different names out of bass, vocals"),
         (["--stream", "-m", "PATH", "--channels", "3"], "standard input has 3 channels"),
         (["--stream", "-m", "PATH", "--device", "nowhere"], "device nowhere: not available"),

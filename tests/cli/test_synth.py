@@ -7,10 +7,15 @@ def run(*words):
     return main(["synth", *map(str, words)])
 
 
-def test_the_command_writes_the_tree(tmp_path):
-    assert run(tmp_path, "--tracks", 2, "--seconds", 0.5, "--seed", 4, "--test-tracks", 1) == 0
+def test_the_command_writes_the_tree(tmp_path, capsys):
+    options = ("--seconds", 0.5, "--seed", 4, "--test-tracks", 1)
+    assert run(tmp_path, "--tracks", 2, *options) == 0
     assert len(list(tmp_path.glob("train/*/mixture.wav"))) == 1
     assert len(list(tmp_path.glob("test/*/mixture.wav"))) == 1
+    assert capsys.readouterr().out == f"{tmp_path}: 1 song in train, 1 in test\n"
+    assert run(tmp_path, "--tracks", 3, *options) == 0
+    out = capsys.readouterr().out
+    assert out == f"{tmp_path}: 2 songs in train, 1 in test (2 there already)\n"
 
 
 @pytest.mark.parametrize(

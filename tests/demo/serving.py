@@ -82,7 +82,8 @@ def page(tmp_path_factory):
     (folder / "private.txt").write_text(SECRET)
     (folder / "link.txt").symlink_to("/etc/passwd")
     port = free_port()
-    options = ["--max-minutes", "0.5", "--max-mb", "4", "--model", "small", "--model", "default"]
+    options = ["--max-minutes", "0.5", "--max-mb", "4"]
+    options += ["--model", "default", "--model", "free-stems"]
     # That of the Space, whose settings later ones overrule.
     command = [sys.executable, str(ROOT / "recipes" / "space" / "app.py")]
     command += ["--host", "127.0.0.1", "--port", str(port), *options]

@@ -241,8 +241,8 @@ def test_a_phone_shows_it_without_scrolling_sideways(visit, tmp_path, scheme):
     tab = visit(390, 844, color_scheme=scheme, has_touch=True, is_mobile=True)
     width = "document.documentElement.scrollWidth"
     assert tab.evaluate(width) == 390
-    assert tab.inner_text(".slicq select").split() == ["small", "default"]
-    tab.select_option(".slicq select", "default")
+    assert tab.inner_text(".slicq select").split() == ["default", "free-stems"]
+    tab.select_option(".slicq select", "free-stems")
     wav(tmp_path / "tone.wav", 8000, 1, rate=8000)  # mono, of a low rate
     give(tab, tmp_path / "tone.wav")
     until_done(tab)

@@ -14,6 +14,7 @@ import pytest
 from tests.demo.serving import SECRET, needs
 
 pytestmark = needs()
+LISTENS = "0A"  # as /proc notes it
 PASSWORDS = Path("/etc/passwd").read_bytes().splitlines()[0]
 ROUTES = """
 import gradio
@@ -76,14 +77,17 @@ def test_no_file_is_read_for_what_an_event_names(page):
     assert str(page.folder).encode() not in page.ask("GET", "/config")[1]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is another matter there")
 def test_it_listens_on_this_machine_alone(page):
-    addresses = {x[4][0] for x in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
-    for address in addresses - {"127.0.0.1"}:
-        with (
-            pytest.raises(OSError, match="refused"),
-            socket.create_connection((address, page.port), 2),
-        ):
-            pass
+    """The only socket that waits for connections on the port has the address 127.0.0.1."""
+    tables = Path(f"/proc/{page.process.pid}/net").glob("tcp*")  # tcp6, too, where there is one
+    sockets = [line.split() for table in tables for line in table.read_text().splitlines()]
+    bound = [local for _, local, _, state, *_ in sockets if state == LISTENS]
+    port = f"{page.port:04X}"
+    number = int.from_bytes(socket.inet_aton("127.0.0.1"), sys.byteorder)
+    assert [local for local in bound if local.endswith(f":{port}")] == [f"{number:08X}:{port}"]
+    with pytest.raises(OSError, match="refused"):  # another address of the same machine
+        socket.create_connection(("127.0.0.2", page.port), 2)
 
 
 def test_the_server_sends_nothing_elsewhere(page):

@@ -103,6 +103,30 @@ def test_earlier_results_are_no_inputs(music, output):
         assert list(jobs(["a", named], output)[0]) == ["a/song.wav", named]
 
 
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_of_a_tree_of_stems_the_mixtures_are_songs(music, suffix):
+    """As of MUSDB18-HQ, and as ``asteroid-slicq synth`` writes it."""
+    for name in ("mixture", "vocals", "drums", "bass", "other", "accompaniment", "live take"):
+        path = Path(f"m/train/Song/{name}.{suffix}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    songs = [f"m/train/Song/{name}.{suffix}" for name in ("live take", "mixture")]
+    with pytest.warns(AudioWarning, match=r"5 file\(s\) passed over, which are the stems beside"):
+        assert list(jobs(["m"])[0]) == songs
+    named = f"m/train/Song/bass.{suffix}"
+    with pytest.warns(AudioWarning, match="the stems beside a mixture"):
+        assert list(jobs(["m", named])[0]) == [*songs, named]
+    assert len(jobs([f"m/train/*/*.{suffix}"])[0]) == 7  # a pattern names them
+
+
+@pytest.mark.parametrize("names", [("mixture", "drums"), ("drums", "bass", "vocals", "other")])
+def test_files_with_names_of_stems_are_songs_elsewhere(music, names):
+    Path("m").mkdir()
+    for name in names:
+        Path(f"m/{name}.wav").touch()
+    assert list(jobs(["m"])[0]) == [f"m/{name}.wav" for name in sorted(names)]
+
+
 def test_songs_that_lie_where_stems_go_are_inputs(music):
     for name in ("m/Intro.wav", "m/Intro/one.wav", "m/Intro/no_vocals.wav"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)

@@ -140,7 +140,7 @@ def test_what_somebody_edited_is_not_replaced(run, model):
     edited = write_song(Path("out/b/bass.wav"), seed=5).read_bytes()
     assert run("--skip-existing")[0] == 0  # it is there
     code, out, err = run("--skip-existing", "--stems", "bass,drums")
-    words = "bass.wav was changed since it was written; replacing must be asked for (--overwrite"
+    words = "bass.wav was changed since it was written; replacing must be asked for (--overwrite)"
     assert code == 2
     assert words in err[0]
     assert "2 separated (2 again: other settings), 1 failed" in out[-2]

@@ -46,7 +46,7 @@ def test_positions_are_even_and_widths_multiples_of_four():
 @pytest.mark.parametrize("scale", ["bark", "mel", "log", "erb", "linear"])
 @pytest.mark.parametrize("factor", [1.0, 1.5, 2.2])
 def test_widths_are_distances_of_neighbours_times_the_factor(scale, factor):
-    """DESIGN: L_k = 4·round(factor · (ν_{k+1} − ν_{k−1}) / 4), with rules for the ends."""
+    """docs/transform.md: L_k = 4·round(factor · (ν_{k+1} − ν_{k−1}) / 4), other at the ends."""
     frame = design_frame(scale, 48, 200.0, 20_000.0, bandwidth_factor=factor, min_width=4)
     f_hz, q = design_scale(scale, 48, 200.0, 20_000.0)
     bins = frame.slice_length / 44100
@@ -86,7 +86,7 @@ def test_no_bin_is_narrower_than_min_bandwidth_hz(scale, hz, slice_length):
 
 
 def test_the_frame_for_new_models():
-    """DESIGN, "which frame separates well": mel 600, 20 Hz up, Hann, at least 30 Hz."""
+    """docs/transform.md, "Which frame?": mel 600, 20 Hz up, Hann, at least 30 Hz."""
     frame = design_frame("mel", 600, 20.0, window="hann", min_bandwidth_hz=30.0, overlap_added=True)
     assert frame.widths.min() * 44100 / frame.slice_length == pytest.approx(30, rel=0.01)
     assert frame.redundancy == pytest.approx(2.14, abs=0.01)

@@ -58,7 +58,7 @@ def test_redundancies_of_the_published_frame(layout, redundancy):
 
 @pytest.mark.parametrize("frame", FRAMES)
 def test_raster_lengths(frame):
-    """DESIGN: T = 2^o·⌈L_max / 2^o⌉, M_k = T / 2^(⌈log2(T/L_k)⌉ − 1), no more than T."""
+    """docs/transform.md: T = 2^o·⌈L_max / 2^o⌉, M_k = T / 2^(⌈log2(T/L_k)⌉ − 1), no more than T."""
     ragged, piecewise, full = (build(frame, rasterize=raster).frame for raster in RASTERS)
     assert np.array_equal(ragged.lengths, ragged.widths)
     assert set(full.lengths) == {full.widths.max()}

@@ -58,7 +58,7 @@ def test_reconstruction_at_every_short_length():
 @pytest.mark.parametrize("length", [600, 601, 602, 603])
 @pytest.mark.parametrize("rasterize", ["none", "full"])
 def test_coefficients_equal_the_formula(length, rasterize):
-    """DESIGN: c = IDFT {X[p + j]·g[j]}, Hann windows of width round(ν_{k+1} − ν_{k−1})."""
+    """docs/transform.md: c = IDFT {X[p + j]·g[j]}, Hann windows, width round(ν_{k+1} − ν_{k−1})."""
     f_hz = np.array([150.0, 320.0, 580.0, 1100.0, 2300.0])
     nsgt = NSGT((f_hz, np.ones(5)), sample_rate=8000, length=length, rasterize=rasterize).double()
     x = noise(length)

@@ -42,7 +42,7 @@ def test_coefficients_equal_the_reference():
 
 
 def test_coefficients_equal_the_formula():
-    """DESIGN: c = IDFT {X[p + j]·g[j]}, times (−1)^(p/2) for the origin of the phase."""
+    """docs/transform.md: c = IDFT {X[p + j]·g[j]}, times (−1)^(p/2) for the origin of the phase."""
     slicqt = SliCQT(n_bins=14, f_min_hz=150.0).double()
     frame = slicqt.frame
     n, hop = frame.slice_length, frame.slice_hop

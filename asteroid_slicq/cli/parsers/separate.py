@@ -43,8 +43,9 @@ OUT/<track>/<source>.wav is written, with the sample rate, channels, length and 
 Levels stay as they are, unless a sample would exceed full scale (--clip).
 
 A folder stands for all audio files and videos in it and below; its tree is mirrored in OUT. Stems
-that this command wrote, which are marked inside, are passed over there, and that is said. Of two
-inputs with the same name, the later one goes to OUT/<track>-2. A playlist stands for its entries.
+that this command wrote, which are marked inside, are passed over there, and so are stems beside a
+file named mixture, as in MUSDB18-HQ; that is said. Of two inputs with the same name, the later one
+goes to OUT/<track>-2. A playlist stands for its entries.
 Runs over several songs note in OUT/.asteroid-slicq.jsonl what stems were made from, by which model
 and with which settings: by that --skip-existing knows what is done already.
 

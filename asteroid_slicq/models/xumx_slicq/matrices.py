@@ -6,7 +6,7 @@ what they look at, and a processor multiplies matrices faster than it convolves.
 in all blocks, are joined with the batch norms and laid out once for many calls.
 
 Source: Hanssian, "Music demixing with the sliCQ transform" (arXiv:2112.05509), for the network,
-which is told in :mod:`asteroid_slicq.models.xumx_slicq.networks` and lays out its own weights.
+which is defined in :mod:`asteroid_slicq.models.xumx_slicq.v2` and lays out its own weights.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
             None is what was published.
         causal: pad the first convolution on the left (realtime; network ``v2`` alone); the masks
             then look ahead by at most 1.5 slices, see
-            :class:`asteroid_slicq.models.xumx_slicq.networks.BlockNetwork`.
+            :class:`asteroid_slicq.models.xumx_slicq.BlockNetwork`.
         wiener_iterations: EM iterations; 0 leaves the phase of the mix.
         wiener_share: how much of its result counts, above 0 and up to 1, the rest being that with
             the phase of the mix; 1 where blocks pass through. Half of each is safer on songs unlike

@@ -130,7 +130,6 @@ class Trainee:
         self.graph: Any = None
         self.done = 0
         self.elapsed_s = 0.0
-        self.last_loss: Tensor | None = None
         self.batch = self._next_batch()
 
     def _next_batch(self) -> Tensor:
@@ -146,7 +145,6 @@ class Trainee:
         with self._autocast():
             loss = self.losses(self.batch)["loss"]
         loss.backward()
-        self.last_loss = loss.detach()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.course.clipping)
         self.optimizer.step()
 

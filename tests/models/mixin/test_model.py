@@ -156,7 +156,9 @@ def test_silence_stays_silent_and_its_gradient_finite(single_model):
     sources.sum().backward()
     assert mix.grad is not None
     assert mix.grad.isfinite().all()
-    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    assert gradients
+    assert all(gradient.isfinite().all() for gradient in gradients)
 
 
 def test_input_is_left_alone():
