@@ -16,6 +16,7 @@ from torch import Tensor
 from asteroid_slicq import registration
 from asteroid_slicq.models.bandsplit.arguments import check_arguments, make_transform
 from asteroid_slicq.models.bandsplit.bands import bands_of
+from asteroid_slicq.models.bandsplit.level import relative_to_level
 from asteroid_slicq.models.bandsplit.network import BandNetwork, StreamState
 from asteroid_slicq.models.input_statistics import average
 from asteroid_slicq.models.per_target import PerTarget, with_frames
@@ -36,8 +37,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "bandsplit-realtime": {"width": 96, "n_layers": 4, "time_mixer": "lstm", "causal": True},
 }
 """Arguments of :class:`BandSplit` that differ from its defaults, by name."""
-
-_SILENCE = 1e-20  # mean square: −200 dB
 
 
 class BandSplitEstimate(NamedTuple):
@@ -393,38 +392,8 @@ class BandSplit(Separable, registration.Shareable):
         return super().serialize()
 
     def _relative(self, mix: Sequence[Tensor], state: StreamState | None = None) -> list[Tensor]:
-        """Coefficients as amplitudes relative to the level of the mix, in parts.
-
-        The level is the root of the mean over channels and time of the power of all bins; of a
-        causal model, over the time up to each network step.
-
-        Shape:
-            - mix: ``(batch, channel, freq, time)`` each, complex
-            - output: ``(batch, channel, freq, time, 2)`` each
-        """
-        gains, widths = self.bands.gains, [2 * rate for rate in self.bands.rates]
-        blocks = [torch.view_as_real(c.resolve_conj()).flatten(-2) for c in mix]
-        steps = [
-            block.square().sum(2).mean(1).unflatten(1, (-1, width)).mean(2) * (2 * gain**2)
-            for block, gain, width in zip(blocks, gains, widths, strict=True)
-        ]
-        power = sum(steps[1:], steps[0])  # batch, step
-        if self.causal:
-            state = state or StreamState()
-            total = power.cumsum(1) + state.power
-            n_before, n_steps = state.n_steps, power.shape[1]
-            state.power, state.n_steps = total[:, -1:], n_before + n_steps
-            count = torch.arange(n_before + 1, n_before + n_steps + 1, device=total.device)
-            mean = total / count
-        else:
-            mean = power.mean(1, keepdim=True).expand_as(power)
-        levels = (mean + _SILENCE).sqrt()[..., None]
-        return [
-            (block * (gain / levels).expand(-1, -1, width).flatten(1)[:, None, None]).unflatten(
-                -1, (-1, 2)
-            )
-            for block, gain, width in zip(blocks, gains, widths, strict=True)
-        ]
+        """What the network sees: coefficients relative to the level of the mix, in parts."""
+        return relative_to_level(mix, self.bands, (state or StreamState()) if self.causal else None)
 
     def _finished(self, mask: Tensor, mix: Tensor) -> Tensor:
         """Masks of a block from the network's output, complex ones as complex numbers."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +19,6 @@ from asteroid_slicq.models.per_target import PerTarget, with_frames
 from asteroid_slicq.models.song_postfilter import STFTStatistics
 from asteroid_slicq.models.xumx_slicq.arguments import sliced_arguments, two_numbers
 from asteroid_slicq.models.xumx_slicq.flat import joined, separated
-from asteroid_slicq.models.xumx_slicq.layers import PassThrough
 from asteroid_slicq.models.xumx_slicq.networks import BlockNetworks, MaskBackend, make_networks
 from asteroid_slicq.models.xumx_slicq.song import SliCQTStatistics
 from asteroid_slicq.models.xumx_slicq.v1 import time_kernel
@@ -355,8 +354,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
             - mix: ``(batch, channel, freq, slice, time)``, complex
             - output: the same, real; ``(batch, channel, freq, time)`` where a network overlap-adds
         """
-        pairs = zip(self.networks, mix, strict=True)
-        return tuple(network.seen(block.abs()) for network, block in pairs)
+        return self.networks.seen(block.abs() for block in mix)
 
     @property
     def input_arguments(self) -> dict[str, Any]:
@@ -367,7 +365,6 @@ class XUMXSliCQ(Separable, registration.Shareable):
             "network": {name: self._args[name] for name in seen},
         }
 
-    @torch.no_grad()
     def set_input_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Start the trainable shift and scale of each bin from the statistics of a data set.
 
@@ -381,20 +378,7 @@ class XUMXSliCQ(Separable, registration.Shareable):
         Raises:
             ValueError: for the wrong number of bins, or what is not finite.
         """
-        n_bins = self.transform.frame.n_bins
-        if mean.shape != (n_bins,) or std.shape != (n_bins,):
-            raise ValueError(
-                f"mean and std must have shape ({n_bins},), got {tuple(mean.shape)} and "
-                f"{tuple(std.shape)}"
-            )
-        if not (mean.isfinite().all() and std.isfinite().all()):
-            raise ValueError("mean and std must be finite, they hold NaN or infinity")
-        std = std.clamp(min=max(1e-4 * float(std.max()), 1e-8))
-        sizes = list(self.transform.frame.bins_per_block)
-        for network, m, s in zip(self.networks, mean.split(sizes), std.split(sizes), strict=True):
-            if not isinstance(network, PassThrough):
-                cast(Tensor, network.shift).copy_(-m)
-                cast(Tensor, network.scale).copy_(1 / s)
+        self.networks.set_input_statistics(mean, std, self.transform.frame.bins_per_block)
 
     @property
     def latency_s(self) -> float:

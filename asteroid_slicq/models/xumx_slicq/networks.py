@@ -104,6 +104,42 @@ class BlockNetworks(nn.ModuleList):
         placed = Placed.apply(magnitudes.shape[-1], places, len(groups), *masks)
         return cast(Tensor, placed)
 
+    def seen(self, magnitudes: Iterable[Tensor]) -> tuple[Tensor, ...]:
+        """Magnitudes as the networks see them.
+
+        Shape:
+            - magnitudes: ``(batch, channel, freq, slice, time)``, one tensor a block
+            - output: the same; ``(batch, channel, freq, time)`` where a network overlap-adds
+        """
+        return tuple(network.seen(block) for network, block in zip(self, magnitudes, strict=True))
+
+    @torch.no_grad()
+    def set_input_statistics(
+        self, mean: Tensor, std: Tensor, bins_per_block: Sequence[int]
+    ) -> None:
+        """Set shift and scale of each bin, see :class:`asteroid_slicq.XUMXSliCQ`.
+
+        Shape:
+            - mean, std: ``(n_bins,)``, the sum of ``bins_per_block``
+
+        Raises:
+            ValueError: for the wrong number of bins, or what is not finite.
+        """
+        n_bins = sum(bins_per_block)
+        if mean.shape != (n_bins,) or std.shape != (n_bins,):
+            raise ValueError(
+                f"mean and std must have shape ({n_bins},), got {tuple(mean.shape)} and "
+                f"{tuple(std.shape)}"
+            )
+        if not (mean.isfinite().all() and std.isfinite().all()):
+            raise ValueError("mean and std must be finite, they hold NaN or infinity")
+        std = std.clamp(min=max(1e-4 * float(std.max()), 1e-8))
+        sizes = list(bins_per_block)
+        for network, m, s in zip(self, mean.split(sizes), std.split(sizes), strict=True):
+            if not isinstance(network, PassThrough):
+                cast(Tensor, network.shift).copy_(-m)
+                cast(Tensor, network.scale).copy_(1 / s)
+
     def stream(self) -> NetworkStream:
         """A stream with the weights of now."""
         return NetworkStream(self)
