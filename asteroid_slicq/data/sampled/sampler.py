@@ -22,13 +22,14 @@ _FADE_S = 0.005  # of a recording that ends
 
 
 class Voice(NamedTuple):
-    """A zone that sounds; times in samples of the output, but those of the recording."""
+    """A zone that sounds; times in samples of the output, places in those of the recording."""
 
     increment: float
+    start: int
     loop: int
     loop_start: int
     loop_end: int
-    fade: float  # samples before the end of the recording
+    fade: float  # from where to the end of the recording
     release_at: float
     delay: float
     attack: float
@@ -105,7 +106,7 @@ def add_voice(out, start, pcm, voice, bend):  # pragma: no cover
     end = pcm.shape[0]
     fade_at = end - voice.fade
     span = voice.loop_end - voice.loop_start
-    position = 0.0
+    position = float(voice.start)
     x1 = x2 = y1 = y2 = 0.0
     b0, a1, a2 = 1.0, 0.0, 0.0
     filtered = voice.cutoff > 0.0
@@ -228,7 +229,8 @@ class Sampler:
         Shape:
             - Output: ``(time,)``
         """
-        recording, pcm = self.bank.recordings[sample], self.bank.pcm(sample)
+        recording = self.bank.recordings[sample]
+        pcm = self.bank.pcm(sample)[recording.start :]
         increment = 2.0 ** (cents / 1200.0) * recording.rate / self._rate
         at = np.arange(int((len(pcm) - 3) / increment)) * increment
         return np.interp(at, np.arange(len(pcm)), pcm / 32768.0)
@@ -248,10 +250,11 @@ class Sampler:
         loops = recording.loop_start + 8 < recording.loop_end <= length
         return Voice(
             increment=2.0 ** (tune_cents / 1200.0) * recording.rate / rate,
+            start=recording.start,
             loop=zone.loop if loops else 0,
             loop_start=recording.loop_start,
             loop_end=recording.loop_end,
-            fade=min(_FADE_S * recording.rate, length / 4.0),
+            fade=min(_FADE_S * recording.rate, (length - recording.start) / 4.0),
             release_at=max(duration_s * rate, 64.0),
             delay=zone.delay_s * rate - 0.001 * rate,
             attack=max(zone.attack_s * rate, 20.0),
