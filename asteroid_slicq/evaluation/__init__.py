@@ -41,7 +41,7 @@ from asteroid_slicq.evaluation.records import (
 )
 from asteroid_slicq.evaluation.references import find_reference_tracks
 from asteroid_slicq.evaluation.report import Report
-from asteroid_slicq.evaluation.scoring import oracle_of
+from asteroid_slicq.evaluation.scoring import oracle_of, sounding_sdr
 from asteroid_slicq.evaluation.sparsity import SPARSER_IS_LESS
 
 __all__ = [
@@ -74,6 +74,7 @@ __all__ = [
     "require_pyclarity",
     "score_tracks",
     "search_frames",
+    "sounding_sdr",
     "source_sparsity",
     "sparsity_parts",
     "summarise_tracks",

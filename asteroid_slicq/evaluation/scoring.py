@@ -12,7 +12,7 @@ from torch import Tensor
 
 from asteroid_slicq.evaluation import museval_format as museval_json
 from asteroid_slicq.evaluation.listener import haaqi
-from asteroid_slicq.evaluation.metrics import bsseval_v4, frame_sdr, nan_median, utterance_sdr
+from asteroid_slicq.evaluation.metrics import bsseval_v4, frame_sdr, track_sdr, utterance_sdr
 from asteroid_slicq.evaluation.oracles import oracle
 from asteroid_slicq.evaluation.records import (
     CSDR,
@@ -61,21 +61,33 @@ def estimate(evaluation: Evaluation, model: Any, stems: Audio, mix: Audio) -> tu
 def fast_scores(
     evaluation: Evaluation, stems: Audio, estimates: Audio
 ) -> dict[str, dict[str, float]]:
-    """SDR of frames, the very one of museval, and of the whole track; NaN for a silent source.
-
-    A source that is silent throughout is left out, as museval leaves out what is missing: it does
-    not silence the windows of the others.
-    """
+    """SDR of frames, as :func:`sounding_sdr`, and of the whole track; NaN for a silent source."""
     kept = ~silent(stems)
-    csdr, usdr = np.full((2, len(stems)), np.nan)
+    csdr = sounding_sdr(stems, estimates, evaluation.sample_rate)
+    usdr = np.full(len(stems), np.nan)
     if kept.any():
-        frames = frame_sdr(stems[kept], estimates[kept], evaluation.sample_rate)
-        csdr[kept] = nan_median(frames, axis=-1)
         usdr[kept] = utterance_sdr(stems[kept], estimates[kept])
     return {
         name: dict(zip(evaluation.sources, map(float, values), strict=True))
         for name, values in ((CSDR, csdr), (USDR, usdr))
     }
+
+
+def sounding_sdr(stems: Audio, estimates: Audio, sample_rate: float) -> NDArray[np.float64]:
+    """:func:`track_sdr` of the sources that sound; NaN for those that are silent throughout.
+
+    A source that is silent throughout is left out, as museval leaves out what is missing: it does
+    not silence the windows of the others. A window counts for all that are left, or for none.
+
+    Shape:
+        - stems, estimates: ``(source, channel, time)``
+        - output: ``(source,)``, in dB
+    """
+    kept = ~silent(stems)
+    scores = np.full(len(stems), np.nan)
+    if kept.any():
+        scores[kept] = track_sdr(stems[kept], estimates[kept], sample_rate)
+    return scores
 
 
 def haaqi_scores(

@@ -87,6 +87,22 @@ def test_scores_of_the_truth_and_of_the_mix(domains):
     np.testing.assert_allclose(levels, [[0, -20, 0, 0]] * 4, atol=1e-3)
 
 
+def test_a_song_that_lacks_a_stem_counts_for_the_others(domains):
+    whole = 0.1 * np.random.default_rng(0).standard_normal((4, 2, 3 * 44100)).astype(np.float32)
+    lacking = whole.copy()
+    lacking[2] = 0
+    truth = {whole.sum(0).tobytes(): 0.9 * whole, lacking.sum(0).tobytes(): 0.99 * lacking}
+
+    def scores(*songs):
+        found = domains.score(
+            lambda mixes: [truth[m.tobytes()] for m in mixes], songs, domains.CHANGES["as it is"]
+        )
+        return found.round(2).tolist()
+
+    np.testing.assert_equal(scores(lacking), [40, 40, np.nan, 40])
+    assert scores(whole, lacking) == [30, 30, 20, 30]
+
+
 @pytest.mark.slow
 def test_the_study_makes_a_row_of_each_network(tmp_path):
     made = [sys.executable, "-m", "asteroid_slicq", "synth", tmp_path / "songs", "--tracks", "3"]

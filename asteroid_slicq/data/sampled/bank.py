@@ -17,7 +17,7 @@ import lzma
 import os
 import zipfile
 import zlib
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ from asteroid_slicq.data.sampled.refused import REFUSED
 from asteroid_slicq.data.sampled.soundfont import Zone
 from asteroid_slicq.files import given_path, whole_file
 
-FORMAT = 1
+FORMAT = 2
+_READABLE = (1, FORMAT)  # the first one has neither starts nor ends of recordings
 BANK_FILE, MANIFEST_FILE, INDEX_FILE = "bank.zip", "manifest.json", "index.json"
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
 _LEAST_RATE = 40000
@@ -49,7 +50,18 @@ def default_folder() -> Path:
 
 @dataclass(frozen=True)
 class Recording:
-    """A sample of the bank: its file, rate in Hz, root key, cents, and loop (equal if none)."""
+    """A sample of the bank.
+
+    Args:
+        file: Of the bank.
+        rate: In Hz.
+        root: MIDI key at which it sounds as recorded.
+        cents: Correction of its pitch.
+        loop_start: First sample of the loop, counted from the beginning of the file.
+        loop_end: Sample behind the loop; equal to `loop_start` if there is none.
+        start: Sample at which it begins to sound.
+        end: Sample behind the last one; ``None`` for that of the file.
+    """
 
     file: str
     rate: int
@@ -57,6 +69,8 @@ class Recording:
     cents: int = 0
     loop_start: int = 0
     loop_end: int = 0
+    start: int = 0
+    end: int | None = None
 
 
 class BankWriter:
@@ -164,7 +178,7 @@ class BankWriter:
         index = {
             "format": FORMAT,
             **purpose,
-            "samples": [asdict(r) for r in self._recordings],
+            "samples": [_changed(r) for r in self._recordings],
             "presets": self.presets,
             "hits": self.hits,
             "strums": self.strums,
@@ -219,7 +233,7 @@ class Bank:
             index = json.loads(self._archive.read(INDEX_FILE))
         except (*_DAMAGE, KeyError, ValueError) as error:
             raise _damaged(path, error) from error
-        if index.get("format") != FORMAT:
+        if index.get("format") not in _READABLE:
             raise ValueError(
                 f"{path} has format {index.get('format')!r}, not {FORMAT}; "
                 "build it again with `asteroid-slicq sounds build`"
@@ -231,7 +245,7 @@ class Bank:
         self.for_tests: bool = index.get("for_tests", False)
         self._presets = index["presets"]
         self._zones: dict[str, list[Zone]] = {}
-        self._pcm: dict[int, NDArray[np.int16]] = {}
+        self._pcm: dict[tuple[str, int], NDArray[np.int16]] = {}
 
     @property
     def presets(self) -> dict[str, str]:
@@ -265,21 +279,22 @@ class Bank:
             raise _damaged(self.folder / BANK_FILE, error) from error
 
     def pcm(self, index: int) -> NDArray[np.int16]:
-        """Decode a sample, mono and 16 bits wide, at the rate that its recording says.
+        """Decode a sample up to its end, mono and 16 bits wide, at the rate of its recording.
 
         Shape:
             - Output: ``(time,)``
         """
-        if index not in self._pcm:
-            recording = self.recordings[index]
+        recording = self.recordings[index]
+        key = recording.file, recording.rate
+        if key not in self._pcm:
             data = io.BytesIO(self.read(recording.file))
             x, rate = soundfile.read(data, dtype="int16", always_2d=True)
             mono = np.ascontiguousarray(x[:, 0], dtype=np.int16)
             if rate < recording.rate:
                 finer = resample_poly(mono.astype(np.float64), recording.rate // rate, 1)
                 mono = np.clip(np.rint(finer), -32768, 32767).astype(np.int16)
-            self._pcm[index] = mono
-        return self._pcm[index]
+            self._pcm[key] = mono
+        return self._pcm[key][: recording.end]
 
 
 def read_manifest(folder: Path | None = None) -> dict[str, Any]:
@@ -309,16 +324,14 @@ def _oversampled(recording: Recording) -> Recording:
         rate=factor * recording.rate,
         loop_start=factor * recording.loop_start,
         loop_end=factor * recording.loop_end,
+        start=factor * recording.start,
+        end=None if recording.end is None else factor * recording.end,
     )
 
 
-def _changed(zone: Zone) -> dict[str, Any]:
-    """Describe a zone by what differs from the defaults."""
-    return {
-        f.name: value
-        for f in fields(Zone)
-        if (value := getattr(zone, f.name)) != f.default or f.name == "sample"
-    }
+def _changed(item: Zone | Recording) -> dict[str, Any]:
+    """Describe a zone or a recording by what differs from the defaults."""
+    return {f.name: value for f in fields(item) if (value := getattr(item, f.name)) != f.default}
 
 
 def _zone(keys: list[int] | None = None, velocities: list[int] | None = None, **rest: Any) -> Zone:

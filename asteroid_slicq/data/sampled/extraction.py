@@ -1,10 +1,13 @@
 """The selection from each source: instruments, hits, and how much of the largest ones."""
 
+import io
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+
+import soundfile
 
 from asteroid_slicq.data.sampled.bank import BankWriter, Recording
 from asteroid_slicq.data.sampled.catalogue import Source
@@ -14,7 +17,7 @@ from asteroid_slicq.data.sampled.hits import (
     extract_sonic_pi_4,
 )
 from asteroid_slicq.data.sampled.notes import extract_notes
-from asteroid_slicq.data.sampled.soundfont import SoundFont, Zone, decode_pcm
+from asteroid_slicq.data.sampled.soundfont import Sample, SoundFont, Zone, decode_pcm
 from asteroid_slicq.data.sampled.sounds import encode_flac, encode_flac_file
 
 Extractor = Callable[[Path, Source, str, BankWriter], None]
@@ -134,11 +137,34 @@ def add_instrument(
             data, suffix = encode_flac(decode_pcm(sample.data), sample.rate), ".flac"
         title = f"{name}: {sample.name}"
         file = bank.add_file(title, data, suffix, source.name, source.credit_of(key))
-        recording = Recording(
-            file, sample.rate, sample.root, sample.cents, sample.loop_start, sample.loop_end
-        )
-        moved.append(replace(zone, sample=bank.add_recording(recording)))
+        number = bank.add_recording(recording_of(sample, file, zone.moved))
+        moved.append(replace(zone, sample=number, moved=(0, 0, 0, 0)))
     bank.add_preset(key, name, moved)
+
+
+def recording_of(sample: Sample, file: str, moved: tuple[int, int, int, int]) -> Recording:
+    """Describe a sample whose ends and loop a zone moves, as far as there are samples.
+
+    Args:
+        sample: The sample; what moves counts its samples once they are decoded.
+        file: Of the bank, that holds it.
+        moved: As a `Zone` has it.
+    """
+    length = len(sample.data) // 2
+    if sample.compressed:
+        length = soundfile.info(io.BytesIO(sample.data)).frames
+    end = min(max(length + moved[1], 1), length)
+    loop_start = min(max(sample.loop_start + moved[2], 0), end)
+    return Recording(
+        file,
+        sample.rate,
+        sample.root,
+        sample.cents,
+        loop_start,
+        min(max(sample.loop_end + moved[3], loop_start), end),
+        max(min(moved[0], end - 1), 0),
+        None if end == length else end,
+    )
 
 
 def extract_strums(root: Path, source: Source, copyright_text: str, bank: BankWriter) -> None:

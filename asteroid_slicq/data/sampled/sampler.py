@@ -1,7 +1,8 @@
 """Sampler: recordings of a bank at any pitch, with the envelopes and filter of their zones.
 
 A voice reads a recording at a varying rate with cubic (Catmull-Rom) interpolation, loops it, and
-applies the volume envelope and low-pass of the SoundFont specification 2.04 (section 9.1).
+applies the volume envelope and low-pass of the SoundFont specification 2.04 (section 9.1). What
+comes to the end of its recording fades out in the last 5 ms of that.
 Envelope, pitch and filter change every 32 samples; the gain in between is interpolated.
 """
 
@@ -16,16 +17,19 @@ from asteroid_slicq.data.sampled.soundfont import Zone
 
 CONTROL = 32  # samples from one value of envelope, pitch and filter to the next
 _SILENT_DB = 90.0
-_LOOP_ALWAYS, _LOOP_HELD = 1, 3
+_LOOP_HELD = 3
+_FADE_S = 0.005  # of a recording that ends
 
 
 class Voice(NamedTuple):
-    """A zone that sounds; times in samples of the output."""
+    """A zone that sounds; times in samples of the output, places in those of the recording."""
 
     increment: float
+    start: int
     loop: int
     loop_start: int
     loop_end: int
+    fade: float  # from where to the end of the recording
     release_at: float
     delay: float
     attack: float
@@ -99,19 +103,23 @@ def add_voice(out, start, pcm, voice, bend):  # pragma: no cover
         bend: Cents for every 32 samples, the last one held; at least one.
     """
     n = out.shape[1]
-    last = pcm.shape[0] - 3
+    end = pcm.shape[0]
+    fade_at = end - voice.fade
     span = voice.loop_end - voice.loop_start
-    position = 0.0
+    position = float(voice.start)
     x1 = x2 = y1 = y2 = 0.0
     b0, a1, a2 = 1.0, 0.0, 0.0
     filtered = voice.cutoff > 0.0
     gain = _gain(0.0, voice)
+    looping = voice.loop != 0
     t = 0
     while start + t < n:
         following = _gain(float(t + CONTROL), voice)
         slope = (max(following, 0.0) - gain) / CONTROL
         increment = voice.increment * 2.0 ** (bend[min(t // CONTROL, len(bend) - 1)] / 1200.0)
-        looping = voice.loop == _LOOP_ALWAYS or (voice.loop == _LOOP_HELD and t < voice.release_at)
+        # A loop that ends with its key goes on once more where no time is left for the fade.
+        if voice.loop == _LOOP_HELD and t >= voice.release_at and position < fade_at:
+            looping = False
         if filtered:
             b0, a1, a2 = _lowpass(float(t), voice)
         for i in range(start + t, min(start + t + CONTROL, n)):
@@ -119,20 +127,21 @@ def add_voice(out, start, pcm, voice, bend):  # pragma: no cover
             if looping and k >= voice.loop_end:
                 position -= span * ((k - voice.loop_end) // span + 1)
                 k = int(position)
-            if k >= last:
+            if k >= end:
                 return
-            s0 = pcm[k - 1] if k > 0 else pcm[k]
-            s1, s2, s3 = pcm[k], pcm[k + 1], pcm[k + 2]
+            k2, k3 = k + 1, k + 2
             if looping:
-                if k + 1 >= voice.loop_end:
-                    s2 = pcm[k + 1 - span]
-                if k + 2 >= voice.loop_end:
-                    s3 = pcm[k + 2 - span]
+                k2 -= span if k2 >= voice.loop_end else 0
+                k3 -= span if k3 >= voice.loop_end else 0
+            s0, s1 = pcm[max(k - 1, 0)], pcm[k]
+            s2, s3 = pcm[min(k2, end - 1)], pcm[min(k3, end - 1)]
             f = position - k
             c1 = 0.5 * (s2 - s0)
             c2 = s0 - 2.5 * s1 + 2.0 * s2 - 0.5 * s3
             c3 = 0.5 * (s3 - s0) + 1.5 * (s1 - s2)
             x = (((c3 * f + c2) * f + c1) * f + s1) / 32768.0
+            if not looping and position > fade_at:
+                x *= (end - position) / voice.fade
             position += increment
             if filtered:
                 y = b0 * (x + 2.0 * x1 + x2) - a1 * y1 - a2 * y2
@@ -220,7 +229,8 @@ class Sampler:
         Shape:
             - Output: ``(time,)``
         """
-        recording, pcm = self.bank.recordings[sample], self.bank.pcm(sample)
+        recording = self.bank.recordings[sample]
+        pcm = self.bank.pcm(sample)[recording.start :]
         increment = 2.0 ** (cents / 1200.0) * recording.rate / self._rate
         at = np.arange(int((len(pcm) - 3) / increment)) * increment
         return np.interp(at, np.arange(len(pcm)), pcm / 32768.0)
@@ -237,12 +247,14 @@ class Sampler:
     ) -> Voice:
         rate = self._rate
         angle = (zone.pan * width + 1.0) * np.pi / 4.0
-        loops = recording.loop_start + 8 < recording.loop_end <= length - 4
+        loops = recording.loop_start + 8 < recording.loop_end <= length
         return Voice(
             increment=2.0 ** (tune_cents / 1200.0) * recording.rate / rate,
+            start=recording.start,
             loop=zone.loop if loops else 0,
             loop_start=recording.loop_start,
             loop_end=recording.loop_end,
+            fade=min(_FADE_S * recording.rate, (length - recording.start) / 4.0),
             release_at=max(duration_s * rate, 64.0),
             delay=zone.delay_s * rate - 0.001 * rate,
             attack=max(zone.attack_s * rate, 20.0),

@@ -22,6 +22,8 @@ DELAY, ATTACK, HOLD, DECAY, SUSTAIN, RELEASE = 33, 34, 35, 36, 37, 38
 INSTRUMENT, KEY_RANGE, VELOCITY_RANGE, ATTENUATION = 41, 43, 44, 48
 COARSE_TUNE, FINE_TUNE, SAMPLE, SAMPLE_MODES, SCALE_TUNING = 51, 52, 53, 54, 56
 EXCLUSIVE_CLASS, ROOT_KEY = 57, 58
+# Offsets of positions in the sample, of an instrument alone: in samples, and in 32768 of them.
+START, END, LOOP_START, LOOP_END = (0, 4), (1, 12), (2, 45), (3, 50)
 _COMPRESSED = 16  # flag of a sample's type: Ogg Vorbis
 _RIGHT = 2
 
@@ -79,6 +81,8 @@ class Zone:
         sweep_decay_s: Of the second envelope.
         sweep_sustain: Where it settles, 0 to 1.
         choke: Class of sounds that silence each other; 0 for none.
+        moved: By how many samples the start, the end and the loop's start and end of the sample are
+            moved; 0 in a bank, whose recordings are.
     """
 
     sample: int
@@ -102,6 +106,7 @@ class Zone:
     sweep_decay_s: float = 0.001
     sweep_sustain: float = 1.0
     choke: int = 0
+    moved: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -269,6 +274,10 @@ def _resolve(outer: Generators, inner: Generators) -> Zone | None:
     def seconds(number: int) -> float:
         return round(2.0 ** (min(max(value(number, -12000), -12000), 8000) / 1200.0), 6)
 
+    def samples(generators: tuple[int, int]) -> int:
+        fine, coarse = (_signed(inner.get(number, 0)) for number in generators)
+        return fine + 32768 * coarse
+
     root = inner.get(ROOT_KEY, 65535)
     return Zone(
         sample=inner[SAMPLE],
@@ -293,4 +302,5 @@ def _resolve(outer: Generators, inner: Generators) -> Zone | None:
         sweep_decay_s=seconds(MOD_DECAY),
         sweep_sustain=min(max(1.0 - value(MOD_SUSTAIN) / 1000.0, 0.0), 1.0),
         choke=inner.get(EXCLUSIVE_CLASS, 0),
+        moved=(samples(START), samples(END), samples(LOOP_START), samples(LOOP_END)),
     )

@@ -135,6 +135,15 @@ def test_a_low_pass_leaves_nothing_above_and_noise_fills_it():
     assert ((ratios_db > -40) & (ratios_db < 0)).all()
 
 
+@pytest.mark.parametrize("stems", [noises(8, RATE), tone(440.0)[None]])
+def test_noise_is_softer_than_its_stem_by_what_it_says(stems):
+    stems = stems.repeat(256 // len(stems), 1, 1)
+    power = spectra.band_noise(rng(), stems, RATE).square().mean((1, 2))
+    level_db = 10 * torch.log10(power / stems.square().mean((1, 2)))
+    found = torch.stack([level_db.min(), level_db.median(), level_db.max()])
+    torch.testing.assert_close(found, torch.tensor([-37.0, -22.0, -7.0]), atol=2.5, rtol=0)
+
+
 def test_an_equaliser_is_no_fader():
     noise = noises(8, RATE)
     kinds = {"equaliser": 1.0, "high_pass": 1.0}

@@ -7,8 +7,11 @@ import tarfile
 import numpy as np
 import soundfile
 
+from asteroid_slicq.data.sampled.bank import Bank, BankWriter
 from asteroid_slicq.data.sampled.catalogue import SOURCES
+from asteroid_slicq.data.sampled.extraction import add_instrument
 from asteroid_slicq.data.sampled.packed_sources import PACKED_SOURCES
+from asteroid_slicq.data.sampled.soundfont import SoundFont
 
 RATE = 44100
 KEYS, VELOCITIES, INSTRUMENT, SAMPLE, LOOPS, ROOT, SUSTAIN, RELEASE = 43, 44, 41, 53, 54, 58, 37, 38
@@ -29,26 +32,36 @@ def chunk(name, data):
     return struct.pack("<4sI", name, len(data)) + data + b"\0" * (len(data) % 2)
 
 
-def soundfont(presets, samples):
-    """Bytes of an SF2 file.
+def soundfont(presets, samples, compressed=False, outer=None):
+    """Bytes of an SF2 or SF3 file.
 
     Args:
         presets: By (bank, programme), lists of zones; a zone is a dictionary of generators of an
             instrument, the sample's index among them.
         samples: Pairs of 16-bit samples and a loop.
+        compressed: Whether samples are Ogg Vorbis files.
+        outer: Generators of the zone of each preset.
     """
     data, headers = b"", b""
     for i, (x, (loop_start, loop_end)) in enumerate(samples):
-        at = len(data) // 2
-        data += x.astype("<i2").tobytes() + b"\0" * 92
-        fields = (at, at + len(x), at + loop_start, at + loop_end, RATE, 60, 0, 0, 1)
+        if compressed:
+            ogg = io.BytesIO()
+            soundfile.write(ogg, x, RATE, format="OGG", subtype="VORBIS")
+            at = len(data)
+            data += ogg.getvalue()
+            fields = (at, len(data), loop_start, loop_end, RATE, 60, 0, 0, 17)
+        else:
+            at = len(data) // 2
+            data += x.astype("<i2").tobytes() + b"\0" * 92
+            fields = (at, at + len(x), at + loop_start, at + loop_end, RATE, 60, 0, 0, 1)
         headers += struct.pack("<20sIIIIIBbHH", f"made up {i}".encode(), *fields)
     headers += struct.pack("<20sIIIIIBbHH", b"EOS", 0, 0, 0, 0, 0, 0, 0, 0, 0)
     phdr, pbag, pgen, inst, ibag, igen = b"", b"", b"", b"", b"", b""
     for i, ((bank, programme), zones) in enumerate(presets.items()):
         phdr += struct.pack("<20sHHHIII", f"preset {i}".encode(), programme, bank, i, 0, 0, 0)
         pbag += struct.pack("<HH", len(pgen) // 4, 0)
-        pgen += struct.pack("<HH", INSTRUMENT, i)
+        for number, value in [*(outer or {}).items(), (INSTRUMENT, i)]:
+            pgen += struct.pack("<HH", number, value % 65536)
         inst += struct.pack("<20sH", f"instrument {i}".encode(), len(ibag) // 4)
         for zone in zones:
             ibag += struct.pack("<HH", len(igen) // 4, 0)
@@ -64,6 +77,19 @@ def soundfont(presets, samples):
     body = b"sfbk" + chunk(b"LIST", b"sdta" + chunk(b"smpl", data))
     body += chunk(b"LIST", b"pdta" + pdta + chunk(b"shdr", headers))
     return chunk(b"RIFF", body)
+
+
+def bank_of_soundfont(folder, presets, samples, **options):
+    """A bank of all presets of a SoundFont."""
+    path = folder / "a.sf2"
+    path.write_bytes(soundfont(presets, samples, **options))
+    font, writer = SoundFont(path), BankWriter()
+    for bank, programme in font.presets:
+        preset = font.preset(bank, programme)
+        key = f"{bank}:{programme}"
+        add_instrument(writer, SOURCES[0], key, font, preset.name, list(preset.zones))
+    writer.write(folder)
+    return Bank(folder)
 
 
 def packages(root):

@@ -119,6 +119,18 @@ def test_a_bank_of_another_format(tmp_path):
         Bank(tmp_path)
 
 
+def test_a_bank_of_the_first_format_is_read(bank, tmp_path):
+    with zipfile.ZipFile(bank.folder / BANK_FILE) as archive:
+        index = json.loads(archive.read("index.json"))
+        files = {name: archive.read(name) for name in archive.namelist()}
+    assert index["format"] == 2
+    files["index.json"] = json.dumps(index | {"format": 1}).encode()
+    with zipfile.ZipFile(tmp_path / BANK_FILE, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    assert Bank(tmp_path).recordings == bank.recordings
+
+
 def test_where_banks_lie(monkeypatch, tmp_path):
     monkeypatch.setenv("ASTEROID_SLICQ_SOUNDS", str(tmp_path))
     assert default_folder() == tmp_path

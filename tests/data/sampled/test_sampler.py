@@ -7,6 +7,7 @@ from asteroid_slicq.data.sampled.catalogue import Credit
 from asteroid_slicq.data.sampled.extraction import encode_flac
 from asteroid_slicq.data.sampled.sampler import CONTROL, Sampler
 from asteroid_slicq.data.sampled.soundfont import Zone
+from tests.data.sampled.made_up import LOOPS, RELEASE, ROOT, SAMPLE, bank_of_soundfont
 
 RATE = 44100
 PERIOD = 100  # of the looped sine: 441 Hz at 44.1 kHz
@@ -55,6 +56,33 @@ def test_a_loop_goes_on_without_a_seam(sine):
     basis = np.stack([f(2 * np.pi * hz / RATE * t) for f in (np.sin, np.cos)], axis=1)
     fit = basis @ np.linalg.lstsq(basis, x, rcond=None)[0]
     assert np.abs(x - fit).max() < 2e-3 * np.abs(x).max()
+
+
+def sine_font(folder, n_samples, loop, mode):
+    """A bank of a SoundFont with one sine that begins at its peak."""
+    x = np.round(16000 * np.cos(2 * np.pi * np.arange(n_samples) / PERIOD)).astype(np.int16)
+    zone = {SAMPLE: 0, ROOT: 69, RELEASE: -1200, LOOPS: mode}
+    return bank_of_soundfont(folder, {(0, 0): [zone]}, [(x, loop)])
+
+
+@pytest.mark.parametrize("n_behind", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("key", [57, 69, 71])
+def test_a_loop_goes_on_that_ends_with_its_recording(tmp_path, n_behind, key):
+    bank = sine_font(tmp_path, 4000 + n_behind, (1000, 4000), 1)
+    x = play(bank, key, duration_s=0.9)[0, 2000 : int(0.89 * RATE)]
+    t = 2 * np.pi * 441.0 * 2 ** ((key - 69) / 12) / RATE * np.arange(len(x))
+    basis = np.stack([np.sin(t), np.cos(t)], axis=1)
+    fit = basis @ np.linalg.lstsq(basis, x, rcond=None)[0]
+    assert np.abs(x - fit).max() < 2e-3 * np.abs(x).max()
+
+
+@pytest.mark.parametrize("mode", [0, 3])
+@pytest.mark.parametrize("release_at", [2000, 3900, 4000, 20000])
+def test_what_comes_to_its_end_fades(tmp_path, mode, release_at):
+    bank = sine_font(tmp_path, 4000, (1000, 4000), mode)
+    x = play(bank, duration_s=release_at / RATE)[0]
+    assert (len(x.nonzero()[0]) > 20000) == (mode == 3 and release_at == 20000)
+    assert np.abs(np.diff(x)).max() < 1.1 * np.abs(x).max() * 2 * np.pi / PERIOD
 
 
 def test_a_release_falls_by_100_db_in_its_time(sine):

@@ -1,6 +1,10 @@
 import numpy as np
 import pytest
 
+from asteroid_slicq.data.sampled.bank import BankWriter
+from asteroid_slicq.data.sampled.catalogue import SOURCES
+from asteroid_slicq.data.sampled.extraction import add_instrument
+from asteroid_slicq.data.sampled.sampler import Sampler
 from asteroid_slicq.data.sampled.soundfont import SoundFont, decode_pcm
 from tests.data.sampled.made_up import (
     KEYS,
@@ -10,6 +14,7 @@ from tests.data.sampled.made_up import (
     SAMPLE,
     SUSTAIN,
     VELOCITIES,
+    bank_of_soundfont,
     soundfont,
     span,
 )
@@ -61,3 +66,69 @@ def test_files_that_are_none(tmp_path):
     path.write_bytes(whole[:-60])
     with pytest.raises(ValueError, match=r"cut short|no chunk"):
         SoundFont(path)
+
+
+# An octave higher from sample 40000 on; the loop is of the lower part.
+HZ = np.where(np.arange(80000) < 40000, 441.0, 882.0)
+TWO_TONES = np.round(12000 * np.sin(2 * np.pi * np.cumsum(HZ) / 44100)).astype(np.int16)
+
+
+def two_tones(folder, *zones, **options):
+    zones = [{SAMPLE: 0, ROOT: 60, LOOPS: 1} | zone for zone in zones]
+    samples = [(TWO_TONES, (10000, 30000))]
+    return bank_of_soundfont(folder, {(0, 0): zones}, samples, **options)
+
+
+def heard_hz(bank, at, duration_s=3.0):
+    out = np.zeros((2, 3 * 44100))
+    Sampler(bank, 44100).play(out, 0, "0:0", 60, 1.0, duration_s)
+    x = out[0, at : at + 4410]
+    return 10 * np.argmax(np.abs(np.fft.rfft(x * np.hanning(len(x))))) if x.any() else 0
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_zone_moves_the_ends_and_the_loop_of_its_sample(tmp_path, compressed):
+    def place(bank):
+        (recording,) = bank.recordings
+        assert {z.moved for z in bank.zones("0:0")} == {(0, 0, 0, 0)}
+        loop = recording.loop_start, recording.loop_end
+        return recording.start, len(bank.pcm(0)), *loop
+
+    def moved(zone, **options):
+        return two_tones(tmp_path, zone, compressed=compressed, **options)
+
+    assert place(moved({})) == (0, 80000, 10000, 30000)
+    late = moved({0: 9232, 4: 1, LOOPS: 0})
+    assert place(late) == (42000, 80000, 10000, 30000)
+    assert heard_hz(late, 0) == pytest.approx(882, abs=10)
+    assert heard_hz(late, 39000) == 0
+    assert np.abs(Sampler(late, 44100).hit(0)).max() > 0.3
+    assert len(Sampler(late, 44100).hit(0)) == 80000 - 42000 - 3
+    short = moved({1: -10000, 12: -1, LOOPS: 0})
+    assert place(short) == (0, 37232, 10000, 30000)
+    assert heard_hz(short, 38000) == 0
+    high = moved({2: 2232, 45: 1, 3: 12232, 50: 1})
+    assert place(high) == (0, 80000, 45000, 75000)
+    assert [heard_hz(high, at) for at in (20000, 76000, 120000)] == [440, 880, 880]
+    # No further than there are samples; not by presets.
+    assert place(moved({0: -1, 1: 1, 2: -20000, 50: 3})) == (0, 80000, 0, 80000)
+    assert place(moved({4: 9})) == (79999, 80000, 10000, 30000)
+    assert place(moved({12: -9})) == (0, 1, 1, 1)
+    assert place(moved({}, outer={0: 900, 4: 1, 2: 9})) == (0, 80000, 10000, 30000)
+
+
+def test_zones_that_move_a_sample_alike_share_a_recording(tmp_path):
+    low, high = ({KEYS: span(0, 59)}, {KEYS: span(60, 127)})
+    bank = two_tones(tmp_path, low | {0: 7}, high | {0: 7}, low, high | {0: 8, 2: 1}, low)
+    assert [zone.sample for zone in bank.zones("0:0")] == [0, 0, 1, 2, 1]
+    assert len(bank.manifest["sounds"]) == 1
+
+
+def test_a_sample_without_samples_is_moved_nowhere(tmp_path):
+    path, writer = tmp_path / "a.sf2", BankWriter()
+    path.write_bytes(soundfont({(0, 0): [{SAMPLE: 0, 0: 5, 1: -5}]}, [(X[:0], (0, 0))]))
+    font = SoundFont(path)
+    zones = list(font.preset(0, 0).zones)
+    add_instrument(writer, SOURCES[0], "0:0", font, "none", zones)
+    (recording,) = writer._recordings
+    assert (recording.start, recording.end, recording.loop_end) == (0, None, 0)
