@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import Callback, Timer
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 from torch import Tensor
 
+from common.best import BestModel
 from common.callbacks import (
     AveragedWeights,
     CosineSchedule,
@@ -84,7 +85,7 @@ def make_callbacks(conf: Configuration, exp_dir: Path, bar: bool) -> list[Callba
     callbacks.append(Patience(training["patience"]))
     if run["checkpoint_steps"]:
         callbacks.append(WithinEpochs(exp_dir / "checkpoints", run["checkpoint_steps"]))
-    return [*callbacks, BestAndLast(exp_dir / "checkpoints")]
+    return [*callbacks, BestAndLast(exp_dir / "checkpoints"), BestModel(exp_dir)]
 
 
 def choose_strategy(conf: Configuration, system: StemSystem, batch: Tensor) -> str:

@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,14 +13,13 @@ import pytorch_lightning as pl
 import torch
 import yaml
 from asteroid.engine.optimizers import make_optimizer
-from asteroid.models import BaseModel
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 import common.muon  # noqa: F401  (known to make_optimizer by its name)
 from asteroid_slicq.data import Track, find_tracks, split_validation
-from asteroid_slicq.evaluation import json_text
 from asteroid_slicq.files import write_text
-from common.checkpoints import BestAndLast, save_whole
+from common.best import BEST, BestModel
+from common.checkpoints import LAST, BestAndLast, steps_done
 from common.configuration import Configuration
 from common.finite import TrainingError
 from common.initial import start_from
@@ -111,9 +111,15 @@ def _train(system_class: type[StemSystem], conf: Configuration) -> None:
     with locked(exp_dir) if trainer.is_global_zero else nullcontext():
         if trainer.is_global_zero:
             note_settings(conf, exp_dir, last if changes else None)
-        trainer.fit(system, ckpt_path=last.path if last else None, weights_only=True)
+        try:
+            trainer.fit(system, ckpt_path=last.path if last else None, weights_only=True)
+        except SystemExit:  # by which Lightning ends on Ctrl-C and on SIGTERM
+            if trainer.is_global_zero:
+                log.info("%s", stopped(exp_dir))
+            number = signal.SIGTERM if trainer.received_sigterm else signal.SIGINT
+            sys.exit(128 + number)
         if trainer.is_global_zero:
-            write_best(trainer, system_class.make_model(conf), exp_dir)
+            write_best(trainer, system)
 
 
 def find_training_tracks(root: str, item: Item, sample_rate: float) -> list[Track]:
@@ -172,18 +178,23 @@ def make_schedule(
     return None
 
 
-def write_best(trainer: pl.Trainer, model: BaseModel, exp_dir: Path) -> None:
-    """Write the list of the best checkpoints, and the model with the weights of the very best."""
+def write_best(trainer: pl.Trainer, system: StemSystem) -> None:
+    """Write the best model and its list, unless they were after the last epoch, and name it."""
     checkpoint = cast(BestAndLast, trainer.checkpoint_callback)
     if not checkpoint.best_model_path:
         raise SystemExit("the training ended before its first step: there is no model to write")
-    scores = {path: score.item() for path, score in checkpoint.best_k_models.items()}
-    write_text(exp_dir / "best_k_models.json", json_text(scores))
-    best = exp_dir / "checkpoints" / Path(checkpoint.best_model_path).name
-    state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
-    prefix = "model."
-    model.load_state_dict(
-        {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    )
-    log.info("best model: %s (val_loss %.6f)", best.name, checkpoint.best_model_score)
-    save_whole(model.serialize(), exp_dir / "best_model.pth")
+    best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, BestModel))
+    best.write(trainer, system)
+    name = Path(checkpoint.best_model_path).name
+    log.info("best model: %s (val_loss %.6f)", name, checkpoint.best_model_score)
+
+
+def stopped(exp_dir: Path) -> str:
+    """What is there, and what goes on from it, once a training was stopped."""
+    last = exp_dir / "checkpoints" / LAST
+    if not last.is_file():
+        return "stopped before the first checkpoint: the same command begins anew"
+    goes_on = f"stopped: the same command goes on from step {steps_done(last)}"
+    if not (exp_dir / BEST).is_file():
+        return f"{goes_on}; there is no model to evaluate before the end of an epoch"
+    return f"{goes_on}, and stage 2 evaluates the best model so far, {exp_dir / BEST}"
