@@ -7,7 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, Timer
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from common.callbacks import (
     Patience,
     PlainProgress,
     ProgressBar,
+    TimeBudget,
 )
 from common.checkpoints import LAST, BestAndLast, WholeFiles, WithinEpochs, steps_done
 from common.configuration import Configuration
@@ -71,7 +72,7 @@ def make_callbacks(conf: Configuration, exp_dir: Path, bar: bool) -> list[Callba
     """Callbacks in the order they act in: what keeps checkpoints comes after what it keeps."""
     training, run = conf["training"], conf["run"]
     budget = training["max_time_s"]
-    timer = Timer(timedelta(seconds=budget) if budget else None)
+    timer = TimeBudget(timedelta(seconds=budget) if budget else None)
     callbacks: list[Callback] = [timer, Finiteness()]
     if training["schedule"] == "cosine":
         callbacks.append(CosineSchedule(training["warmup_steps"], timer))

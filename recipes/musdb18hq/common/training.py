@@ -182,7 +182,7 @@ def write_best(trainer: pl.Trainer, system: StemSystem) -> None:
     """Write the best model and its list, unless they were after the last epoch, and name it."""
     checkpoint = cast(BestAndLast, trainer.checkpoint_callback)
     if not checkpoint.best_model_path:
-        raise SystemExit("the training ended before its first step: there is no model to write")
+        raise SystemExit("there is no model to write: no checkpoint of the best epochs is there")
     best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, BestModel))
     best.write(trainer, system)
     name = Path(checkpoint.best_model_path).name
