@@ -1,6 +1,6 @@
 """The system of a recipe: a model and its loss in a training that may stop at any step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +43,8 @@ class StemSystem(System):
     _graph: Any = None
     #: Settings that differ from those of the checkpoint that a training goes on from.
     changes: Sequence[Change] = ()
+    #: Names of the tracks to train on and to validate on, ``train`` and ``valid``.
+    tracks: Mapping[str, Sequence[str]] | None = None
 
     @staticmethod
     def make_model(conf: Configuration) -> BaseModel:
@@ -150,6 +152,7 @@ class StemSystem(System):
         if n_batches < self.trainer.num_training_batches:
             for counts in (epochs["total"], epochs["current"]):
                 counts["processed"] = min(counts["processed"], counts["started"] - 1)
+        checkpoint["tracks"] = self.tracks
         return super().on_save_checkpoint(checkpoint)
 
     def train_dataloader(self) -> DataLoader:

@@ -16,7 +16,7 @@ from asteroid.engine.optimizers import make_optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 import common.muon  # noqa: F401  (known to make_optimizer by its name)
-from asteroid_slicq.data import Track, find_tracks, split_validation
+from asteroid_slicq.data import Track, find_tracks
 from asteroid_slicq.files import write_text
 from common.best import BEST, BestModel
 from common.checkpoints import LAST, BestAndLast, steps_done
@@ -25,7 +25,13 @@ from common.finite import TrainingError
 from common.initial import start_from
 from common.loaders import make_datasets, make_loaders
 from common.lock import locked
-from common.resuming import Checkpoint, changes_since, last_checkpoint
+from common.resuming import (
+    Checkpoint,
+    changes_of_tracks,
+    changes_since,
+    last_checkpoint,
+    split_tracks,
+)
 from common.system import Item, StemSystem
 from common.trainer import choose_strategy, make_trainer
 
@@ -75,9 +81,8 @@ def _train(system_class: type[StemSystem], conf: Configuration) -> None:
     begin(conf)
     model: Any = system_class.make_model(conf)
     item = system_class.item(conf, model)
-    data, seed = conf["data"], conf["training"]["seed"]
-    tracks = find_training_tracks(data["data_dir"], item, model.sample_rate)
-    train_tracks, valid_tracks = split_validation(tracks, data["validation_fraction"], seed)
+    tracks = find_training_tracks(conf["data"]["data_dir"], item, model.sample_rate)
+    train_tracks, valid_tracks = split_tracks(conf, tracks, last)
     train_set, valid_set = make_datasets(
         conf, train_tracks, valid_tracks, item.stems, item.length_samples, int(model.sample_rate)
     )
@@ -94,6 +99,10 @@ def _train(system_class: type[StemSystem], conf: Configuration) -> None:
     schedule = make_schedule(conf, optimizer)
     system = system_class(model, optimizer, loss, None, None, schedule, conf)
     system.changes = changes
+    system.tracks = {
+        "train": [track.name for track in train_tracks],
+        "valid": [track.name for track in valid_tracks],
+    }
     trainer = make_trainer(conf, exp_dir, choose_strategy(conf, system, valid_set[0][None]))
     system.train_loader, system.val_loader = make_loaders(
         conf, train_set, valid_set, trainer.num_devices * trainer.num_nodes
@@ -106,7 +115,7 @@ def _train(system_class: type[StemSystem], conf: Configuration) -> None:
     )
     if last:
         log.info("continuing from %s", last.path)
-        for change in changes:
+        for change in (*changes, *changes_of_tracks(train_tracks, last)):
             log.info("from step %d on, %s", last.step, change)
     with locked(exp_dir) if trainer.is_global_zero else nullcontext():
         if trainer.is_global_zero:
