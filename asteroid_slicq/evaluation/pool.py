@@ -187,7 +187,7 @@ def _score(
     if evaluation.museval or evaluation.haaqi is not None:
         mix, stems = track.read()
         if evaluation.museval:
-            frames = museval_frames(evaluation, stems, estimates)
+            frames = evaluation.kept_museval(track) or museval_frames(evaluation, stems, estimates)
         if (audiogram := evaluation.haaqi) is not None:
             for method, values in haaqi_scores(
                 evaluation, audiogram, stems, mix, estimates

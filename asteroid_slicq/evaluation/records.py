@@ -117,8 +117,26 @@ class Evaluation:
             return None
         return _from_plain(scores)
 
-    def save(self, track: ReferenceTrack, scores: Scores, frames: Frames | None = None) -> Scores:
+    def kept_museval(self, track: ReferenceTrack) -> str | None:
+        """The file of museval, which takes longest, of a record that differs in HAAQI alone."""
+        try:
+            record = json.loads(self.record_file(track).read_text(encoding="utf-8"))
+            known, wanted = record["identity"], self._identity(track)
+            text = self.museval_file(track).read_bytes()
+            same = {**known, "haaqi": None} == {**wanted, "haaqi": None}
+            return text.decode() if same and record["museval"] == _digest(text) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def save(
+        self, track: ReferenceTrack, scores: Scores, frames: Frames | str | None = None
+    ) -> Scores:
         """Keep the scores of a track: the record comes last, and whole or not at all.
+
+        Args:
+            track: of which they are.
+            scores: but for those of museval.
+            frames: of museval, or a file of them that was kept.
 
         Returns:
             The scores with those of museval, if there are any, among them.
@@ -127,8 +145,11 @@ class Evaluation:
         # Until the record is there again, nothing vouches for it.
         museval_file.unlink(missing_ok=True)
         if frames is not None:
-            document = museval_json.track_document(frames)
-            text = museval_json.dumps(document)
+            if isinstance(frames, str):
+                text, document = frames, json.loads(frames)
+            else:
+                document = museval_json.track_document(frames)
+                text = museval_json.dumps(document)
             digest = _digest(text.encode())
             write_text(museval_file, text)
             medians = museval_json.track_scores(document, self.sources)

@@ -23,6 +23,8 @@ _MEASURES = {
     "haaqi": ("HAAQI", "quality for a listener, 0 to 1, of the middle of a track; mean of tracks"),
 }
 
+_WITHOUT_UNIT = {"haaqi"}  # all others are in dB
+
 _MIXIN_MODES = """\
 
 model.instrumental = True  # for music without a voice: leave the network of the vocals out
@@ -153,10 +155,12 @@ def _scores(config: Mapping[str, Any], evaluation: Mapping[str, Any], data: Data
     where = f"the {split} tracks of {data.title}" if split else data.title
     number = f" ({count} track{'s' if count > 1 else ''})" if count else ""
     sums = sums_of_stems(config.get("sources"))
+    others = [_title(name) for name in scores["model"] if name in _WITHOUT_UNIT]
+    but = f", but for {_list(others)}" if others else ""
     lines = [
         "## Scores",
         "",
-        f"On {where}{number}, in dB.",
+        f"On {where}{number}, in dB{but}.",
         *([f"The true sources are sums of stems: {sums}."] if sums else []),
         *(["The mix is the sum of these sources alone."] if evaluation.get("remix") else []),
         *(
@@ -217,7 +221,7 @@ def _eval_results(evaluation: Mapping[str, Any], data: Dataset) -> list[EvalResu
             + (f" (mix of {_list(evaluation['sources'])})" if evaluation.get("remix") else ""),
             dataset_split=evaluation.get("split"),
             metric_type=_slug(name),
-            metric_name=f"{_title(name)} {column} (dB)",
+            metric_name=f"{_title(name)} {column}{'' if name in _WITHOUT_UNIT else ' (dB)'}",
             metric_value=round(value, 4),
         )
         for name, values in evaluation["scores"]["model"].items()

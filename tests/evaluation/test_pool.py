@@ -43,6 +43,30 @@ def test_processes_and_this_one_find_the_same(model, evaluation, data, monkeypat
     assert "OMP_NUM_THREADS" not in os.environ
 
 
+@needs_museval
+def test_haaqi_is_added_without_museval_once_more(model, evaluation, data, monkeypatch):
+    def haaqi_scores(*_):
+        return {"model": dict.fromkeys(evaluation.sources, 0.5)}
+
+    (track,) = tracks_of(data)[:1]
+    (before,) = score_tracks(evaluation, model, [track], 0)
+    file = evaluation.museval_file(track)
+    written = file.read_bytes()
+    monkeypatch.setattr(evaluation_pool, "haaqi_scores", haaqi_scores)
+    monkeypatch.setattr(evaluation_pool, "museval_frames", lambda *_: pytest.fail("once more"))
+    heard = replace(evaluation, haaqi="normal")
+    (after,) = score_tracks(heard, model, [track], 0)
+    haaqi = after.scores["model"].pop("haaqi")
+    assert haaqi == {"bass": 0.5, "vocals": 0.5}
+    assert after.scores == before.scores
+    assert file.read_bytes() == written
+    assert heard.load(track) is not None
+
+    file.write_bytes(written + b" ")  # not what was measured
+    assert heard.kept_museval(track) is None
+    assert replace(evaluation, segment_s=5.0).kept_museval(track) is None
+
+
 def test_default_workers_fit(data):
     tracks = tracks_of(data)
     assert default_workers([]) == 0

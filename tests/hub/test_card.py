@@ -48,6 +48,16 @@ def test_the_header_is_that_of_the_hub():
     assert "language" not in header
 
 
+def test_a_score_without_a_unit_is_not_in_decibels():
+    haaqi = {"haaqi": {"bass": 0.5, "mean": 0.5}}
+    scores = {"model": {**EVALUATION["scores"]["model"], **haaqi}}
+    card = card_of(evaluation={**EVALUATION, "scores": scores})
+    names = [result.metric_name for result in card.data.eval_results]
+    assert [name for name in names if "dB" not in name] == ["HAAQI bass", "HAAQI mean"]
+    assert "On the test tracks of MUSDB18-HQ (50 tracks), in dB, but for HAAQI." in card.text
+    assert "(50 tracks), in dB.\n" in card_of(evaluation=EVALUATION).text
+
+
 def test_scores_are_eval_results_of_their_data():
     results = card_of(evaluation=EVALUATION).data.eval_results
     assert {r.metric_name: r.metric_value for r in results} == {

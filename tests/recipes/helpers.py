@@ -43,22 +43,36 @@ TINY_TRAINING = {
 
 # Runs trainings one after the other, each in a process of its own that shares the imports. One
 # may be killed: in a step, its gradients there and its weights not yet changed; or in the midst
-# of a checkpoint. Or no file may have more bytes than a number.
+# of a checkpoint. Or it gets Ctrl-C or SIGTERM in a step, or its time is over (100 s) in the
+# first batch of a step. Or no file may have more bytes than a number.
 SERVER = """
 import json, os, resource, signal, sys, traceback, warnings
 warnings.simplefilter("ignore")
 import torch
 import train
+from pytorch_lightning.callbacks import Timer
 from common.system import StemSystem
 
-def kill():
-    os.kill(os.getpid(), signal.SIGKILL)
+def kill(number=signal.SIGKILL):
+    os.kill(os.getpid(), number)
 
-def kill_in_step(number):
+def kill_in_step(number, by=signal.SIGKILL):
     def on_before_optimizer_step(self, optimizer):
         if self.trainer.global_step == number:
-            kill()
+            kill(by)
     StemSystem.on_before_optimizer_step = on_before_optimizer_step
+
+def interrupt(number):
+    kill_in_step(number, signal.SIGINT)
+
+def terminate(number):
+    kill_in_step(number, signal.SIGTERM)
+
+def end_in_step(number):
+    def on_before_backward(self, loss):
+        if self.trainer.global_step == number:
+            Timer.time_elapsed = lambda self, *_: 100.0
+    StemSystem.on_before_backward = on_before_backward
 
 def kill_in_checkpoint(number):
     save, count = torch.save, 0
@@ -76,6 +90,7 @@ def no_room_for(number):
     resource.setrlimit(resource.RLIMIT_FSIZE, (number, number))
 
 MOMENTS = {"step": kill_in_step, "checkpoint": kill_in_checkpoint, "room": no_room_for}
+MOMENTS |= {"interrupt": interrupt, "terminate": terminate, "time": end_in_step}
 
 for line in sys.stdin:
     job = json.loads(line)

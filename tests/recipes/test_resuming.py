@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from common.lock import locked
 from common.resuming import Checkpoint, changes_since
@@ -17,6 +19,7 @@ from tests.recipes.helpers import (
     recipe_module,
     serve,
     trainer,
+    write_stems,
 )
 
 RECIPE = RECIPES / "xumx_slicq"
@@ -157,3 +160,48 @@ def test_a_full_disk_is_a_sentence(room, train, tmp_path):
     assert last_checkpoint(tmp_path / "exp")["global_step"] == before
     assert not list((tmp_path / "exp").rglob("*.part"))
     assert train("--epochs", "2")[0] == 0
+
+
+@pytest.mark.slow
+def test_new_tracks_are_trained_on_and_validation_stays(train, tmp_path):
+    # Within an epoch, too, which is longer with them.
+    within = ("--checkpoint_steps", "1")
+    assert train(*within, moment=("step", 1))[0] == -9
+    before = last_checkpoint(tmp_path / "exp")["tracks"]
+    assert [*map(len, before.values())] == [2, 1]
+    new = [f"new {n}" for n in range(5)]
+    write_stems(tmp_path / "data", *(f"train/{name}" for name in new))
+    code, log = train(*within, "--epochs", "2")
+    assert code == 0, log
+    said = "from step 1 on, more to train on: new 0, new 1, new 2 and 2 other tracks; validated on"
+    assert f"{said} the same as before" in log
+    assert "7 tracks to train on, 1 to validate on" in log
+    after = last_checkpoint(tmp_path / "exp")
+    assert after["tracks"] == {"train": before["train"] + new, "valid": before["valid"]}
+    assert after["global_step"] == 2 * 7
+
+    shutil.rmtree(tmp_path / "data/train/new 3")
+    code, log = train(*within, "--epochs", "3")
+    assert code == 0, log
+    assert "from step 14 on, no more there to train on: new 3" in log
+    assert last_checkpoint(tmp_path / "exp")["global_step"] == 2 * 7 + 6
+
+    (validated,) = before["valid"]
+    shutil.rmtree(tmp_path / f"data/train/{validated}")
+    code, log = train(*within, "--epochs", "4")
+    assert code == 1
+    assert log.splitlines()[-1] == (
+        f"train.py: '{validated}', which the training in {tmp_path}/exp is validated on, must be "
+        f"in {tmp_path}/data/train: put it back, or begin another experiment, from these weights "
+        f"if you like: --init {tmp_path}/exp/best_model.pth"
+    )
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_names_no_tracks_goes_on(train, tmp_path):
+    assert train()[0] == 0
+    older = last_checkpoint(tmp_path / "exp")
+    del older["tracks"]
+    torch.save(older, tmp_path / "exp/checkpoints/last.ckpt")
+    assert train("--epochs", "2")[0] == 0
+    assert last_checkpoint(tmp_path / "exp")["tracks"] is not None

@@ -165,10 +165,14 @@ def test_a_training_that_is_over_is_over(train, tmp_path):
         assert after["global_step"] == before["global_step"]
         same(after["state_dict"], before["state_dict"])
         assert (tmp_path / name / "best_model.pth").is_file()
-    assert train("hurry", CONVOLUTIONS, "--max_time_s", "0.000001") == 1
-    assert "before its first step" in (tmp_path / "hurry.log").read_text()
+    assert train("hurry", CONVOLUTIONS, "--max_time_s", "0.000001") == 0
+    assert last_checkpoint(tmp_path / "hurry")["global_step"] == 1
     assert last_checkpoint(tmp_path / "epochs")["global_step"] == 8
     assert last_checkpoint(tmp_path / "patience")["global_step"] == 8  # the second was no better
+    for best in (tmp_path / "epochs/checkpoints").glob("epoch*"):
+        best.unlink()
+    assert train("epochs", CONVOLUTIONS, *short) == 1
+    assert "no checkpoint of the best epochs is there" in (tmp_path / "epochs.log").read_text()
 
 
 def test_a_training_in_mixed_precision(train, tmp_path):

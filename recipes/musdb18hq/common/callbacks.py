@@ -78,6 +78,28 @@ class CosineSchedule(Callback):
         return 0.0 if remaining is None else elapsed / max(elapsed + remaining, 1e-9)
 
 
+class TimeBudget(Timer):
+    """The time that a training may take. It ends between steps, not between a step's batches."""
+
+    @property
+    def state_key(self) -> str:
+        """The name in checkpoints, which is Lightning's."""
+        return Timer.__qualname__
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        n_batches = batch_idx + 1
+        is_last = n_batches == trainer.num_training_batches
+        if is_last or n_batches % trainer.accumulate_grad_batches == 0:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+
 class Patience(EarlyStopping):
     """Early stopping that holds when a training which it ended is started once more.
 

@@ -51,6 +51,26 @@ class BestAndLast(ModelCheckpoint):
             enable_version_counter=False,
         )
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what is there under the names of the state, wherever the folder lay then.
+
+        Lightning forgets the scores of checkpoints whose folder has moved.
+        """
+        folder = Path(self.dirpath or "")
+        best = {str(folder / Path(path).name): s for path, s in state_dict["best_k_models"].items()}
+        best = {path: score for path, score in best.items() if Path(path).is_file()}
+        state = {**state_dict, "dirpath": self.dirpath, "best_k_models": best}
+        state["best_model_path"] = min(best, key=best.__getitem__, default="")
+        state["best_model_score"] = best.get(state["best_model_path"])
+        if len(best) == self.save_top_k:
+            state["kth_best_model_path"] = max(best, key=best.__getitem__)
+            state["kth_value"] = best[state["kth_best_model_path"]]
+        else:
+            state.update(kth_best_model_path=self.kth_best_model_path, kth_value=self.kth_value)
+        if state["last_model_path"]:
+            state["last_model_path"] = str(folder / Path(state["last_model_path"]).name)
+        super().load_state_dict(state)
+
 
 class WithinEpochs(Callback):
     """Also keep the last checkpoint every so many steps, for epochs that take long.

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from asteroid_slicq.data import Track, split_validation
 from common.checkpoints import LAST
 from common.configuration import Configuration
 
@@ -49,11 +50,13 @@ class Checkpoint(NamedTuple):
         path: of its file.
         step: optimiser steps that are done.
         settings: that it was made with.
+        tracks: names of those that it was trained and validated on; None: it does not say.
     """
 
     path: Path
     step: int
     settings: Configuration
+    tracks: Mapping[str, Sequence[str]] | None = None
 
 
 def last_checkpoint(exp_dir: Path) -> Checkpoint | None:
@@ -67,7 +70,8 @@ def last_checkpoint(exp_dir: Path) -> Checkpoint | None:
         return None
     try:
         content = torch.load(path, weights_only=True, mmap=True, map_location="cpu")
-        return Checkpoint(path, int(content["global_step"]), content["training_config"])
+        step, settings = int(content["global_step"]), content["training_config"]
+        return Checkpoint(path, step, settings, content.get("tracks"))
     except (RuntimeError, EOFError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no checkpoint of a training ({error})") from error
 
@@ -98,6 +102,52 @@ def changes_since(checkpoint: Checkpoint, conf: Configuration) -> list[Change]:
             f"--init {checkpoint.path.parents[1]}/best_model.pth"
         )
     return changes
+
+
+def split_tracks(
+    conf: Configuration, tracks: Sequence[Track], last: Checkpoint | None
+) -> tuple[list[Track], list[Track]]:
+    """Tracks to train on and to validate on; a training that goes on validates on the same ones.
+
+    Raises:
+        ValueError: some of these are gone; the message names one.
+    """
+    if last is None or last.tracks is None:
+        return split_validation(
+            tracks, conf["data"]["validation_fraction"], conf["training"]["seed"]
+        )
+    chosen = set(last.tracks["valid"])
+    gone = sorted(chosen - {track.name for track in tracks})
+    if gone:
+        others = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        raise ValueError(
+            f"{gone[0]!r}{others}, which the training in {last.path.parents[1]} is validated on, "
+            f"must be in {conf['data']['data_dir']}/train: put it back, or begin another "
+            "experiment, from these weights if you like: "
+            f"--init {last.path.parents[1]}/best_model.pth"
+        )
+    return (
+        [track for track in tracks if track.name not in chosen],
+        [track for track in tracks if track.name in chosen],
+    )
+
+
+def changes_of_tracks(train_tracks: Sequence[Track], last: Checkpoint) -> list[str]:
+    """Say which tracks to train on the checkpoint does not know, and which of its own are gone."""
+    if last.tracks is None:
+        return []
+    before, now = set(last.tracks["train"]), {track.name for track in train_tracks}
+    changes = []
+    if more := now - before:
+        changes.append(f"more to train on: {_listing(more)}; validated on the same as before")
+    if gone := before - now:
+        changes.append(f"no more there to train on: {_listing(gone)}")
+    return changes
+
+
+def _listing(names: set[str]) -> str:
+    first = ", ".join(sorted(names)[:3])
+    return f"{first} and {len(names) - 3} other tracks" if len(names) > 3 else first
 
 
 def apply_to_optimizers(

@@ -168,8 +168,9 @@ if [[ $stage -le 1 && $stop_stage -ge 1 ]]; then
   echo "Stage 1: training in $expdir"
   errors=/dev/stdout
   if [[ -t 2 ]]; then errors=/dev/tty; fi # the progress bar; a log gets lines of text
+  # Ctrl-C ends the training, which then says what is there: its log outlives it.
   # shellcheck disable=SC2086
-  $python "${training[@]}" $train_options 2>"$errors" | tee -a "$logs/train.log"
+  $python "${training[@]}" $train_options 2>"$errors" | tee -a -i "$logs/train.log"
 fi
 
 if [[ $stage -le 2 && $stop_stage -ge 2 ]]; then

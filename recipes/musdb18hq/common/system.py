@@ -1,6 +1,6 @@
 """The system of a recipe: a model and its loss in a training that may stop at any step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +43,8 @@ class StemSystem(System):
     _graph: Any = None
     #: Settings that differ from those of the checkpoint that a training goes on from.
     changes: Sequence[Change] = ()
+    #: Names of the tracks to train on and to validate on, ``train`` and ``valid``.
+    tracks: Mapping[str, Sequence[str]] | None = None
 
     @staticmethod
     def make_model(conf: Configuration) -> BaseModel:
@@ -140,10 +142,17 @@ class StemSystem(System):
             super().lr_scheduler_step(scheduler, metric)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> dict[str, Any]:
-        """Have all that was logged so far on the disk, too."""
+        """Have all that was logged so far on the disk, too, and count whole epochs alone."""
         if self.logger is not None:
             flush = getattr(self.logger.experiment, "flush", self.logger.save)
             flush()
+        # To Lightning an epoch that ran out of time is over; a training that goes on has its rest.
+        n_batches = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]
+        if n_batches < self.trainer.num_training_batches:
+            for counts in (epochs["total"], epochs["current"]):
+                counts["processed"] = min(counts["processed"], counts["started"] - 1)
+        checkpoint["tracks"] = self.tracks
         return super().on_save_checkpoint(checkpoint)
 
     def train_dataloader(self) -> DataLoader:

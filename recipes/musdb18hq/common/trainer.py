@@ -7,16 +7,18 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, Timer
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 from torch import Tensor
 
+from common.best import BestModel
 from common.callbacks import (
     AveragedWeights,
     CosineSchedule,
     Patience,
     PlainProgress,
     ProgressBar,
+    TimeBudget,
 )
 from common.checkpoints import LAST, BestAndLast, WholeFiles, WithinEpochs, steps_done
 from common.configuration import Configuration
@@ -70,7 +72,7 @@ def make_callbacks(conf: Configuration, exp_dir: Path, bar: bool) -> list[Callba
     """Callbacks in the order they act in: what keeps checkpoints comes after what it keeps."""
     training, run = conf["training"], conf["run"]
     budget = training["max_time_s"]
-    timer = Timer(timedelta(seconds=budget) if budget else None)
+    timer = TimeBudget(timedelta(seconds=budget) if budget else None)
     callbacks: list[Callback] = [timer, Finiteness()]
     if training["schedule"] == "cosine":
         callbacks.append(CosineSchedule(training["warmup_steps"], timer))
@@ -84,7 +86,7 @@ def make_callbacks(conf: Configuration, exp_dir: Path, bar: bool) -> list[Callba
     callbacks.append(Patience(training["patience"]))
     if run["checkpoint_steps"]:
         callbacks.append(WithinEpochs(exp_dir / "checkpoints", run["checkpoint_steps"]))
-    return [*callbacks, BestAndLast(exp_dir / "checkpoints")]
+    return [*callbacks, BestAndLast(exp_dir / "checkpoints"), BestModel(exp_dir)]
 
 
 def choose_strategy(conf: Configuration, system: StemSystem, batch: Tensor) -> str:

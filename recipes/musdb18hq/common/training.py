@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,20 +13,25 @@ import pytorch_lightning as pl
 import torch
 import yaml
 from asteroid.engine.optimizers import make_optimizer
-from asteroid.models import BaseModel
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 import common.muon  # noqa: F401  (known to make_optimizer by its name)
-from asteroid_slicq.data import Track, find_tracks, split_validation
-from asteroid_slicq.evaluation import json_text
+from asteroid_slicq.data import Track, find_tracks
 from asteroid_slicq.files import write_text
-from common.checkpoints import BestAndLast, save_whole
+from common.best import BEST, BestModel
+from common.checkpoints import LAST, BestAndLast, steps_done
 from common.configuration import Configuration
 from common.finite import TrainingError
 from common.initial import start_from
 from common.loaders import make_datasets, make_loaders
 from common.lock import locked
-from common.resuming import Checkpoint, changes_since, last_checkpoint
+from common.resuming import (
+    Checkpoint,
+    changes_of_tracks,
+    changes_since,
+    last_checkpoint,
+    split_tracks,
+)
 from common.system import Item, StemSystem
 from common.trainer import choose_strategy, make_trainer
 
@@ -75,9 +81,8 @@ def _train(system_class: type[StemSystem], conf: Configuration) -> None:
     begin(conf)
     model: Any = system_class.make_model(conf)
     item = system_class.item(conf, model)
-    data, seed = conf["data"], conf["training"]["seed"]
-    tracks = find_training_tracks(data["data_dir"], item, model.sample_rate)
-    train_tracks, valid_tracks = split_validation(tracks, data["validation_fraction"], seed)
+    tracks = find_training_tracks(conf["data"]["data_dir"], item, model.sample_rate)
+    train_tracks, valid_tracks = split_tracks(conf, tracks, last)
     train_set, valid_set = make_datasets(
         conf, train_tracks, valid_tracks, item.stems, item.length_samples, int(model.sample_rate)
     )
@@ -94,6 +99,10 @@ def _train(system_class: type[StemSystem], conf: Configuration) -> None:
     schedule = make_schedule(conf, optimizer)
     system = system_class(model, optimizer, loss, None, None, schedule, conf)
     system.changes = changes
+    system.tracks = {
+        "train": [track.name for track in train_tracks],
+        "valid": [track.name for track in valid_tracks],
+    }
     trainer = make_trainer(conf, exp_dir, choose_strategy(conf, system, valid_set[0][None]))
     system.train_loader, system.val_loader = make_loaders(
         conf, train_set, valid_set, trainer.num_devices * trainer.num_nodes
@@ -106,14 +115,20 @@ def _train(system_class: type[StemSystem], conf: Configuration) -> None:
     )
     if last:
         log.info("continuing from %s", last.path)
-        for change in changes:
+        for change in (*changes, *changes_of_tracks(train_tracks, last)):
             log.info("from step %d on, %s", last.step, change)
     with locked(exp_dir) if trainer.is_global_zero else nullcontext():
         if trainer.is_global_zero:
             note_settings(conf, exp_dir, last if changes else None)
-        trainer.fit(system, ckpt_path=last.path if last else None, weights_only=True)
+        try:
+            trainer.fit(system, ckpt_path=last.path if last else None, weights_only=True)
+        except SystemExit:  # by which Lightning ends on Ctrl-C and on SIGTERM
+            if trainer.is_global_zero:
+                log.info("%s", stopped(exp_dir))
+            number = signal.SIGTERM if trainer.received_sigterm else signal.SIGINT
+            sys.exit(128 + number)
         if trainer.is_global_zero:
-            write_best(trainer, system_class.make_model(conf), exp_dir)
+            write_best(trainer, system)
 
 
 def find_training_tracks(root: str, item: Item, sample_rate: float) -> list[Track]:
@@ -172,18 +187,23 @@ def make_schedule(
     return None
 
 
-def write_best(trainer: pl.Trainer, model: BaseModel, exp_dir: Path) -> None:
-    """Write the list of the best checkpoints, and the model with the weights of the very best."""
+def write_best(trainer: pl.Trainer, system: StemSystem) -> None:
+    """Write the best model and its list, unless they were after the last epoch, and name it."""
     checkpoint = cast(BestAndLast, trainer.checkpoint_callback)
     if not checkpoint.best_model_path:
-        raise SystemExit("the training ended before its first step: there is no model to write")
-    scores = {path: score.item() for path, score in checkpoint.best_k_models.items()}
-    write_text(exp_dir / "best_k_models.json", json_text(scores))
-    best = exp_dir / "checkpoints" / Path(checkpoint.best_model_path).name
-    state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
-    prefix = "model."
-    model.load_state_dict(
-        {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    )
-    log.info("best model: %s (val_loss %.6f)", best.name, checkpoint.best_model_score)
-    save_whole(model.serialize(), exp_dir / "best_model.pth")
+        raise SystemExit("there is no model to write: no checkpoint of the best epochs is there")
+    best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, BestModel))
+    best.write(trainer, system)
+    name = Path(checkpoint.best_model_path).name
+    log.info("best model: %s (val_loss %.6f)", name, checkpoint.best_model_score)
+
+
+def stopped(exp_dir: Path) -> str:
+    """What is there, and what goes on from it, once a training was stopped."""
+    last = exp_dir / "checkpoints" / LAST
+    if not last.is_file():
+        return "stopped before the first checkpoint: the same command begins anew"
+    goes_on = f"stopped: the same command goes on from step {steps_done(last)}"
+    if not (exp_dir / BEST).is_file():
+        return f"{goes_on}; there is no model to evaluate before the end of an epoch"
+    return f"{goes_on}, and stage 2 evaluates the best model so far, {exp_dir / BEST}"
