@@ -25,7 +25,7 @@ import soundfile as sf
 import torch
 
 import asteroid_slicq
-from asteroid_slicq.evaluation import track_sdr
+from asteroid_slicq.evaluation import sounding_sdr
 from asteroid_slicq.separation import Ensemble, Separator
 
 PAGE = report.PAGE.with_name("separate.md")
@@ -63,7 +63,7 @@ def score(separator: Separator, song: Path) -> tuple[float, float]:
     started = time.process_time()
     estimates: Any = separator.separate_waveform(mix.T, rate)
     seconds = time.process_time() - started
-    return float(np.nanmean(track_sdr(stems, estimates, rate))), seconds
+    return float(np.nanmean(sounding_sdr(stems, estimates, rate))), seconds
 
 
 def main() -> None:

@@ -104,7 +104,10 @@ def write_repository(
         raise PublishError(f"{folder}: is a file")
     there = [name for name in FILES if (folder / name).exists()]
     if there and not overwrite:
-        raise PublishError(f"{folder}: holds {', '.join(there)}; --overwrite replaces them")
+        raise PublishError(
+            f"{folder}: holds {', '.join(there)}; replacing must be asked for (--overwrite, "
+            "overwrite=True)"
+        )
     if name := not_finite(model):
         raise PublishError(
             f"the weights {name} of the model hold NaN or infinity: its training failed"

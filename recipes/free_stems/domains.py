@@ -1,9 +1,10 @@
 """Scores of models on several kinds of songs, and the shortcut test, as tables.
 
 ``python domains.py --model old=small.pth --model new=best_model.pth --domain sampled=DIR
---domain procedural=DIR``: each DIR is a tree whose ``test`` folder holds tracks. Scores are the SDR
-of windows of 1 s, their median over windows, then over tracks, in dB, by the rule of the package's
-evaluations: a source that a track lacks has no score there, and takes none from the others.
+--domain procedural=DIR``: each DIR is a tree whose ``test`` folder holds tracks. ``--model
+both=a.pth,b.pth`` is the mean of the stems of two. Scores are the SDR of windows of 1 s, their
+median over windows, then over tracks, in dB, by the rule of the package's evaluations: a source
+that a track lacks has no score there, and takes none from the others.
 
 The shortcut test changes the mixes so that a source can no longer be known by a mark of its
 recordings: low-passed at 9 and 5 kHz, with noise above, in mono, 12 dB louder and softer; the
@@ -90,6 +91,16 @@ def one_by_one(model: Any) -> Separate:
     return separate
 
 
+def mean_of(parts: Sequence[Separate]) -> Separate:
+    """Separate by several models, and take the mean of their stems."""
+
+    def separate(mixes: list[Audio]) -> list[Audio]:
+        estimates = (part(mixes) for part in parts)
+        return [np.mean(stems, axis=0) for stems in zip(*estimates, strict=True)]
+
+    return separate if len(parts) > 1 else parts[0]
+
+
 def score(separate: Separate, songs: Sequence[Audio], change: Callable[[Audio], Audio]) -> Audio:
     """SDR of each stem, its median over the songs in which it sounds: that of `sounding_sdr`."""
     changed = [change(song) for song in songs]
@@ -121,7 +132,7 @@ def row(name: str, values: Audio) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--model", action="append", default=[], metavar="NAME=FILE")
+    parser.add_argument("--model", action="append", default=[], metavar="NAME=FILE[,FILE]")
     parser.add_argument("--domain", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--tracks", type=int, default=16, help="of each domain")
     parser.add_argument("--shortcuts", action="store_true", help="also the shortcut test")
@@ -130,8 +141,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.wiener_share is not None and not 0 <= args.wiener_share <= 1:
         parser.error(f"--wiener_share must lie in 0 … 1, got {args.wiener_share}")
-    models = {}
-    for name, file in (pair.split("=", 1) for pair in args.model):
+
+    def separate_by(name: str, file: str) -> Separate:
         model: Any = BaseModel.from_pretrained(file).eval()
         if args.wiener_share is not None:
             if not hasattr(model, "wiener_share"):
@@ -140,7 +151,11 @@ def main() -> None:
                 model.wiener_share = args.wiener_share
             else:
                 model.wiener_iterations = 0
-        models[name] = one_by_one(model)
+        return one_by_one(model)
+
+    models = {}
+    for name, files in (pair.split("=", 1) for pair in args.model):
+        models[name] = mean_of([separate_by(name, file) for file in files.split(",")])
     result: dict[str, dict] = {}
     head = "| mean | " + " | ".join(STEMS) + " |\n|---|" + "---|" * 5
     for name, folder in (pair.split("=", 1) for pair in args.domain):

@@ -87,6 +87,14 @@ def test_scores_of_the_truth_and_of_the_mix(domains):
     np.testing.assert_allclose(levels, [[0, -20, 0, 0]] * 4, atol=1e-3)
 
 
+def test_stems_of_several_models_are_averaged(domains):
+    mix = np.ones((2, 8), np.float32)
+    parts = [lambda mixes, i=i: [np.stack([i * m] * 4) for m in mixes] for i in (1, 3)]
+    (found,) = domains.mean_of(parts)([mix])
+    np.testing.assert_array_equal(found, np.full((4, 2, 8), 2))
+    assert domains.mean_of(parts[:1]) is parts[0]
+
+
 def test_a_song_that_lacks_a_stem_counts_for_the_others(domains):
     whole = 0.1 * np.random.default_rng(0).standard_normal((4, 2, 3 * 44100)).astype(np.float32)
     lacking = whole.copy()
