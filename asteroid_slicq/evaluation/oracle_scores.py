@@ -91,7 +91,7 @@ def oracle_sdr(
     Arguments and errors are those of :func:`oracle_windows`.
 
     Returns:
-        ``sdr[oracle][source]`` in dB; NaN for a source that is silent throughout.
+        ``sdr[oracle][source]`` in dB; NaN for all sources where one is silent throughout.
     """
     return {
         name: dict(zip(excerpt.sources, _medians(sdr), strict=True))

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from typing import Any, cast
 
+import numpy as np
 import torch
 from asteroid_filterbanks import Filterbank
 from asteroid_filterbanks.scripting import is_tracing
@@ -138,7 +139,9 @@ class SliCQTFB(Filterbank):
 
         step = max(2, hop)  # Asteroid cannot invert filters of size one.
         super().__init__(n_filters, step, stride=step, sample_rate=given.sample_rate)
-        self.register_buffer("_identity", torch.eye(step), persistent=False)
+        # Of NumPy, since a model may be built without memory, on the device ``meta``.
+        identity = torch.from_numpy(np.eye(step)).to(torch.get_default_dtype())
+        self.register_buffer("_identity", identity, persistent=False)
         self.slicqt = SliCQT(**vars(config))
         if self.slicqt.frame.n_bins != n_filters // 2:
             raise ValueError(

@@ -116,3 +116,22 @@ def test_host_interfaces():
 def test_models_without_a_choice_of_filterbank(cls, arguments):
     with pytest.raises(TypeError, match="fb_name" if cls is not models.DCCRNet else None):
         cls(*arguments, fb_name="slicqt")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_model_built_without_memory_takes_weights(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        model = models.ConvTasNet(n_src=2, **CONV).eval()
+        with torch.device("meta"):
+            empty = models.ConvTasNet(n_src=2, **CONV).eval()
+        empty.load_state_dict(model.state_dict(), assign=True)
+        mix = noise(1, 1, 2000).to(dtype)
+        with torch.inference_mode():
+            found, expected = empty(mix), model(mix)
+    finally:
+        torch.set_default_dtype(before)
+    assert found.dtype == dtype
+    assert expected.any()
+    assert torch.equal(found, expected)
