@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 
 class AudioError(ValueError):
@@ -28,10 +29,15 @@ class ExistsError(AudioError):
         option: str = "overwrite=True",
     ) -> None:
         self.folder, self.present, self.missing = folder, sorted(present), sorted(missing)
+        self._option = option
         super().__init__(
             f"{folder}: already holds {', '.join(path.name for path in self.present)}; replacing "
             f"must be asked for ({option})"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process makes it of its arguments, not of its message alone."""
+        return ExistsError, (self.folder, self.present, self.missing, self._option)
 
     def with_option(self, option: str) -> ExistsError:
         """The same for a caller who has another option."""

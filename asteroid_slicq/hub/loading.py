@@ -46,7 +46,11 @@ class ModelFileError(ValueError):
 
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(f"{os.fspath(path)}: {reason}")
-        self.reason = reason
+        self.path, self.reason = os.fspath(path), reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process makes it of its arguments, not of its message alone."""
+        return ModelFileError, (self.path, self.reason)
 
 
 def load_model(spec: str | os.PathLike[str]) -> BaseModel:
