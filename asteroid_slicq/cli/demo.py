@@ -10,7 +10,7 @@ from functools import partial
 import torch
 
 from asteroid_slicq.cli.messages import CommandError, say
-from asteroid_slicq.cli.models import resolve_device, resolve_separator
+from asteroid_slicq.cli.model_choice import resolve_device, resolve_separator
 from asteroid_slicq.demo import DemoServer, DemoSettings
 
 

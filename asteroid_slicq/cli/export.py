@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from asteroid_slicq.cli.messages import CommandError, say
-from asteroid_slicq.cli.models import resolve_model
+from asteroid_slicq.cli.model_choice import resolve_model
 from asteroid_slicq.cli.outputs import check_output, output_file
 from asteroid_slicq.hub import not_finite
 from asteroid_slicq.models import require

@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from asteroid_slicq.cli.messages import CommandError, say
-from asteroid_slicq.cli.models import resolve_device
+from asteroid_slicq.cli.model_choice import resolve_device
 from asteroid_slicq.cli.oracle_recommend import run_recommend, sources_of
 from asteroid_slicq.cli.oracle_search import run_search
 from asteroid_slicq.cli.outputs import check_output, output_file

@@ -13,7 +13,7 @@ from pathlib import Path
 from huggingface_hub.utils import disable_progress_bars, logging
 
 from asteroid_slicq.cli.messages import CommandError, complain, say
-from asteroid_slicq.cli.models import resolve_model
+from asteroid_slicq.cli.model_choice import resolve_model
 from asteroid_slicq.files import unreadable
 from asteroid_slicq.hub import CardFacts, publishing, read_evaluation, read_training_settings
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from asteroid_slicq.audio import AudioWarning
 from asteroid_slicq.cli.messages import CommandError, complain, one_line, say
-from asteroid_slicq.cli.models import resolve
+from asteroid_slicq.cli.model_choice import resolve
 from asteroid_slicq.cli.progress import SongBar, aside, tell_summary
 from asteroid_slicq.cli.standard_input import file_of_standard_input
 from asteroid_slicq.cli.stream import run_stream

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from asteroid_slicq.cli.messages import CommandError, complain
-from asteroid_slicq.cli.models import resolve
+from asteroid_slicq.cli.model_choice import resolve
 from asteroid_slicq.cli.parsers.separate import SAMPLE_FORMATS
 from asteroid_slicq.models.bandsplit import BandSplit, BandSplitStream
 from asteroid_slicq.models.xumx_slicq import SeparatorStream

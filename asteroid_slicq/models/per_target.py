@@ -201,7 +201,7 @@ class PerTarget(Separable, registration.Shareable):
             yield getattr(each, "network", each), seen
 
     @torch.no_grad()
-    def set_input_statistics(self, mixes: Iterable[Tensor]) -> None:
+    def scale_input(self, mixes: Iterable[Tensor]) -> None:
         """Scale the input of every model by the statistics of mixes.
 
         Args:

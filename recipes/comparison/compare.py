@@ -40,7 +40,7 @@ from common.configuration import Configuration, Variants  # noqa: E402
 from common.loaders import make_datasets  # noqa: E402
 from common.trainee import Course, Fitting, Trainee  # noqa: E402
 from domains import CHANGES, RATE, STEMS, Audio, read_songs  # noqa: E402
-from rivals import RIVALS, Losses, common_loss, losses_of, rival_of, scale_input  # noqa: E402
+from rivals import RIVALS, Losses, common_loss, losses_of, rival_of  # noqa: E402
 from study import examine  # noqa: E402
 
 from asteroid_slicq.data import find_tracks  # noqa: E402
@@ -93,7 +93,8 @@ def train(
     model = make(case.rival, args, case.seed).to(args.device)
     n = args.statistics_segments
     batches = (range(i, min(n, i + 8)) for i in range(0, n, 8))
-    scale_input(model, (data.__getitems__(list(indices)).sum(1) for indices in batches))
+    if hasattr(model, "scale_input"):
+        model.scale_input(data.__getitems__(list(indices)).sum(1) for indices in batches)
     course, fit = course_of(args, case), rival_of(case.rival).fit
     if fit is None:
         trainee = Trainee(model, losses_for(case.rival, model, args), data, course)

@@ -21,8 +21,7 @@ from xumx_stft import XUMXOnSTFT
 
 from asteroid_slicq import BandSplit, XUMXSliCQ
 from asteroid_slicq.losses import MagnitudeL1Loss, MultiResolutionLoss, XUMXLoss
-from asteroid_slicq.models import NMF, PerTarget, UNet, WaveUNet
-from asteroid_slicq.models.input_statistics import average
+from asteroid_slicq.models import NMF, UNet, WaveUNet
 from asteroid_slicq.vocabulary import STEMS
 
 OPTIMIZERS = ("adam", "muon")
@@ -234,12 +233,3 @@ def _magnitude_losses(model: UNet, loss: MagnitudeL1Loss, stems: Tensor) -> dict
         targets = model.analyse(stems)
     estimate = model.estimate(stems.sum(1))
     return {"loss": loss(estimate.coefficients, targets)}
-
-
-def scale_input(model: Any, mixes: Iterable[Tensor]) -> None:
-    """Start from the statistics of mixes, where the model can."""
-    if isinstance(model, BandSplit | PerTarget):
-        model.set_input_statistics(mixes)
-    elif hasattr(model, "set_input_statistics"):
-        statistics = average(model, mixes)
-        model.set_input_statistics(statistics.mean, statistics.std)

@@ -8,12 +8,13 @@ a source.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from asteroid_slicq.models.input_statistics import average
 from asteroid_slicq.models.recurrence import run_lstm
 from asteroid_slicq.transform import STFT
 from asteroid_slicq.vocabulary import STEMS
@@ -149,6 +150,11 @@ class XUMXOnSTFT(nn.Module):
         """
         self.shift.copy_(-mean[: self.n_seen])
         self.scale.copy_(1 / std[: self.n_seen].clamp(min=1e-4 * float(std.max()) + 1e-8))
+
+    def scale_input(self, mixes: Iterable[Tensor]) -> None:
+        """The same from batches of mixes, ``(batch, channel, time)`` each."""
+        statistics = average(self, mixes)
+        self.set_input_statistics(statistics.mean, statistics.std)
 
 
 def _normed(norm: nn.Module, x: Tensor) -> Tensor:

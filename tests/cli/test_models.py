@@ -1,168 +1,121 @@
-"""Facts about models and devices by name: the right one is loaded, or one sentence says why not."""
+"""Facts about `asteroid-slicq models`: what is where, and what is wrong with it."""
 
-import pickle
+import json
+import shutil
 
 import pytest
 import torch
-from huggingface_hub import errors
-from torch import nn
+from asteroid.models import ConvTasNet
 
 from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.cli import models
-from asteroid_slicq.cli.messages import CommandError
-from asteroid_slicq.cli.models import resolve_device, resolve_model
-from asteroid_slicq.hub import CardFacts, ModelFileError
+from asteroid_slicq.cli import main
+from asteroid_slicq.hub import CardFacts
 from asteroid_slicq.hub.publishing import write_repository
 
-TINY = {"n_bins": 14, "f_min_hz": 200.0}
+TINY = {"n_bins": 14, "f_min_hz": 150.0}
 
 
-def raising(error):
-    def load(*_):
-        raise error
-
-    return load
-
-
-@pytest.mark.parametrize("spec", [None, "default", "free-stems"])
-def test_the_model_that_ships_needs_no_name(monkeypatch, spec):
-    model = nn.Identity()
-    monkeypatch.setattr(models, "load_default_model", lambda: model)
-    assert resolve_model(spec) is model
+@pytest.fixture
+def caches(folder, monkeypatch):
+    """Caches of the Hub and of Asteroid that hold nothing yet."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(folder / "hub"))
+    monkeypatch.setenv("ASTEROID_CACHE", str(folder / "asteroid"))
+    return folder / "hub", folder / "asteroid"
 
 
-def test_a_default_that_cannot_be_loaded_is_told(monkeypatch):
-    monkeypatch.setattr(models, "load_default_model", raising(FileNotFoundError("gone")))
-    with pytest.raises(CommandError, match=r"ships with the package cannot be loaded \(gone\)"):
-        resolve_model(None)
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A folder as it is published, with a card."""
+    path = tmp_path_factory.mktemp("published") / "model"
+    model = XUMXSliCQ(hidden_channels=(2, 3), sample_rate=8000, transform=TINY)
+    write_repository(model, path, CardFacts("user/tiny", "musdb18-hq"))
+    return path
 
 
-@pytest.mark.parametrize("spec", ["user/xumx-slicq", "user/x.y@v1.0", "https://host/model.pth"])
-def test_hub_ids_and_addresses_go_to_the_loader(monkeypatch, spec):
-    loaded = []
-    monkeypatch.setattr(models, "load_model", loaded.append)
-    resolve_model(spec)
-    assert loaded == [spec]
+def snapshot(cache, name, source, commit="c" * 40, main_is=None):
+    repository = cache / f"models--{name.replace('/', '--')}"
+    shutil.copytree(source, repository / "snapshots" / commit)
+    (repository / "refs").mkdir(exist_ok=True)
+    (repository / "refs" / "main").write_text(main_is or commit)
+    return repository / "snapshots" / commit
 
 
-@pytest.mark.parametrize("name", ["", "pytorch_model.bin", "model.safetensors"])
-def test_a_file_or_a_folder_is_loaded(tmp_path, name):
-    model = XUMXSliCQ.from_preset("small", transform=TINY)
-    write_repository(model, tmp_path, CardFacts("user/name"))
-    loaded = resolve_model(str(tmp_path / name))
-    assert isinstance(loaded, XUMXSliCQ)
-    for key, value in model.state_dict().items():
-        torch.testing.assert_close(loaded.state_dict()[key], value, rtol=0, atol=0)
+def listed(capsys, *words):
+    code = main(["models", "--json", *map(str, words)])
+    out, err = capsys.readouterr()
+    return {entry["name"]: entry for entry in json.loads(out)}, code, err
 
 
-@pytest.mark.parametrize("spec", ["small", "medium", "v2-realtime", "bandsplit-small"])
-def test_untrained_presets_are_refused(monkeypatch, spec):
-    monkeypatch.setattr(models, "load_model", raising(AssertionError))
-    with pytest.raises(CommandError, match=r"no trained weights; use `default`, which ships, or"):
-        resolve_model(spec)
+def test_the_list_is_for_people(caches, capsys):
+    assert main(["models"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    (ships,) = [line for line in out.splitlines() if line.startswith("  default")]
+    assert "4.9 M" in ships
+    assert "free sounds" in ships
+    (realtime,) = [line for line in out.splitlines() if line.startswith("  v2-realtime")]
+    assert "768 ms" in realtime
+    assert "From the Hugging Face Hub" not in out
 
 
-@pytest.mark.parametrize(
-    "spec", ["model.pth", "dir/model.pth", "./user/model", "/nowhere/x", "v3", "a b/c", "a/b/c"]
-)
-def test_files_that_do_not_exist_are_not_sought_on_the_hub(monkeypatch, spec):
-    monkeypatch.setattr(models, "load_model", raising(AssertionError))
-    with pytest.raises(CommandError, match="no such file"):
-        resolve_model(spec)
+def test_caches_and_folders_are_listed(caches, published, folder, capsys):
+    hub, asteroid = caches
+    snapshot(hub, "user/tiny-model", published)
+    snapshot(asteroid, "user/other", published, "d" * 40, main_is="e" * 40)
+    tasnet = ConvTasNet(2, n_blocks=1, n_repeats=1, bn_chan=8, hid_chan=8, skip_chan=8)
+    conf = tasnet.serialize()
+    conf["infos"] |= {"dataset": "LibriMix", "licenses": "CC BY-SA 4.0"}
+    torch.save(conf, asteroid / "0123abcd")
+    shutil.copytree(published, folder / "my models" / "a")
+    entries, code, err = listed(capsys, folder / "my models")
+    assert (code, err) == (0, "")
+    ours = entries["user/tiny-model"]
+    assert (ours["where"], ours["model"], ours["sample_rate"]) == ("hub", "XUMXSliCQ", 8000)
+    assert (ours["trained_on"], ours["license"]) == ("MUSDB18-HQ", "cc-by-nc-sa-4.0")
+    assert ours["n_bytes"] == (published / "model.safetensors").stat().st_size
+    assert entries[f"user/other@{'d' * 40}"]["where"] == "asteroid"
+    theirs = entries[str(asteroid / "0123abcd")]
+    assert (theirs["model"], theirs["trained_on"]) == ("ConvTasNet", "LibriMix")
+    assert theirs["n_parameters"] == sum(p.numel() for p in tasnet.parameters())
+    assert entries[str(folder / "my models" / "a")]["where"] == "folder"
+    assert entries["v2"]["n_parameters"] == 15_010_446
 
 
-def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(CommandError, match=r"holds no pytorch_model\.bin"):
-        resolve_model(str(tmp_path))
+def test_a_card_says_what_a_config_does_not(caches, published, capsys):
+    path = snapshot(caches[0], "user/tiny", published)
+    config = json.loads((path / "config.json").read_text())
+    del config["trained_on"], config["license"]
+    (path / "config.json").write_text(json.dumps(config))
+    assert listed(capsys)[0]["user/tiny"]["trained_on"] == "MUSDB18-HQ"
+    (path / "README.md").write_text("---\n: : [\n---\n")
+    assert listed(capsys)[0]["user/tiny"]["license"] is None
 
 
-class Payload:
-    """Would run a function when unpickled."""
-
-    def __reduce__(self):
-        return print, ("unpickled",)
-
-
-@pytest.mark.parametrize("kind", ["text", "empty", "code", "weights", "other weights", "class"])
-def test_files_that_hold_no_model_are_refused(tmp_path, kind, capsys):
-    path = tmp_path / "model.pth"
-    model = XUMXSliCQ.from_preset("small", transform=TINY)
-    conf = model.serialize()
-    words = "is no model file"
-    if kind == "text":
-        path.write_text("no model\n" * 100)
-    elif kind == "empty":
-        path.touch()
-    elif kind == "code":
-        path.write_bytes(pickle.dumps(Payload()))
-    elif kind == "weights":
-        torch.save(model.state_dict(), path)
-        words = "go through `asteroid-slicq convert` first"
-    elif kind == "other weights":
-        conf["state_dict"] = {"x": torch.zeros(1)}
-        torch.save(conf, path)
-        words = "do not fit the model that it names"
-    else:
-        torch.save({**conf, "model_name": "Nobody"}, path)
-        words = "names the model 'Nobody', which is not known here"
-    with pytest.raises(CommandError) as caught:
-        resolve_model(str(path))
-    message = str(caught.value)
-    assert message.startswith(f"model {path}: ")
-    assert words in message
-    assert "\n" not in message
-    assert "unpickled" not in capsys.readouterr().out
+def test_what_is_foreign_is_left_out_and_what_is_broken_is_told(caches, published, capsys):
+    foreign = snapshot(caches[0], "google/bert", published)
+    (foreign / "config.json").write_text('{"model_type": "bert"}')
+    (foreign / "pytorch_model.bin").write_bytes(b"not a model")
+    broken = snapshot(caches[0], "user/broken", published) / "model.safetensors"
+    broken.write_bytes(broken.read_bytes()[:-1])
+    (caches[0] / "models--user--empty").mkdir()
+    entries, code, err = listed(capsys)
+    assert "google/bert" not in entries
+    assert code == 2
+    assert err == "asteroid-slicq: user/broken: is not whole\n"
+    assert main(["models"]) == 2
+    assert "broken" not in capsys.readouterr().out
 
 
-def hub_error(kind):
-    error = kind.__new__(kind)  # some want a response of the server
-    Exception.__init__(error, "several\nlines")
-    return error
+@pytest.mark.slow
+def test_speed_is_measured(caches, published, folder, capsys, monkeypatch):
+    monkeypatch.setattr("asteroid_slicq.cli.models.presets", list)
+    monkeypatch.setattr("asteroid_slicq.cli.models._MEASURED_S", 1)
+    snapshot(caches[0], "user/tiny", published)
+    entries, code, _ = listed(capsys, "--measure")
+    assert code == 0
+    assert 0 < entries["user/tiny"]["seconds_per_second"] < 10
 
 
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (hub_error(errors.LocalEntryNotFoundError), "the Hub cannot be reached"),
-        (hub_error(errors.OfflineModeIsEnabled), "the Hub cannot be reached"),
-        (hub_error(errors.RepositoryNotFoundError), "not on the Hub, or private"),
-        (hub_error(errors.RevisionNotFoundError), "not on the Hub, or private"),
-        (hub_error(errors.RemoteEntryNotFoundError), "has no model file on the Hub"),
-        (errors.HFValidationError("x"), "neither a file nor a Hub id"),
-        (ConnectionError("no route\nto host"), r"cannot be downloaded (no route)"),
-        (ModelFileError("cached", "its weights do not fit"), "its weights do not fit"),
-    ],
-)
-def test_failures_of_the_hub_are_told_apart(monkeypatch, error, words):
-    monkeypatch.setattr(models, "load_model", raising(error))
-    with pytest.raises(CommandError) as caught:
-        resolve_model("user/name")
-    message = str(caught.value)
-    assert message.startswith("model user/name: ")
-    assert words in message
-    assert "\n" not in message
-
-
-def test_offline_and_not_in_the_cache(tmp_path, monkeypatch):
-    def load(spec):
-        from huggingface_hub import hf_hub_download
-
-        return hf_hub_download(spec, "pytorch_model.bin", cache_dir=tmp_path, local_files_only=True)
-
-    monkeypatch.setattr(models, "load_model", load)
-    with pytest.raises(CommandError, match="not in the cache"):
-        resolve_model("user/name")
-
-
-def test_devices(monkeypatch):
-    assert resolve_device("cpu") == "cpu"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert resolve_device("auto") == "cpu"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert resolve_device("auto") == "cuda"
-
-
-@pytest.mark.parametrize("name", ["cuda:99", "mps:7", "gpu", "", "meta"])
-def test_devices_that_are_not_there(name):
-    with pytest.raises(CommandError, match=f"device {name}: "):
-        resolve_device(name)
+def test_a_folder_that_is_not_there_is_told(caches, capsys):
+    assert main(["models", "nowhere"]) == 2
+    assert capsys.readouterr().err == "asteroid-slicq: nowhere: no such folder\n"

@@ -74,7 +74,7 @@ def test_overlap_added_magnitudes_have_statistics_of_their_own(root):
 
 @pytest.mark.parametrize("transform", ["slicqt", "stft"])
 def test_those_of_a_band_split_model_are_kept_with_it(transform, root, tmp_path, n_computed):
-    """And are what ``set_input_statistics`` makes of the same mixes."""
+    """And are what ``scale_input`` makes of the same mixes."""
     model = tiny(transform=transform)
     arguments = tracks(root), LENGTH, None, tmp_path / "kept"
     statistics = input_statistics(model, *arguments)
@@ -83,7 +83,7 @@ def test_those_of_a_band_split_model_are_kept_with_it(transform, root, tmp_path,
         for track in tracks(root)
         for start in (0, LENGTH, 2 * LENGTH)
     ]
-    model.set_input_statistics([torch.stack(mixes)])
+    model.scale_input([torch.stack(mixes)])
     torch.testing.assert_close(model.network.mean, statistics.mean)
     torch.testing.assert_close(model.network.std, statistics.std)
     again = type(model)(**model.get_model_args())

@@ -74,7 +74,7 @@ def test_it_is_models_of_one_source_each(family):
 
 def test_serialises_in_plain_types(family, tmp_path):
     model = tiny(family, mixture_consistency=True)
-    model.set_input_statistics([noise(2, 2, 3000)])
+    model.scale_input([noise(2, 2, 3000)])
     torch.save(model.serialize(), tmp_path / "model.pth")
     torch.load(tmp_path / "model.pth", weights_only=True)
     again = BaseModel.from_pretrained(str(tmp_path / "model.pth")).eval()
@@ -146,7 +146,7 @@ def test_losses_compare_waveforms_and_a_common_stft(family):
 
 def test_input_is_scaled_by_what_each_network_sees(family):
     model, mixes = tiny(family), [noise(2, 2, 3000, seed=s) for s in range(2)]
-    model.set_input_statistics(iter(mixes))
+    model.scale_input(iter(mixes))
     for each in model.networks.values():
         expected = average(each, mixes)
         if family is XUMXSliCQ:
@@ -155,7 +155,7 @@ def test_input_is_scaled_by_what_each_network_sees(family):
         else:
             torch.testing.assert_close(each.network.mean, expected.mean)
     with pytest.raises(ValueError, match="at least one batch"):
-        model.set_input_statistics([])
+        model.scale_input([])
 
 
 def test_separate_in_segments_keeps_stereo(family):

@@ -69,7 +69,8 @@ def test_every_rival_learns_from_stems(name, loss, modules):
     model = rival.make_tiny().train()
     assert model.sources == ["vocals", "drums", "bass", "other"]
     stems = 0.1 * torch.randn(2, 4, 2, 22050, generator=torch.Generator().manual_seed(0))
-    rivals.scale_input(model, [stems.sum(1)])
+    if hasattr(model, "scale_input"):
+        model.scale_input([stems.sum(1)])
     losses = rivals.losses_of(
         model, rival.own_loss() if loss == "own" else rivals.common_loss(True)
     )
@@ -93,7 +94,6 @@ def test_what_no_gradient_finds_is_fitted(name, modules):
     stems = 0.1 * torch.randn(2, 4, 2, 22050, generator=torch.Generator().manual_seed(0))
     model = rival.make_tiny()
     before = model.dictionaries.clone()
-    modules["rivals"].scale_input(model, [stems.sum(1)])  # there is nothing to scale
     rival.fit(model, iter([stems]), 1.0)
     assert not torch.equal(model.dictionaries, before)
     assert model(stems.sum(1)).shape == stems.shape

@@ -37,4 +37,4 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="measure the speed of each here, on 10 s of noise in stereo (takes seconds a model)",
     )
     parser.add_argument("--threads", metavar="N", type=int, help="CPU threads to measure with")
-    parser.set_defaults(module="model_list")
+    parser.set_defaults(module="models")

@@ -279,7 +279,7 @@ class BandSplit(Separable, registration.Shareable):
         return self.transform.synthesis(coefficients, length)
 
     @torch.no_grad()
-    def set_input_statistics(self, mixes: Iterable[Tensor]) -> None:
+    def scale_input(self, mixes: Iterable[Tensor]) -> None:
         """Scale the input of the network by the statistics of mixes.
 
         Args:

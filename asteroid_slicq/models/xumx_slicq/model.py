@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from asteroid_slicq import registration
+from asteroid_slicq.models.input_statistics import average
 from asteroid_slicq.models.per_target import PerTarget, with_frames
 from asteroid_slicq.models.song_postfilter import STFTStatistics
 from asteroid_slicq.models.xumx_slicq.arguments import sliced_arguments, two_numbers
@@ -379,6 +380,21 @@ class XUMXSliCQ(Separable, registration.Shareable):
             ValueError: for the wrong number of bins, or what is not finite.
         """
         self.networks.set_input_statistics(mean, std, self.transform.frame.bins_per_block)
+
+    def scale_input(self, mixes: Iterable[Tensor]) -> None:
+        """Start the shift and scale of each bin from mixes, see :meth:`set_input_statistics`.
+
+        Args:
+            mixes: batches; all samples count alike where all have the same length.
+
+        Shape:
+            - mixes: ``(batch, channel, time)`` each
+
+        Raises:
+            ValueError: when there are none, or their statistics are not finite.
+        """
+        statistics = average(self, (mix_to_batch(mix, self.n_channels) for mix in mixes))
+        self.set_input_statistics(statistics.mean, statistics.std)
 
     @property
     def latency_s(self) -> float:

@@ -57,7 +57,7 @@ def test_it_is_exported_and_registered():
 @pytest.mark.parametrize("kind", KINDS)
 def test_serialises_in_plain_types(kind, tmp_path):
     model = tiny(**KINDS[kind])
-    model.set_input_statistics([noise(2, 2, 3000)])
+    model.scale_input([noise(2, 2, 3000)])
     torch.save(model.serialize(), tmp_path / "model.pth")
     torch.load(tmp_path / "model.pth", weights_only=True)
     again = BaseModel.from_pretrained(str(tmp_path / "model.pth")).eval()
@@ -226,7 +226,7 @@ def test_a_band_that_drops_out_is_not_heard():
 def test_input_statistics_are_those_of_the_features():
     model = tiny()
     mixes = [noise(4, 2, 2000, seed=s) for s in range(3)]
-    model.set_input_statistics(mixes)
+    model.scale_input(mixes)
     blocks = model._relative(model.transform(torch.cat(mixes)))
     features = model.network._features(blocks)
     for block in features:
@@ -237,7 +237,7 @@ def test_input_statistics_are_those_of_the_features():
         power = (real.square() + imaginary.square()).mean(1) / 2
         torch.testing.assert_close(power, torch.ones_like(power), atol=1e-2, rtol=0)
     with pytest.raises(ValueError, match="at least one batch"):
-        model.set_input_statistics([])
+        model.scale_input([])
 
 
 @pytest.mark.slow
@@ -259,7 +259,7 @@ def test_it_learns_to_tell_tones_from_noise(kind):
             error = model.eval()(stems.sum(1)) - stems
         return 10 * torch.log10(stems.square().sum() / error.square().sum())
 
-    model.set_input_statistics([stems(0).sum(1)])
+    model.scale_input([stems(0).sum(1)])
     before = sdr(stems(99))
     optimizer = torch.optim.AdamW(model.train().parameters(), 3e-3)
     for step in range(40):

@@ -35,7 +35,7 @@ KINDS = {
 )
 def test_masks_are_those_of_the_model(kind, tmp_path):
     model = tiny(**KINDS[kind])
-    model.set_input_statistics([noise(2, 2, 3000)])
+    model.scale_input([noise(2, 2, 3000)])
     export_onnx(model, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     arguments = json.loads(session.get_modelmeta().custom_metadata_map[ARGS_KEY])
@@ -74,7 +74,7 @@ def test_what_no_runtime_can_is_named(tmp_path):
     calls = [
         lambda: BandSplitStream(runtime),
         lambda: runtime.serialize(),
-        lambda: runtime.set_input_statistics([noise(1, 2, 5000)]),
+        lambda: runtime.scale_input([noise(1, 2, 5000)]),
         lambda: export_onnx(runtime, tmp_path / "again.onnx"),
     ]
     for call in calls:

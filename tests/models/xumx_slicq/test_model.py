@@ -187,6 +187,25 @@ def test_input_statistics_scale_every_bin():
         model.set_input_statistics(torch.ones(n_bins), torch.full((n_bins,), torch.nan))
 
 
+def test_mixes_scale_every_bin_by_what_the_networks_see_of_them():
+    model = tiny()
+    mixes = [0.1 * torch.randn(2, 2, 4000), 0.3 * torch.randn(1, 2, 4000)]
+    seen = [
+        torch.cat([b.abs() for b in blocks])
+        for blocks in zip(*map(model.transform, mixes), strict=True)
+    ]
+    # Batch, channel, slice and time are averaged.
+    mean = torch.cat([block.mean((0, 1, 3, 4)) for block in seen])
+    std = torch.cat([block.var((0, 1, 3, 4), correction=0).sqrt() for block in seen])
+    model.scale_input(mixes)
+    shift = torch.cat([block.shift for block in model.blocks])
+    scale = torch.cat([block.scale for block in model.blocks])
+    torch.testing.assert_close(shift, -mean)
+    torch.testing.assert_close(scale, 1 / std)
+    with pytest.raises(ValueError, match="at least one batch"):
+        model.scale_input([])
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
