@@ -13,13 +13,14 @@ import math
 import pickle
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _MAX_BYTES = 2**26  # of a header; those of models have some kilobytes
 _COUNTED_NOT = ("running_mean", "running_var", "num_batches_tracked")
+_SCALE = "_scale"  # of a weight in 8 bits, behind its name, as registration.eight_bits has it
 
 
 class HeaderError(ValueError):
@@ -83,8 +84,7 @@ def _header(conf: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> H
     args = {str(key): value for key, value in conf["model_args"].items()}
     counted = conf.get("n_parameters")
     if not isinstance(counted, int):
-        weights = {k: s for k, s in shapes.items() if k.rpartition(".")[2] not in _COUNTED_NOT}
-        counted = sum(map(math.prod, weights.values()))
+        counted = sum(math.prod(shape) for name, shape in shapes.items() if _counts(name, shapes))
     sources = conf.get("sources") or args.get("sources") or ()
     rate = conf.get("sample_rate") or args.get("sample_rate")
     infos = conf.get("infos")
@@ -101,6 +101,13 @@ def _header(conf: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> H
         sample_rate=float(rate) if isinstance(rate, (int, float)) else None,
         about={key: value for key, value in about.items() if isinstance(value, str)},
     )
+
+
+def _counts(name: str, names: Container[str]) -> bool:
+    """Whether it is a weight: no statistic, and no scale of a weight in 8 bits."""
+    if name.endswith(_SCALE) and name.removesuffix(_SCALE) in names:
+        return False
+    return name.rpartition(".")[2] not in _COUNTED_NOT
 
 
 def _read_json(path: Path) -> Any:

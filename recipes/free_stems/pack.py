@@ -1,9 +1,10 @@
 """A trained model in half the bytes: ``python pack.py best_model.pth -o small.pth``.
 
-Kernels are stored in 16 bits, everything else as it is; what loads them has 32 bits again. Of
-several models, trainings that went on from the same weights, the mean is stored, weighted by
-``--weights``. The mean of networks has not the mean of their batch statistics: ``--songs`` measures
-those of the mean anew, on excerpts of songs to train on, changed as ``--settings`` has it.
+Kernels are stored in 16 bits, or in 8 by ``--bits 8``, everything else as it is; what loads them
+has 32 bits again. Of several models, trainings that went on from the same weights, the mean is
+stored, weighted by ``--weights``. The mean of networks has not the mean of their batch statistics:
+``--songs`` measures those of the mean anew, on excerpts of songs to train on, changed as
+``--settings`` has it.
 
 Sources: Izmailov et al., "Averaging weights leads to wider optima" (arXiv:1803.05407) for batch
 statistics of a mean; Wortsman et al., "Robust fine-tuning of zero-shot models" (arXiv:2109.01903)
@@ -26,6 +27,7 @@ from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.data import find_tracks
 from asteroid_slicq.data.resident import ResidentSegments, ResidentSongs
 from asteroid_slicq.files import whole_file
+from asteroid_slicq.registration import from_eight_bits, to_eight_bits
 
 HERE = Path(__file__).resolve().parent
 MUSDB = HERE.parent / "musdb18hq"
@@ -47,6 +49,7 @@ def mean(confs: list[dict[str, Any]], weights: Sequence[float] | None = None) ->
     shares = [1.0] * len(confs) if weights is None else list(weights)
     if len(shares) != len(confs) or min(shares) < 0 or not sum(shares) > 0:
         raise ValueError(f"weights must be one for each of {len(confs)} models, got {weights}")
+    confs = [{**conf, "state_dict": from_eight_bits(conf["state_dict"])} for conf in confs]
     first, *others = confs
     network = _network(first)
     if any(_network(conf) != network for conf in others):
@@ -122,12 +125,16 @@ def batches(
         yield data.__getitems__(list(range(i * batch_size, (i + 1) * batch_size))).sum(1)
 
 
-def store(conf: dict[str, Any], target: Path) -> None:
-    """Write a model with its kernels in half precision."""
-    state = {
-        name: value.half() if value.is_floating_point() and value.ndim >= 3 else value
-        for name, value in conf["state_dict"].items()
-    }
+def store(conf: dict[str, Any], target: Path, bits: int = 16) -> None:
+    """Write a model with its kernels in half precision, or in 8 bits."""
+    state = conf["state_dict"]
+    if bits == 8:
+        state = to_eight_bits(state)
+    else:
+        state = {
+            name: value.half() if value.is_floating_point() and value.ndim >= 3 else value
+            for name, value in state.items()
+        }
     with whole_file(target) as partial, partial.open("wb") as opened:
         torch.save({**conf, "state_dict": state}, opened)
 
@@ -137,8 +144,9 @@ def pack(
     target: Path,
     weights: Sequence[float] | None = None,
     mixes: Iterable[Tensor] | None = None,
+    bits: int = 16,
 ) -> None:
-    """Write a model, or the mean of several, with its kernels in half precision.
+    """Write a model, or the mean of several, with its kernels in half precision or in 8 bits.
 
     Raises:
         OSError: where a file cannot be read or written.
@@ -146,7 +154,7 @@ def pack(
     """
     confs = [torch.load(file, map_location="cpu", weights_only=True) for file in sources]
     conf = mean(confs, weights)
-    store(conf if mixes is None else renew_statistics(conf, mixes), target)
+    store(conf if mixes is None else renew_statistics(conf, mixes), target, bits)
 
 
 def main() -> None:
@@ -155,6 +163,7 @@ def main() -> None:
     parser.add_argument("models", metavar="MODEL", type=Path, nargs="+")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--weights", type=float, nargs="+", help="of each model; default: alike")
+    parser.add_argument("--bits", type=int, choices=[8, 16], default=16, help="(default: 16)")
     parser.add_argument("--songs", help="tree of songs, to measure batch statistics anew")
     parser.add_argument("--settings", default=str(HERE / "local" / "finish.yml"))
     parser.add_argument("--batches", type=int, default=24, help="of songs (default: 24)")
@@ -167,7 +176,7 @@ def main() -> None:
             first = torch.load(args.models[0], map_location="cpu", weights_only=True)
             made = _made(first)
             mixes = batches(args.songs, args.settings, made, args.batches, args.batch_size)
-        pack(args.models, args.output, args.weights, mixes)
+        pack(args.models, args.output, args.weights, mixes, args.bits)
     except (OSError, ValueError) as error:
         sys.exit(f"pack.py: {error}")
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.1f} MB")

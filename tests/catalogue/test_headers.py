@@ -10,6 +10,7 @@ import torch
 
 from asteroid_slicq import BandSplit, XUMXSliCQ
 from asteroid_slicq.catalogue import HeaderError, presets, read_header, shipped
+from asteroid_slicq.registration import SCALE_SUFFIX, to_eight_bits
 from asteroid_slicq.vocabulary import BANDSPLIT_PRESETS, XUMX_SLICQ_PRESETS
 from tests.helpers import ROOT, noise
 
@@ -45,6 +46,14 @@ def test_a_checkpoint_says_what_its_model_is(model, tmp_path):
     assert header.n_parameters == n_parameters(model)
     assert header.sources == tuple(model.sources)
     assert header.sample_rate == 8000
+
+
+def test_scales_of_weights_in_8_bits_are_no_parameters(model, tmp_path):
+    conf = model.serialize()
+    packed = {**conf, "state_dict": to_eight_bits(conf["state_dict"])}
+    torch.save(packed, tmp_path / "model.pth")
+    assert any(name.endswith(SCALE_SUFFIX) for name in packed["state_dict"])
+    assert read_header(tmp_path / "model.pth").n_parameters == n_parameters(model)
 
 
 def test_a_published_folder_says_the_same(model, tmp_path):

@@ -262,6 +262,59 @@ def test_the_mean_of_several_models_is_packed(tmp_path, monkeypatch):
     assert not (tmp_path / "no.pth").exists()
 
 
+def test_a_model_is_packed_in_8_bits_and_from_there(tmp_path):
+    pack = recipe_module(RECIPE, "pack")
+    model = XUMXSliCQ(hidden_channels=(2, 3), transform={"n_bins": 14, "f_min_hz": 150.0})
+    files = [tmp_path / f"{name}.pth" for name in ("whole", "packed", "again")]
+    torch.save(model.serialize(), files[0])
+    pack.pack(files[:1], files[1], bits=8)
+    pack.pack([files[1], files[1]], files[2])  # the mean of two files of 8 bits
+    packed, again = (BaseModel.from_pretrained(str(f)).state_dict() for f in files[1:])
+    for name, value in model.state_dict().items():
+        assert (packed[name] - value).abs().max() <= 0.004 * value.abs().max()
+        torch.testing.assert_close(again[name], packed[name], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_model_that_grows_computes_the_same(training, tmp_path, monkeypatch):
+    grow = recipe_module(RECIPE, "grow")
+    torch.manual_seed(1)
+    small = XUMXSliCQ(hidden_channels=(2, 3), transform={"n_bins": 14, "f_min_hz": 150.0})
+    for layer in small.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(layer.running_mean, std=0.1)
+            torch.nn.init.uniform_(layer.weight, 0.5, 1.5)
+    files = tmp_path / "small.pth", tmp_path / "large.pth"
+    torch.save(small.serialize(), files[0])
+    command = ["grow.py", str(files[0]), "4", "5", "-o", str(files[1])]
+    monkeypatch.setattr(sys, "argv", command)
+    grow.main()
+    large = BaseModel.from_pretrained(str(files[1])).train(training)
+    assert tuple(large.get_model_args()["hidden_channels"]) == (4, 5)
+    small.train(training)
+    mix = 0.1 * torch.randn(2, 2, 22050)
+    torch.testing.assert_close(large(mix), small(mix), rtol=1e-4, atol=1e-6)
+    # All that is new can learn: it hears, or it is heard.
+    large.train()(mix).square().mean().backward()
+    for name, weight in large.named_parameters():
+        if name.endswith("decode_outer.weight"):
+            assert (weight.grad.unflatten(0, (4, -1))[:, 2:].abs().amax((2, 3, 4)) > 0).any()
+
+
+@pytest.mark.parametrize(
+    ("channels", "changes", "message"),
+    [
+        ([1, 5], {}, r"hidden_channels must be two numbers from \[2, 3\] on, got \[1, 5\]"),
+        ([4, 5], {"network": "v1"}, "the model must have the network v2, got v1"),
+    ],
+)
+def test_a_model_that_cannot_grow_is_refused(channels, changes, message):
+    grow = recipe_module(RECIPE, "grow")
+    arguments = {"hidden_channels": (2, 3), "transform": {"n_bins": 14, "f_min_hz": 150.0}}
+    with pytest.raises(ValueError, match=message):
+        grow.grow(XUMXSliCQ(**arguments, **changes).serialize(), channels)
+
+
 def test_batch_statistics_of_a_mean_are_those_of_songs(tmp_path):
     pack = recipe_module(RECIPE, "pack")
     model = XUMXSliCQ(hidden_channels=(2, 3), transform={"n_bins": 14, "f_min_hz": 150.0})
