@@ -13,7 +13,7 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -205,6 +205,113 @@ def names_of(kind: str | None) -> list[str]:
     return [*beside, *(name for name in MODELS if kind in name)]
 
 
+HEADER = [
+    "model", "parameters", "seconds a second", "of Open-Unmix", "target",
+    "G multiply-adds a second", "of the machine's limit", "peak, MiB",
+]  # fmt: skip
+
+
+def times(names: Sequence[str], args: argparse.Namespace) -> dict[str, float]:
+    """Seconds that each model takes for the song, in turn in one run."""
+    mix = song(args.seconds)
+    models = {name: MODELS[name]() for name in names}
+    with torch.inference_mode():
+        runs = {name: (lambda m=model: separate(m, mix)) for name, model in models.items()}
+        timed = report.time_side_by_side(runs, args.repetitions, budget_s=180)
+    return {name: best for name, (best, _) in timed.items()}
+
+
+def peaks(name: str, args: argparse.Namespace) -> list[list[float]]:
+    """Peak memory for the song, and of ours for a long one, see :func:`print_peak`."""
+    lengths = [args.seconds]
+    if args.seconds == 60 and not name.startswith("Open-Unmix"):
+        lengths.append(LONG_SONG_S)
+    arguments = ("--peak", name, "--threads", str(args.threads), "--seconds")
+    return [report.numbers(__file__, *arguments, str(length)) for length in lengths]
+
+
+def row_of(
+    name: str, seconds: dict[str, float], limit: float, args: argparse.Namespace
+) -> list[str]:
+    """A row of the table; says whether a target is reached."""
+    arithmetic = giga_multiply_adds(name)
+    of_limit = arithmetic / limit * args.seconds / seconds[name]
+    of_memory = peaks(name, args)
+    target = ""
+    if name in TARGETS:
+        most, of = TARGETS[name]
+        report.reached(name, seconds[name] / seconds[of], "≤", most)
+        target = f"{seconds[name] / seconds[of]:.2f} × {of} (≤ {most})"
+    if not name.startswith("Open-Unmix"):
+        highest = max(above for above, _ in of_memory)
+        report.reached(f"{name}, MiB", highest, "≤", MOST_MEMORY_MIB)
+    return [
+        name,
+        f"{n_parameters(name) / 1e6:.2f} M",
+        f"{seconds[name] / args.seconds:.4f}",
+        f"{seconds[name] / seconds['Open-Unmix']:.2f} ×",
+        target,
+        f"{arithmetic:.2f}",
+        f"{100 * of_limit:.0f} %",
+        ", ".join(f"{above:.0f} ({total:.0f})" for above, total in of_memory),
+    ]
+
+
+def report_separators(args: argparse.Namespace) -> None:
+    """Measure all models of the run, and write their section where the song has 60 s."""
+    limit = machine_giga_multiply_adds()
+    names = names_of("LSTM" if args.lstm else "BandSplit" if args.bandsplit else None)
+    seconds, rows = times(names, args), []
+    for name in names:
+        rows.append(row_of(name, seconds, limit, args))
+        print(*rows[-1], sep="\t", flush=True)
+    if args.seconds != 60:
+        return
+    table = report.table(HEADER, rows)
+    if args.lstm:
+        report.write_section(
+            "recurrent separators",
+            f"""## Recurrent separators
+
+`python benchmarks/separator.py --lstm` on {report.machine()}:
+the same for the presets `v2-lstm` and `v1-lstm`, in a run of their own.
+
+{table}
+""",
+        )
+    elif args.bandsplit:
+        report.write_section(
+            "bandsplit separators",
+            f"""## BandSplit and the default model
+
+`python benchmarks/separator.py --bandsplit` on {report.machine()}:
+the same for BandSplit and for the preset of the default model, in a run of their own.
+
+{table}
+""",
+        )
+    else:
+        report.write_section(
+            "separator",
+            f"""## Separators
+
+`python benchmarks/separator.py` on {report.machine()}: 60 s of stereo noise, random weights,
+measured in turn in one run; seconds of work per second of audio, minima. Ours separate in segments,
+as for files; the stream gets 1024 samples at a time; Open-Unmix gets the song in one call.
+G multiply-adds are those of the networks per second of audio, without transforms and Wiener-EM;
+the machine's limit is the rate of a product of matrices of size 2048: {limit:.0f} G a second.
+
+Peak memory is the resident memory of a process of its own, above that of the imports, and in
+brackets the total. It includes model, input and output, but not the imports, whose size depends on
+the build of PyTorch. Ours separate a file of 60 s, and one of
+{LONG_SONG_S} s: it does not grow with the song. Target: {MOST_MEMORY_MIB} MiB.
+
+{table}
+""",
+        )
+    report.end()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
@@ -226,96 +333,7 @@ def main() -> None:
     if args.compile:
         time_compiled(args.repetitions)
         return
-
-    mix = song(args.seconds)
-    limit = machine_giga_multiply_adds()
-    names = names_of("LSTM" if args.lstm else "BandSplit" if args.bandsplit else None)
-    models = {name: MODELS[name]() for name in names}
-    with torch.inference_mode():
-        runs = {name: (lambda m=model: separate(m, mix)) for name, model in models.items()}
-        timed = report.time_side_by_side(runs, args.repetitions, budget_s=180)
-    del models, runs
-    seconds = {name: best for name, (best, _) in timed.items()}
-    rows = []
-    for name in names:
-        arithmetic = giga_multiply_adds(name)
-        of_limit = arithmetic / limit * args.seconds / seconds[name]
-        lengths = [args.seconds]
-        if args.seconds == 60 and not name.startswith("Open-Unmix"):
-            lengths.append(LONG_SONG_S)
-        arguments = ("--peak", name, "--threads", str(args.threads), "--seconds")
-        peaks = [report.numbers(__file__, *arguments, str(length)) for length in lengths]
-        target = ""
-        if name in TARGETS:
-            most, of = TARGETS[name]
-            report.reached(name, seconds[name] / seconds[of], "≤", most)
-            target = f"{seconds[name] / seconds[of]:.2f} × {of} (≤ {most})"
-        if not name.startswith("Open-Unmix"):
-            highest = max(above for above, _ in peaks)
-            report.reached(f"{name}, MiB", highest, "≤", MOST_MEMORY_MIB)
-        rows.append(
-            [
-                name,
-                f"{n_parameters(name) / 1e6:.2f} M",
-                f"{seconds[name] / args.seconds:.4f}",
-                f"{seconds[name] / seconds['Open-Unmix']:.2f} ×",
-                target,
-                f"{arithmetic:.2f}",
-                f"{100 * of_limit:.0f} %",
-                ", ".join(f"{above:.0f} ({total:.0f})" for above, total in peaks),
-            ]
-        )
-        print(*rows[-1], sep="\t", flush=True)
-    header = [
-        "model", "parameters", "seconds a second", "of Open-Unmix", "target",
-        "G multiply-adds a second", "of the machine's limit", "peak, MiB",
-    ]  # fmt: skip
-    if args.seconds != 60:
-        return
-    if args.lstm:
-        report.write_section(
-            "recurrent separators",
-            f"""## Recurrent separators
-
-`python benchmarks/separator.py --lstm` on {report.machine()}:
-the same for the presets `v2-lstm` and `v1-lstm`, in a run of their own.
-
-{report.table(header, rows)}
-""",
-        )
-        return
-    if args.bandsplit:
-        report.write_section(
-            "bandsplit separators",
-            f"""## BandSplit and the default model
-
-`python benchmarks/separator.py --bandsplit` on {report.machine()}:
-the same for BandSplit and for the preset of the default model, in a run of their own.
-
-{report.table(header, rows)}
-""",
-        )
-        report.end()
-        return
-    report.write_section(
-        "separator",
-        f"""## Separators
-
-`python benchmarks/separator.py` on {report.machine()}: 60 s of stereo noise, random weights,
-measured in turn in one run; seconds of work per second of audio, minima. Ours separate in segments,
-as for files; the stream gets 1024 samples at a time; Open-Unmix gets the song in one call.
-G multiply-adds are those of the networks per second of audio, without transforms and Wiener-EM;
-the machine's limit is the rate of a product of matrices of size 2048: {limit:.0f} G a second.
-
-Peak memory is the resident memory of a process of its own, above that of the imports, and in
-brackets the total. It includes model, input and output, but not the imports, whose size depends on
-the build of PyTorch. Ours separate a file of 60 s, and one of
-{LONG_SONG_S} s: it does not grow with the song. Target: {MOST_MEMORY_MIB} MiB.
-
-{report.table(header, rows)}
-""",
-    )
-    report.end()
+    report_separators(args)
 
 
 if __name__ == "__main__":

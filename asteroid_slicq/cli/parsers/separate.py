@@ -163,6 +163,21 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default=Path("separated"),
         help="folder for the stems (default: ./separated)",
     )
+    _add_model_options(parser)
+    parser.add_argument(
+        "--stems", metavar="A,B", type=list_of(), help="only these, for example vocals,drums"
+    )
+    _add_segment_options(parser)
+    add_quality_options(parser)
+    _add_work_options(parser)
+    stems.add_options(parser)
+    hpss.add_options(parser)
+    _add_stream_options(parser)
+    parser.set_defaults(check=_check)
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add what separates, and where."""
     parser.add_argument(
         "-m",
         "--model",
@@ -188,9 +203,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="what runs the networks; onnx: ONNX Runtime, on the CPU, for a MODEL.onnx that "
         "`asteroid-slicq export` wrote (default: onnx for such a file, else torch)",
     )
-    parser.add_argument(
-        "--stems", metavar="A,B", type=list_of(), help="only these, for example vocals,drums"
-    )
+
+
+def _add_segment_options(parser: argparse.ArgumentParser) -> None:
+    """Add how much of a song is separated at a time."""
     parser.add_argument(
         "--segment-seconds",
         metavar="S",
@@ -206,7 +222,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="what neighbouring segments share, at most half a segment (default: "
         f"{DEFAULT_OVERLAP_S:g}, or a quarter of a shorter segment)",
     )
-    add_quality_options(parser)
+
+
+def _add_work_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is kept, and who works."""
     parser.add_argument("--overwrite", action="store_true", help="replace stems that exist")
     parser.add_argument(
         "--skip-existing",
@@ -245,8 +264,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="print nothing but warnings and errors"
     )
-    stems.add_options(parser)
-    hpss.add_options(parser)
+
+
+def _add_stream_options(parser: argparse.ArgumentParser) -> None:
+    """Add what concerns ``--stream`` alone."""
     stream = parser.add_argument_group("options of a stream")
     stream.add_argument(
         "--stream",
@@ -265,7 +286,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=count,
         help="of the input and of each stem (default: as the model's)",
     )
-    parser.set_defaults(check=_check)
 
 
 def _check(args: argparse.Namespace) -> None:

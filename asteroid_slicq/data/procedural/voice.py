@@ -209,41 +209,10 @@ def sing(
         for n in notes
     ]
     length = int((shifted[-1].end_s + 0.25) * sample_rate)
-    n_frames = length // hop + 2
-    score = _write_score(shifted, singer, n_frames, rate, rng)
-
-    steady = np.arange(n_frames) / rate
-    midi = _smooth(score.midi, int(4.0 * singer.glide_s * rate))
-    wave = np.sin(2 * np.pi * singer.vibrato_hz * steady + rng.uniform(0, 6.28))
-    cents = _smooth(score.vibrato, 9) * wave
-    cents += singer.drift_cents * smooth_noise(rng, n_frames, 1, 0.02 * 100.0 / rate)
-    f0 = 440.0 * 2.0 ** ((midi - 69.0) / 12.0 + cents / 1200.0)
-
-    voicing = _smooth(score.voicing, int(0.03 * rate))
-    loudness = _smooth(score.loudness, int(0.12 * rate))
-    effort = np.clip(singer.effort * (0.35 + 0.75 * loudness), 0.0, 1.0)
-    formants = np.empty((5, n_frames))
-    formants[:3] = _smooth(score.formants, int(0.065 * rate))
-    formants[3:] = np.array([[3400.0], [4450.0]])
-    formants *= singer.tract * np.array(singer.accent)[:, None]
-    formants[0] = np.maximum(formants[0], 0.98 * f0)  # singers tune the first formant upwards
-    formants[1] = np.maximum(formants[1], formants[0] + 150.0)
-
-    n = n_frames * hop
-    grid = np.arange(n) / hop
-    f = np.interp(grid, np.arange(n_frames), f0)
-    f *= 1.0 + singer.jitter * smooth_noise(rng, n, sample_rate, 120.0)
-    phase = phase_of(f, sample_rate)
-    tables = glottal_tables(float(f0.max()), sample_rate)
-    source = scan(tables, phase, np.interp(grid, np.arange(n_frames), effort) * 5.0)
-    source *= 1.0 + singer.shimmer * smooth_noise(rng, n, sample_rate, 60.0)
-    if singer.rough:
-        source *= 1.0 + singer.rough * np.sin(np.pi * phase) * np.interp(
-            grid, np.arange(n_frames), loudness
-        )
-    breath = np.diff(rng.standard_normal(n + 1)) * (0.6 + 0.4 * np.cos(2 * np.pi * phase))
-    gain = np.interp(grid, np.arange(n_frames), voicing * (0.25 + 0.75 * loudness))
-    excitation = gain * (source + 10 ** (singer.breath_db / 20.0) * breath)
+    score = _write_score(shifted, singer, length // hop + 2, rate, rng)
+    f0 = _pitch(score, singer, rng)
+    formants = _formants(score, singer, f0)
+    excitation = _excitation(score, singer, f0, hop, rng)
     f_hz = np.fft.rfftfreq(8 * hop, 1.0 / sample_rate)
     response = tract_response(formants, f_hz, singer.tract, singer.bandwidth, singer.ring_db)
     x = filter_frames(excitation, response, hop)
@@ -259,6 +228,50 @@ def sing(
         air = _hiss(rng, span_s, (900, 5000), rng.uniform(0.02, 0.1), singer, sample_rate)
         place(x, air, int((PREROLL_S - 0.1 - span_s) * sample_rate))
     return x
+
+
+def _pitch(score: _Score, singer: Singer, rng: np.random.Generator) -> Array:
+    """The pitch of each frame in Hz: glides, vibrato and drift, ``(frame,)``."""
+    steady = np.arange(score.n) / score.rate
+    midi = _smooth(score.midi, int(4.0 * singer.glide_s * score.rate))
+    wave = np.sin(2 * np.pi * singer.vibrato_hz * steady + rng.uniform(0, 6.28))
+    cents = _smooth(score.vibrato, 9) * wave
+    cents += singer.drift_cents * smooth_noise(rng, score.n, 1, 0.02 * 100.0 / score.rate)
+    return 440.0 * 2.0 ** ((midi - 69.0) / 12.0 + cents / 1200.0)
+
+
+def _formants(score: _Score, singer: Singer, f0: Array) -> Array:
+    """Five formants in Hz, ``(formant, frame)``."""
+    formants = np.empty((5, score.n))
+    formants[:3] = _smooth(score.formants, int(0.065 * score.rate))
+    formants[3:] = np.array([[3400.0], [4450.0]])
+    formants *= singer.tract * np.array(singer.accent)[:, None]
+    formants[0] = np.maximum(formants[0], 0.98 * f0)  # singers tune the first formant upwards
+    formants[1] = np.maximum(formants[1], formants[0] + 150.0)
+    return formants
+
+
+def _excitation(
+    score: _Score, singer: Singer, f0: Array, hop: int, rng: np.random.Generator
+) -> Array:
+    """What the tract filters: the pulses of the glottis, and breath; ``(time,)``."""
+    n, sample_rate = score.n * hop, round(score.rate * hop)
+    voicing = _smooth(score.voicing, int(0.03 * score.rate))
+    loudness = _smooth(score.loudness, int(0.12 * score.rate))
+    effort = np.clip(singer.effort * (0.35 + 0.75 * loudness), 0.0, 1.0)
+    grid, frames = np.arange(n) / hop, np.arange(score.n)
+    f = np.interp(grid, frames, f0)
+    f *= 1.0 + singer.jitter * smooth_noise(rng, n, sample_rate, 120.0)
+    phase = phase_of(f, sample_rate)
+    tables = glottal_tables(float(f0.max()), sample_rate)
+    source = scan(tables, phase, np.interp(grid, frames, effort) * 5.0)
+    source *= 1.0 + singer.shimmer * smooth_noise(rng, n, sample_rate, 60.0)
+    if singer.rough:
+        subharmonic = np.sin(np.pi * phase)
+        source *= 1.0 + singer.rough * subharmonic * np.interp(grid, frames, loudness)
+    breath = np.diff(rng.standard_normal(n + 1)) * (0.6 + 0.4 * np.cos(2 * np.pi * phase))
+    gain = np.interp(grid, frames, voicing * (0.25 + 0.75 * loudness))
+    return gain * (source + 10 ** (singer.breath_db / 20.0) * breath)
 
 
 def _hiss(
