@@ -33,12 +33,15 @@ from asteroid_slicq.data.procedural.signal import (
 from asteroid_slicq.data.procedural.song import Song
 from asteroid_slicq.data.procedural.space import (
     balance,
+    centre,
     chorus,
     echo,
     modulated_delay,
     pan,
+    position,
     reverberate,
     room_response,
+    spread,
 )
 from asteroid_slicq.data.procedural.synths import (
     lead_line,
@@ -80,6 +83,8 @@ BASE = {
     "leadsynth": 0.8,
     "riser": 0.3,
 }
+# What is mostly heard on both sides.
+WIDE = ("piano", "epiano", "organ", "mallet", "pad", "strings", "stab", "acoustic")
 FAVOURED: dict[str, dict[str, float]] = {
     "rock": {"crunch": 6.0, "clean": 3.0, "leadguitar": 2.5, "organ": 1.5},
     "metal": {"crunch": 14.0, "leadguitar": 4.0, "piano": 0.3, "acoustic": 0.5},
@@ -175,7 +180,9 @@ def play_part(kind: str, rng: np.random.Generator, song: Song, plays: Array) -> 
         x = amplify(rng, x, sr, log_uniform(rng, 0.5, 3))
     if kind in ("pad", "strings") or rng.random() < 0.3:
         return chorus(x, sr, rng, log_uniform(rng, 0.001, 0.006), rng.uniform(0.3, 1.0))
-    return pan(x, float(rng.uniform(-0.8, 0.8)))
+    if kind in WIDE and rng.random() < 0.6:
+        return balance(spread(x, rng, sr), 0.5 * position(rng))
+    return pan(x, position(rng))
 
 
 def _crunch(rng: np.random.Generator, song: Song, plays: Array) -> Array:
@@ -189,7 +196,7 @@ def _crunch(rng: np.random.Generator, song: Song, plays: Array) -> Array:
     if not events:
         return np.zeros((2, song.n_samples))
     out = np.zeros((2, song.n_samples))
-    sides = (-0.9, 0.9) if rng.random() < 0.6 else (float(rng.uniform(-0.6, 0.6)),)
+    sides = (-0.9, 0.9) if rng.random() < 0.6 else (position(rng),)
     for side in sides:
         x = perform(rng, song, make_electric(rng, sr, muted), events, 1.3)
         if x.any():
@@ -202,7 +209,7 @@ def render_other(rng: np.random.Generator, song: Song) -> Array:
 
     def channel(x: Array, kind: str) -> Array:
         x = channel_strip(rng, x, kind, song.sample_rate, 9)
-        return balance(x, float(rng.normal(0, 0.2)))
+        return balance(x, float(rng.normal(0, 0.1)))
 
     odds = BASE | FAVOURED.get(song.style, {})
     n_parts = int(rng.choice([1, 2, 3, 4], p=[0.25, 0.35, 0.27, 0.13]))
@@ -212,7 +219,8 @@ def render_other(rng: np.random.Generator, song: Song) -> Array:
     if not out.any():
         return out
     response = room_response(rng, log_uniform(rng, 0.2, 3.0), song.sample_rate)
-    return out + db(rng.uniform(-20, -5)) * reverberate(send, response)
+    out += db(rng.uniform(-20, -5)) * reverberate(send, response)
+    return centre(out, float(rng.uniform(1.0, 6.0)))
 
 
 def channel_strip(

@@ -4,7 +4,14 @@ import numpy as np
 from scipy.signal import oaconvolve
 
 from asteroid_slicq.data.procedural.seeds import log_uniform
-from asteroid_slicq.data.procedural.signal import Array, bandpass, highpass, lowpass, smooth_noise
+from asteroid_slicq.data.procedural.signal import (
+    Array,
+    bandpass,
+    db,
+    highpass,
+    lowpass,
+    smooth_noise,
+)
 
 
 def pan(x: Array, position: float) -> Array:
@@ -23,6 +30,40 @@ def widen(x: Array, width: float) -> Array:
     """Scale the side signal of a stereo sound; 0 is mono and 1 changes nothing."""
     mid, side = 0.5 * (x[0] + x[1]), 0.5 * (x[0] - x[1]) * width
     return np.stack([mid + side, mid - side])
+
+
+def position(rng: np.random.Generator) -> float:
+    """Draw where a part stands: most near the middle, few at a side."""
+    return float(np.clip(rng.normal(0.0, 0.3), -0.9, 0.9))
+
+
+def spread(x: Array, rng: np.random.Generator, sample_rate: int) -> Array:
+    """Make a mono sound, ``(time,)``, wide: what one side has more, the other has less.
+
+    A short echo without its low frequencies is the side signal, so the sum of both sides is the
+    sound itself. Source: Lauridsen's method, as in Orban, "A rational technique for synthesizing
+    pseudo-stereo from monophonic sources" (JAES 1970).
+    """
+    side = highpass(x, float(rng.uniform(150, 400)), sample_rate, 1)
+    side = modulated_delay(side, np.full(x.shape[-1], rng.uniform(0.007, 0.02) * sample_rate))
+    side *= rng.uniform(0.4, 0.9)
+    return np.stack([x + side, x - side])
+
+
+def centre(x: Array, most_db: float) -> Array:
+    """Bring the levels of both sides of a stereo sound to within `most_db` of each other."""
+    left, right = np.sqrt(np.mean(x**2, axis=-1)) + 1e-12
+    lean_db = 20.0 * np.log10(left / right)
+    excess_db = lean_db - np.clip(lean_db, -most_db, most_db)
+    if not excess_db:
+        return x
+    mono = 0.5 * (x[0] + x[1])  # the softer side gets of the louder one what it lacks
+    target = max(left, right) * db(-most_db)
+    softer = 0 if lean_db < 0 else 1
+    out = x.copy()
+    lacking = np.sqrt(max(target**2 - np.mean(x[softer] ** 2), 0.0))
+    out[softer] += lacking / (np.sqrt(np.mean(mono**2)) + 1e-12) * mono
+    return out
 
 
 def modulated_delay(x: Array, delay: Array) -> Array:
@@ -103,9 +144,14 @@ def room_response(rng: np.random.Generator, rt60_s: float, sample_rate: int) -> 
     return out / (np.sqrt(np.sum(out**2, axis=-1, keepdims=True)) + 1e-12)
 
 
-def reverberate(x: Array, response: Array) -> Array:
-    """Convolve a stereo sound with a room response, cut to the length of the sound; wet only."""
-    wet = oaconvolve(x.astype(np.float32), response.astype(np.float32), axes=-1)
+def reverberate(x: Array, response: Array, across: float = 0.4) -> Array:
+    """Convolve a stereo sound with a room response, cut to the length of the sound; wet only.
+
+    Each side of the room hears its own side of the sound, and `across` of the other one: a room
+    answers on both sides.
+    """
+    heard = (1.0 - across) * x + across * x[::-1]
+    wet = oaconvolve(heard.astype(np.float32), response.astype(np.float32), axes=-1)
     return wet[:, : x.shape[-1]].astype(np.float64)
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from asteroid_slicq.data.procedural.bass import render_bass
 from asteroid_slicq.data.procedural.drums import render_drums
-from asteroid_slicq.data.procedural.mixing import balance_stems
+from asteroid_slicq.data.procedural.mixing import mix_down
 from asteroid_slicq.data.procedural.other import render_other
 from asteroid_slicq.data.procedural.seeds import Seed, derive, generator
 from asteroid_slicq.data.procedural.signal import Array
@@ -77,4 +77,4 @@ def synthesize_track(
             stems[name] = np.zeros((2, song.n_samples))
         else:
             stems[name] = RENDERERS[name](generator(seed, name), song)
-    return balance_stems(stems, rng, sample_rate)
+    return mix_down(stems, song.style, rng, sample_rate)

@@ -5,7 +5,14 @@ from collections.abc import Callable
 import numpy as np
 
 from asteroid_slicq.data.procedural.comping import Event, arpeggio, block_chords, riff
-from asteroid_slicq.data.procedural.other import BASE, FAVOURED, channel_strip, mix_parts, play_part
+from asteroid_slicq.data.procedural.other import (
+    BASE,
+    FAVOURED,
+    WIDE,
+    channel_strip,
+    mix_parts,
+    play_part,
+)
 from asteroid_slicq.data.procedural.seeds import log_uniform, pick
 from asteroid_slicq.data.procedural.signal import (
     Array,
@@ -17,10 +24,13 @@ from asteroid_slicq.data.procedural.signal import (
 from asteroid_slicq.data.procedural.song import Song
 from asteroid_slicq.data.procedural.space import (
     balance,
+    centre,
     chorus,
     pan,
+    position,
     reverberate,
     room_response,
+    spread,
 )
 from asteroid_slicq.data.sampled import guitars
 from asteroid_slicq.data.sampled.articulation import Expression
@@ -128,7 +138,9 @@ def _part(rng: np.random.Generator, song: Song, sampler: Sampler, kind: str, pla
     if kind in _CHORUSED and rng.random() < 0.4:
         depth_s, mix = log_uniform(rng, 0.001, 0.006), rng.uniform(0.3, 1.0)
         return chorus(x.mean(axis=0), song.sample_rate, rng, depth_s, mix)
-    return balance(x, float(rng.uniform(-0.9, 0.9)))
+    if kind in WIDE and np.array_equal(*x) and rng.random() < 0.7:  # recorded by one microphone
+        x = spread(x[0], rng, song.sample_rate)
+    return balance(x, position(rng))
 
 
 def _channel(rng: np.random.Generator, x: Array, kind: str, song: Song) -> Array:
@@ -168,4 +180,4 @@ def sampled_other(rng: np.random.Generator, song: Song, sampler: Sampler) -> Arr
     )
     if rng.random() < 0.3:  # the bus of the instruments
         out = compress(out, rate, rng.uniform(-14, -6), rng.uniform(1.5, 3), 0.02, 0.2)
-    return out
+    return centre(out, float(rng.uniform(1.0, 6.0)))

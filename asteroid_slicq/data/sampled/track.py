@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asteroid_slicq.data.procedural.mixing import balance_stems, sum_stems
+from asteroid_slicq.data.procedural.mixing import mix_down
 from asteroid_slicq.data.procedural.seeds import Seed, derive, generator
-from asteroid_slicq.data.procedural.signal import Array, compression_gain, db
+from asteroid_slicq.data.procedural.signal import Array
 from asteroid_slicq.data.procedural.track import ABSENT, synthesize_track, track_song
 from asteroid_slicq.data.sampled.bank import Bank
 from asteroid_slicq.data.sampled.bass import sampled_bass
@@ -63,28 +63,7 @@ def sampled_track(
         name: np.zeros((2, song.n_samples)) if name in absent else render(generator(seed, name))
         for name, render in renderers.items()
     }
-    return glue(balance_stems(stems, rng, sample_rate, LEVELS_DB), rng, sample_rate)
-
-
-def glue(
-    stems: dict[str, NDArray[np.float32]], rng: np.random.Generator, sample_rate: int
-) -> dict[str, NDArray[np.float32]]:
-    """Compress the mixture, at times, by one gain for all stems, so that they still sum to it.
-
-    Shape:
-        - Input and output: ``(2, time)`` each
-    """
-    compressed = rng.random() < 0.6
-    threshold_db, ratio = rng.uniform(-12.0, -3.0), rng.uniform(1.3, 3.0)
-    attack_s, release_s = rng.uniform(0.005, 0.03), rng.uniform(0.1, 0.4)
-    makeup = db(rng.uniform(0.0, 4.0))
-    if not compressed:
-        return stems
-    mix = sum_stems(stems)
-    gain = compression_gain(mix, sample_rate, threshold_db, ratio, attack_s, release_s)
-    peak = max(np.abs(gain * x).max(initial=0.0) for x in (mix, *stems.values()))
-    gain *= min(makeup, 0.985 / max(peak, 1e-9))
-    return {name: (gain * x).astype(np.float32) for name, x in stems.items()}
+    return mix_down(stems, song.style, rng, sample_rate, LEVELS_DB)
 
 
 @lru_cache(maxsize=1)

@@ -3,11 +3,14 @@ import pytest
 
 from asteroid_slicq.data.procedural.space import (
     balance,
+    centre,
     chorus,
     echo,
     pan,
+    position,
     reverberate,
     room_response,
+    spread,
     widen,
 )
 
@@ -37,6 +40,42 @@ def test_reverberation_of_an_impulse_is_the_response():
     x = np.zeros((2, 5000))
     x[:, 7] = 1.0
     assert np.allclose(reverberate(x, h)[:, 7:], h[:, : 5000 - 7], atol=1e-5)
+
+
+def test_a_room_answers_on_both_sides():
+    h = room_response(np.random.default_rng(2), 0.2, RATE)
+    x = np.zeros((2, RATE))
+    x[0, :1000] = np.random.default_rng(0).standard_normal(1000)
+    level_db = 10 * np.log10(np.mean(reverberate(x, h) ** 2, axis=1))
+    assert level_db[0] - level_db[1] == pytest.approx(20 * np.log10(0.6 / 0.4), abs=0.5)
+    assert not reverberate(x, h, across=0.0)[1].any()
+
+
+def test_parts_stand_near_the_middle():
+    rng = np.random.default_rng(0)
+    places = np.array([position(rng) for _ in range(2000)])
+    assert abs(places.mean()) < 0.03
+    assert places.std() == pytest.approx(0.3, abs=0.03)
+    assert np.abs(places).max() <= 0.9
+
+
+def test_a_mono_sound_that_is_spread_is_wide_and_sums_to_itself():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(RATE)
+    wide = spread(x, rng, RATE)
+    assert np.allclose(wide.mean(axis=0), x)
+    assert np.corrcoef(wide)[0, 1] < 0.8
+    assert np.ptp(10 * np.log10(np.mean(wide**2, axis=1))) < 0.5
+
+
+@pytest.mark.parametrize("gains", [(1.0, 0.1), (0.0, 1.0), (1.0, 0.9)])
+def test_no_side_is_much_louder_than_the_other(gains):
+    x = np.array(gains)[:, None] * np.random.default_rng(0).standard_normal((2, RATE))
+    level_db = 10 * np.log10(np.mean(centre(x, 3.0) ** 2, axis=1))
+    assert abs(level_db[0] - level_db[1]) < 3.4
+    if gains == (1.0, 0.9):
+        assert np.array_equal(centre(x, 3.0), x)
+    assert not centre(np.zeros((2, 10)), 3.0).any()
 
 
 def test_echoes_fall_and_lie_at_multiples():

@@ -7,6 +7,7 @@ import soundfile
 
 from asteroid_slicq.data.procedural import synthesize_track, write_dataset
 from asteroid_slicq.data.procedural.drums import render_drums
+from asteroid_slicq.data.procedural.mixing import glue
 from asteroid_slicq.data.procedural.seeds import derive, generator
 from asteroid_slicq.data.procedural.track import track_song
 from asteroid_slicq.data.sampled.bass import sampled_bass
@@ -15,7 +16,7 @@ from asteroid_slicq.data.sampled.kit import RecordedKit
 from asteroid_slicq.data.sampled.noise import add_floor
 from asteroid_slicq.data.sampled.other import sampled_other
 from asteroid_slicq.data.sampled.sampler import Sampler
-from asteroid_slicq.data.sampled.track import Renderer, glue, sampled_track
+from asteroid_slicq.data.sampled.track import Renderer, sampled_track
 from asteroid_slicq.data.sampled.vocals import sampled_vocals
 from asteroid_slicq.vocabulary import STEMS
 
