@@ -28,12 +28,13 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from asteroid_slicq.data.sampled.catalogue import Credit, Source, check_licence
+from asteroid_slicq.data.sampled.modulators import Modulator
 from asteroid_slicq.data.sampled.refused import REFUSED
-from asteroid_slicq.data.sampled.soundfont import Zone
+from asteroid_slicq.data.sampled.zones import Zone
 from asteroid_slicq.files import given_path, whole_file
 
-FORMAT = 2
-_READABLE = (1, FORMAT)  # the first one has neither starts nor ends of recordings
+FORMAT = 3
+_READABLE = (1, 2, FORMAT)  # 1 has neither starts nor ends of recordings, nor has 2 modulators
 BANK_FILE, MANIFEST_FILE, INDEX_FILE = "bank.zip", "manifest.json", "index.json"
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
 _LEAST_RATE = 40000
@@ -61,6 +62,7 @@ class Recording:
         loop_end: Sample behind the loop; equal to `loop_start` if there is none.
         start: Sample at which it begins to sound.
         end: Sample behind the last one; ``None`` for that of the file.
+        finer: Factor by which a low rate was raised; 1 in the index.
     """
 
     file: str
@@ -71,6 +73,7 @@ class Recording:
     loop_end: int = 0
     start: int = 0
     end: int | None = None
+    finer: int = 1
 
 
 class BankWriter:
@@ -326,6 +329,7 @@ def _oversampled(recording: Recording) -> Recording:
         loop_end=factor * recording.loop_end,
         start=factor * recording.start,
         end=None if recording.end is None else factor * recording.end,
+        finer=factor,
     )
 
 
@@ -334,10 +338,16 @@ def _changed(item: Zone | Recording) -> dict[str, Any]:
     return {f.name: value for f in fields(item) if (value := getattr(item, f.name)) != f.default}
 
 
-def _zone(keys: list[int] | None = None, velocities: list[int] | None = None, **rest: Any) -> Zone:
+def _zone(
+    keys: list[int] | None = None,
+    velocities: list[int] | None = None,
+    modulators: list[list[int]] | None = None,
+    **rest: Any,
+) -> Zone:
     ranges = {"keys": keys, "velocities": velocities}
     return Zone(
         **{name: (low_high[0], low_high[1]) for name, low_high in ranges.items() if low_high},
+        modulators=None if modulators is None else tuple(Modulator(*m) for m in modulators),
         **rest,
     )
 

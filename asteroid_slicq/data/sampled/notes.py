@@ -12,8 +12,8 @@ import numpy as np
 
 from asteroid_slicq.data.sampled.bank import BankWriter, Recording
 from asteroid_slicq.data.sampled.catalogue import Source
-from asteroid_slicq.data.sampled.soundfont import Zone
 from asteroid_slicq.data.sampled.sounds import encode_flac_file
+from asteroid_slicq.data.sampled.zones import Zone
 
 _CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _KEYS = range(21, 109)

@@ -1,8 +1,10 @@
 """Sampler: recordings of a bank at any pitch, with the envelopes and filter of their zones.
 
 A voice reads a recording at a varying rate with cubic (Catmull-Rom) interpolation, loops it, and
-applies the volume envelope and low-pass of the SoundFont specification 2.04 (section 9.1). What
-comes to the end of its recording fades out in the last 5 ms of that.
+applies the volume envelope and low-pass of the SoundFont specification 2.04 (section 9.1), moved by
+the modulators of the zone. A recording of no SoundFont has none: it is softer by 26 dB per decade
+of velocity, and duller by up to an octave. What comes to the end of its recording fades out in the
+last 5 ms of that.
 Envelope, pitch and filter change every 32 samples; the gain in between is interpolated.
 """
 
@@ -13,7 +15,7 @@ from numba import njit
 
 from asteroid_slicq.data.procedural.signal import Array, db
 from asteroid_slicq.data.sampled.bank import Bank, Recording
-from asteroid_slicq.data.sampled.soundfont import Zone
+from asteroid_slicq.data.sampled.zones import Zone
 
 CONTROL = 32  # samples from one value of envelope, pitch and filter to the next
 _SILENT_DB = 90.0
@@ -205,19 +207,23 @@ class Sampler:
         midi_key = int(np.clip(round(key), 0, 127))
         midi_velocity = int(np.clip(round(127 * velocity), 1, 127))
         course = np.zeros(1) if bend is None or not len(bend) else np.asarray(bend, dtype=float)
-        for zone in self.bank.zones(preset):
+        for plain in self.bank.zones(preset):
             if not (
-                zone.keys[0] <= midi_key <= zone.keys[1]
-                and zone.velocities[0] <= midi_velocity <= zone.velocities[1]
+                plain.keys[0] <= midi_key <= plain.keys[1]
+                and plain.velocities[0] <= midi_velocity <= plain.velocities[1]
             ):
                 continue
+            zone = plain.at(midi_key, midi_velocity)
+            softer_db, open_octaves = zone.attenuation_db, bright
+            if plain.modulators is None:
+                softer_db += 26.0 * np.log10(127.0 / midi_velocity)
+                open_octaves += velocity - 1.0
             recording = self.bank.recordings[zone.sample]
             pcm = self.bank.pcm(zone.sample)
             root = recording.root if zone.root is None else zone.root
             tune = (key - root) * zone.scale_cents + zone.tune_cents + recording.cents + cents
-            level = gain * db(-zone.attenuation_db - 26.0 * np.log10(127.0 / midi_velocity))
+            level = gain * db(-softer_db)
             voice = self._voice(zone, recording, len(pcm), tune, duration_s, level, width)
-            open_octaves = bright + velocity - 1.0
             cutoff_hz = zone.cutoff_hz * 2.0**open_octaves
             if cutoff_hz < 16000.0 or zone.sweep_cents:
                 voice = voice._replace(cutoff=cutoff_hz / self._rate)
@@ -247,14 +253,15 @@ class Sampler:
     ) -> Voice:
         rate = self._rate
         angle = (zone.pan * width + 1.0) * np.pi / 4.0
+        start = max(min(recording.start + recording.finer * zone.moved[0], length - 1), 0)
         loops = recording.loop_start + 8 < recording.loop_end <= length
         return Voice(
             increment=2.0 ** (tune_cents / 1200.0) * recording.rate / rate,
-            start=recording.start,
+            start=start,
             loop=zone.loop if loops else 0,
             loop_start=recording.loop_start,
             loop_end=recording.loop_end,
-            fade=min(_FADE_S * recording.rate, (length - recording.start) / 4.0),
+            fade=min(_FADE_S * recording.rate, (length - start) / 4.0),
             release_at=max(duration_s * rate, 64.0),
             delay=zone.delay_s * rate - 0.001 * rate,
             attack=max(zone.attack_s * rate, 20.0),

@@ -15,6 +15,7 @@ from asteroid_slicq.data.sampled.soundfont import SoundFont
 
 RATE = 44100
 KEYS, VELOCITIES, INSTRUMENT, SAMPLE, LOOPS, ROOT, SUSTAIN, RELEASE = 43, 44, 41, 53, 54, 58, 37, 38
+MODULATORS = "modulators"  # of a zone: records of five numbers
 
 
 def tone(hz, n_samples, rate=RATE, decay_s=0.3, seed=0):
@@ -32,15 +33,19 @@ def chunk(name, data):
     return struct.pack("<4sI", name, len(data)) + data + b"\0" * (len(data) % 2)
 
 
+def records(modulators):
+    return b"".join(struct.pack("<HHhHH", *modulator) for modulator in modulators)
+
+
 def soundfont(presets, samples, compressed=False, outer=None):
     """Bytes of an SF2 or SF3 file.
 
     Args:
         presets: By (bank, programme), lists of zones; a zone is a dictionary of generators of an
-            instrument, the sample's index among them.
+            instrument, the sample's index among them, and may have modulators.
         samples: Pairs of 16-bit samples and a loop.
         compressed: Whether samples are Ogg Vorbis files.
-        outer: Generators of the zone of each preset.
+        outer: Generators and modulators of the zone of each preset.
     """
     data, headers = b"", b""
     for i, (x, (loop_start, loop_end)) in enumerate(samples):
@@ -56,23 +61,29 @@ def soundfont(presets, samples, compressed=False, outer=None):
             fields = (at, at + len(x), at + loop_start, at + loop_end, RATE, 60, 0, 0, 1)
         headers += struct.pack("<20sIIIIIBbHH", f"made up {i}".encode(), *fields)
     headers += struct.pack("<20sIIIIIBbHH", b"EOS", 0, 0, 0, 0, 0, 0, 0, 0, 0)
-    phdr, pbag, pgen, inst, ibag, igen = b"", b"", b"", b"", b"", b""
+    phdr, pbag, pgen, pmod, inst, ibag, igen, imod = (b"" for _ in range(8))
+    outer = dict(outer or {})
+    outer_records = records(outer.pop(MODULATORS, []))
     for i, ((bank, programme), zones) in enumerate(presets.items()):
         phdr += struct.pack("<20sHHHIII", f"preset {i}".encode(), programme, bank, i, 0, 0, 0)
-        pbag += struct.pack("<HH", len(pgen) // 4, 0)
-        for number, value in [*(outer or {}).items(), (INSTRUMENT, i)]:
+        pbag += struct.pack("<HH", len(pgen) // 4, len(pmod) // 10)
+        pmod += outer_records
+        for number, value in [*outer.items(), (INSTRUMENT, i)]:
             pgen += struct.pack("<HH", number, value % 65536)
         inst += struct.pack("<20sH", f"instrument {i}".encode(), len(ibag) // 4)
         for zone in zones:
-            ibag += struct.pack("<HH", len(igen) // 4, 0)
-            for number, value in sorted(zone.items(), key=lambda item: item[0] == SAMPLE):
+            ibag += struct.pack("<HH", len(igen) // 4, len(imod) // 10)
+            imod += records(zone.get(MODULATORS, []))
+            generators = {k: v for k, v in zone.items() if k != MODULATORS}
+            for number, value in sorted(generators.items(), key=lambda item: item[0] == SAMPLE):
                 igen += struct.pack("<HH", number, value % 65536)
     n = len(presets)
     phdr += struct.pack("<20sHHHIII", b"EOP", 0, 0, n, 0, 0, 0)
-    pbag += struct.pack("<HH", len(pgen) // 4, 0)
+    pbag += struct.pack("<HH", len(pgen) // 4, len(pmod) // 10)
     inst += struct.pack("<20sH", b"EOI", len(ibag) // 4)
-    ibag += struct.pack("<HH", len(igen) // 4, 0)
-    tables = {"phdr": phdr, "pbag": pbag, "pgen": pgen, "inst": inst, "ibag": ibag, "igen": igen}
+    ibag += struct.pack("<HH", len(igen) // 4, len(imod) // 10)
+    tables = {"phdr": phdr, "pbag": pbag, "pmod": pmod, "pgen": pgen}
+    tables |= {"inst": inst, "ibag": ibag, "imod": imod, "igen": igen}
     pdta = b"".join(chunk(name.encode(), table) for name, table in tables.items())
     body = b"sfbk" + chunk(b"LIST", b"sdta" + chunk(b"smpl", data))
     body += chunk(b"LIST", b"pdta" + pdta + chunk(b"shdr", headers))

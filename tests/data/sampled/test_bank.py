@@ -2,6 +2,7 @@ import hashlib
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,10 +17,11 @@ from asteroid_slicq.data.sampled.bank import (
 from asteroid_slicq.data.sampled.building import build_bank
 from asteroid_slicq.data.sampled.catalogue import SOURCES, Credit, LicenceError
 from asteroid_slicq.data.sampled.extraction import thin
+from asteroid_slicq.data.sampled.modulators import Modulator
 from asteroid_slicq.data.sampled.packages import installation
 from asteroid_slicq.data.sampled.packed_sources import PACKED_SOURCES
-from asteroid_slicq.data.sampled.soundfont import Zone
 from asteroid_slicq.data.sampled.sounds import trim
+from asteroid_slicq.data.sampled.zones import Zone
 
 
 def test_the_same_packages_give_the_same_bytes(root, packed, bank, tmp_path):
@@ -119,16 +121,28 @@ def test_a_bank_of_another_format(tmp_path):
         Bank(tmp_path)
 
 
-def test_a_bank_of_the_first_format_is_read(bank, tmp_path):
+@pytest.mark.parametrize("older", [1, 2])
+def test_a_bank_of_an_older_format_is_read(bank, tmp_path, older):
     with zipfile.ZipFile(bank.folder / BANK_FILE) as archive:
         index = json.loads(archive.read("index.json"))
         files = {name: archive.read(name) for name in archive.namelist()}
-    assert index["format"] == 2
-    files["index.json"] = json.dumps(index | {"format": 1}).encode()
+    assert index["format"] == 3
+    for preset in index["presets"].values():
+        for zone in preset["zones"]:
+            zone.pop("modulators", None)
+    files["index.json"] = json.dumps(index | {"format": older}).encode()
     with zipfile.ZipFile(tmp_path / BANK_FILE, "w") as archive:
         for name, data in files.items():
             archive.writestr(name, data)
-    assert Bank(tmp_path).recordings == bank.recordings
+    read = Bank(tmp_path)
+    assert read.recordings == bank.recordings
+    assert read.zones("0:0") == [replace(z, modulators=None) for z in bank.zones("0:0")]
+
+
+def test_a_bank_keeps_modulators(bank):
+    loudness, cutoff = Modulator(0x0502, 48, 960), Modulator(0x0102, 8, -2400)
+    assert {zone.modulators for zone in bank.zones("0:0")} == {(cutoff, loudness)}
+    assert {zone.modulators for zone in bank.zones("electric-bass:0")} == {None}
 
 
 def test_where_banks_lie(monkeypatch, tmp_path):

@@ -8,7 +8,7 @@ from asteroid_slicq.data.sampled import guitars
 from asteroid_slicq.data.sampled.bass import sampled_bass
 from asteroid_slicq.data.sampled.notes import key_of, lay_out
 from asteroid_slicq.data.sampled.sampler import Sampler
-from asteroid_slicq.data.sampled.soundfont import Zone
+from asteroid_slicq.data.sampled.zones import Zone
 
 RATE = 44100
 

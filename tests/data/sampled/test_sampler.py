@@ -6,8 +6,8 @@ from asteroid_slicq.data.sampled.bank import Bank, BankWriter, Recording
 from asteroid_slicq.data.sampled.catalogue import Credit
 from asteroid_slicq.data.sampled.extraction import encode_flac
 from asteroid_slicq.data.sampled.sampler import CONTROL, Sampler
-from asteroid_slicq.data.sampled.soundfont import Zone
-from tests.data.sampled.made_up import LOOPS, RELEASE, ROOT, SAMPLE, bank_of_soundfont
+from asteroid_slicq.data.sampled.zones import Zone
+from tests.data.sampled.made_up import LOOPS, MODULATORS, RELEASE, ROOT, SAMPLE, bank_of_soundfont
 
 RATE = 44100
 PERIOD = 100  # of the looped sine: 441 Hz at 44.1 kHz
@@ -96,6 +96,91 @@ def test_a_release_falls_by_100_db_in_its_time(sine):
 def test_softer_keys_are_softer(sine):
     loud, soft = (np.abs(play(sine, velocity=v)).max() for v in (1.0, 0.5))
     assert 20 * np.log10(loud / soft) == pytest.approx(26.0 * np.log10(2.0), abs=0.2)
+
+
+def level_db(x):
+    return 10 * np.log10(np.mean(x**2))
+
+
+def saw_font(folder, *modulators, **options):
+    """A bank of a SoundFont with a looped saw of 441 Hz."""
+    x = np.round(16000 * (np.arange(4000) % PERIOD / 50 - 1)).astype(np.int16)
+    zone = {SAMPLE: 0, ROOT: 69, LOOPS: 1, MODULATORS: list(modulators)}
+    zone |= options.pop("zone", {})
+    return bank_of_soundfont(folder, {(0, 0): [zone]}, [(x, (1000, 3000))], **options)
+
+
+def test_the_velocity_of_a_soundfont_follows_its_modulators(tmp_path):
+    fixed = (0x0102, 8, 0, 0, 0)
+    bank = saw_font(tmp_path, fixed)
+    loud, soft = (level_db(play(bank, velocity=v)[0]) for v in (1.0, 0.5))
+    assert loud - soft == pytest.approx(40 * np.log10(127 / 64), abs=0.05)
+    even = saw_font(tmp_path, fixed, (0x0502, 48, 0, 0, 0))
+    assert level_db(play(even, velocity=0.1)) == pytest.approx(loud, abs=0.05)
+    fifth = {MODULATORS: [(0x0502, 48, 480, 0, 0)]}
+    adds = saw_font(tmp_path, fixed, (0x0502, 48, 0, 0, 0), outer=fifth)
+    soft = level_db(play(adds, velocity=0.5)[0])
+    assert loud - soft == pytest.approx(20 * np.log10(127 / 64), abs=0.05)
+
+
+def centroid_hz(x):
+    power = np.abs(np.fft.rfft(x)) ** 2
+    return power @ np.fft.rfftfreq(len(x), 1 / RATE) / power.sum()
+
+
+def test_velocity_and_key_open_a_filter(tmp_path):
+    """As of a piano whose filter lets nothing through by itself."""
+    closed = {8: 5900, 29: 0}  # 246 Hz
+    opening = [(0x0102, 8, 0, 0, 0), (2, 11, 6000, 0, 0), (0x0203, 8, 2000, 0, 0)]
+    bank = saw_font(tmp_path, *opening, zone=closed)
+    velocities = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
+    notes = [play(bank, velocity=v)[0, :20000] for v in velocities]
+    levels, centroids = [level_db(x) for x in notes], [centroid_hz(x) for x in notes]
+    assert levels == sorted(levels)
+    assert centroids == sorted(centroids)
+    assert centroids[-1] > 2 * centroids[0]
+    low, high = (bank.zones("0:0")[0].at(key, 127).cutoff_hz for key in (32, 96))
+    assert high / low == pytest.approx(2 ** (2000 / 1200))
+
+
+def test_brightness_still_opens_a_filter(tmp_path):
+    bank = saw_font(tmp_path, zone={8: 6000})
+    plain, bright = (centroid_hz(play(bank, bright=b)[0, :20000]) for b in (0.0, 2.0))
+    assert bright > 1.2 * plain
+
+
+def test_modulators_move_envelopes_and_places(tmp_path):
+    moves = [(0x0102, 34, 12000, 0, 0), (2, 38, 2400, 0, 0), (2, 17, 1000, 0, 0)]
+    moves += [(0x0102, 0, -64, 0, 0), (2, 37, 640, 0, 0), (2, 52, 100, 0, 0), (0, 9, 99, 0, 0)]
+    (zone,) = saw_font(tmp_path, *moves, zone={0: 1000}).zones("0:0")
+    half = zone.at(60, 64)
+    assert half.modulators is None
+    assert half.attack_s == pytest.approx(2.0**-5, rel=1e-3)
+    assert half.release_s == pytest.approx(2.0**-9, rel=1e-3)
+    assert (half.pan, half.sustain_db, half.tune_cents) == (1.0, 32.0, 50.0)
+    assert (half.moved, half.resonance_db) == ((-32, 0, 0, 0), pytest.approx(9.9))
+    assert half.attenuation_db == pytest.approx(40 * np.log10(127 / 64))
+
+
+def test_the_velocity_moves_where_a_recording_begins(tmp_path):
+    step = np.repeat([0, 16000], 3000).astype(np.int16)  # silent up to sample 3000
+    later = (2, 0, 6000, 0, 0)
+    zone = {SAMPLE: 0, ROOT: 69, MODULATORS: [later]}
+    bank = bank_of_soundfont(tmp_path, {(0, 0): [zone]}, [(step, (0, 0))])
+    first = [int(play(bank, velocity=v)[0].nonzero()[0][0]) for v in (32 / 127, 63 / 127, 1.0)]
+    assert first == pytest.approx([1500, 47, 0], abs=4)
+
+
+def test_no_modulator_leaves_the_range_of_its_generator(tmp_path):
+    extremes = (-32768, 32767)
+    for amount in extremes:
+        moves = [(2, n, amount, 0, 0) for n in (8, 9, 11, 17, 28, 29, *range(33, 39), 48, 0, 4)]
+        bank = saw_font(tmp_path, *moves)
+        assert np.isfinite(play(bank)).all()
+        zone = bank.zones("0:0")[0].at(60, 127)
+        assert 19 < zone.cutoff_hz < 20000
+        assert 0 <= zone.attenuation_db <= 144
+        assert zone.release_s < 102
 
 
 def test_a_bend_moves_the_pitch(sine):

@@ -1,3 +1,5 @@
+import struct
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from asteroid_slicq.data.sampled.soundfont import SoundFont, decode_pcm
 from tests.data.sampled.made_up import (
     KEYS,
     LOOPS,
+    MODULATORS,
     RELEASE,
     ROOT,
     SAMPLE,
@@ -66,6 +69,76 @@ def test_files_that_are_none(tmp_path):
     path.write_bytes(whole[:-60])
     with pytest.raises(ValueError, match=r"cut short|no chunk"):
         SoundFont(path)
+
+
+@pytest.mark.parametrize(("bag", "field", "part"), [("ibag", 0, "igen"), ("pbag", 2, "pmod")])
+def test_zones_that_refer_to_nothing(tmp_path, bag, field, part):
+    path = tmp_path / "c.sf2"
+    whole = bytearray(soundfont({(0, 0): [{SAMPLE: 0}]}, [(X, (0, 0))]))
+    at = whole.index(bag.encode()) + 8 + 4 + field  # of the last one
+    whole[at : at + 2] = struct.pack("<H", 99)
+    path.write_bytes(whole)
+    with pytest.raises(ValueError, match=f"records that chunk '{part}' has not"):
+        SoundFont(path)
+
+
+def test_a_file_without_modulators_is_told(tmp_path):
+    path = tmp_path / "d.sf2"
+    whole = soundfont({(0, 0): [{SAMPLE: 0, MODULATORS: [(2, 8, 1, 0, 0)]}]}, [(X, (0, 0))])
+    path.write_bytes(whole.replace(b"imod", b"xmod"))
+    with pytest.raises(ValueError, match="no chunk 'imod'"):
+        SoundFont(path)
+    path.write_bytes(whole.replace(b"imod" + struct.pack("<I", 10), b"imod" + struct.pack("<I", 9)))
+    with pytest.raises(ValueError, match=r"'imod' of .* is cut short"):
+        SoundFont(path)
+
+
+def modulators(tmp_path, *zones, outer=None):
+    path = tmp_path / "e.sf2"
+    path.write_bytes(soundfont({(0, 0): list(zones)}, [(X, (0, 0))], outer=outer))
+    return [set(zone.modulators) for zone in SoundFont(path).preset(0, 0).zones]
+
+
+LOUDNESS, CUTOFF = (0x0502, 48, 960, 0, 0), (0x0102, 8, -2400, 0, 0)
+
+
+def test_zones_replace_modulators_and_presets_add_to_them(tmp_path):
+    plain = {SAMPLE: 0}
+    assert modulators(tmp_path, plain) == [{LOUDNESS, CUTOFF}]
+    common = {MODULATORS: [(0x0502, 48, 300, 0, 0), (2, 11, 5000, 0, 0)]}
+    own = {SAMPLE: 0, MODULATORS: [(2, 11, 1000, 0, 0), (2, 11, 2000, 0, 0), (3, 11, 7, 0, 0)]}
+    louder = (0x0502, 48, 300, 0, 0)
+    assert modulators(tmp_path, common, plain, own) == [
+        {louder, CUTOFF, (2, 11, 5000, 0, 0)},
+        {louder, CUTOFF, (2, 11, 2000, 0, 0), (3, 11, 7, 0, 0)},
+    ]
+    outer = {MODULATORS: [(0x0502, 48, -300, 0, 0), (0x0102, 8, -100, 0, 0), (2, 8, 50, 3, 0)]}
+    assert modulators(tmp_path, common, plain, plain | common, outer=outer)[1] == {
+        (0x0102, 8, -2500, 0, 0),
+        (2, 8, 50, 3, 0),
+        (2, 11, 5000, 0, 0),
+    }
+
+
+def test_a_zone_without_velocity_to_cutoff(tmp_path):
+    for amount_source in (0, 0x0D02):  # as the specification has it, and as it had it
+        zone = {SAMPLE: 0, MODULATORS: [(0x0102, 8, 0, amount_source, 0)]}
+        assert modulators(tmp_path, zone) == [{LOUDNESS}]
+        own = {MODULATORS: [(0x0102, 8, -4800, 0, 0)]}
+        assert modulators(tmp_path, zone, outer=own) == [{LOUDNESS, (0x0102, 8, -4800, 0, 0)}]
+
+
+def test_what_no_key_or_velocity_moves_is_left_out(tmp_path):
+    others = [
+        (0x0582, 48, 500, 0, 0),  # a controller
+        (14, 8, 500, 0, 0),  # the pitch wheel
+        (2, 8, 500, 13, 0),  # scaled by pressure
+        (2, 8, 500, 0, 1),  # an unknown transform
+        (0x1002, 8, 500, 0, 0),  # an unknown curve
+        (2, 0x8001, 500, 0, 0),  # another modulator
+        (2, 5, 500, 0, 0),  # what the sampler has not
+    ]
+    assert modulators(tmp_path, {SAMPLE: 0, MODULATORS: others}) == [{LOUDNESS, CUTOFF}]
 
 
 # An octave higher from sample 40000 on; the loop is of the lower part.
