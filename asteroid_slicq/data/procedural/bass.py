@@ -47,7 +47,7 @@ KINDS = {
 
 STRINGS = ("electric", "slap", "upright", "drive")
 AMPLIFIED = 0.65  # share of strings that go through an amplifier
-_FORWARD = 0.7  # share of basses whose presence is raised
+_FORWARD = 0.85  # share of basses whose presence is raised
 _HIGH = 0.45  # share of lines whose roots lie from G1 up, not from E1, the lowest string
 _DEEP = 0.15  # share of synthesised lines that go down to C1
 
@@ -252,7 +252,7 @@ def render_bass(rng: np.random.Generator, song: Song) -> Array:
         return np.zeros((2, n))
     x = x / (np.abs(x).max() + 1e-9)
     if kind == "drive" or rng.random() < (AMPLIFIED if kind in STRINGS else 0.3):
-        drive = log_uniform(rng, 1.5, 12.0) if kind == "drive" else log_uniform(rng, 0.7, 4.0)
+        drive = log_uniform(rng, 1.5, 12.0) if kind == "drive" else log_uniform(rng, 1.0, 6.0)
         bent = saturate(x, drive, rng.uniform(0, 0.3)) * drive**0.7
         x = rng.uniform(0.2, 0.6) * x + lowpass(bent, rng.uniform(1800, 5000), sr)
     x = equalise(x, presence(rng, sr) + random_equaliser(rng, sr, 4.0))

@@ -129,7 +129,7 @@ def _take(rng: np.random.Generator, muted: bool) -> str:
 def _amplify(rng: np.random.Generator, x: Array, rate: int, kind: str) -> Array:
     """Blend the direct sound with an amplifier's, and compress: what most records do."""
     if kind == "drive" or rng.random() < (AMPLIFIED if kind in STRINGS else 0.35):
-        drive = log_uniform(rng, 1.5, 12.0) if kind == "drive" else log_uniform(rng, 0.7, 4.0)
+        drive = log_uniform(rng, 1.5, 12.0) if kind == "drive" else log_uniform(rng, 1.0, 6.0)
         bent = saturate(highpass(x, 90, rate, 1), drive, rng.uniform(0, 0.3)) * drive**0.7
         cabinet = lowpass(bent, rng.uniform(1800, 5500), rate, 3)
         x = rng.uniform(0.2, 0.7) * x + cabinet
