@@ -16,6 +16,7 @@ from asteroid_slicq.data.procedural.seeds import log_uniform, pick
 from asteroid_slicq.data.procedural.signal import (
     Array,
     adsr,
+    biquad,
     compress,
     db,
     equalise,
@@ -34,14 +35,21 @@ KINDS = {
     "pop": {"electric": 2.0, "synth": 2.0, "sub": 1.0},
     "funk": {"electric": 2.0, "slap": 2.0, "synth": 1.0},
     "dance": {"synth": 3.0, "sub": 1.0, "fm": 1.5, "reese": 1.0},
-    "hiphop": {"sub": 2.0, "electric": 1.0, "upright": 0.7, "synth": 0.7},
+    "hiphop": {"sub": 2.0, "electric": 1.0, "upright": 0.4, "synth": 0.7},
     "trap": {"808": 4.0, "sub": 1.0},
-    "ballad": {"electric": 2.0, "upright": 0.7, "synth": 0.5},
-    "shuffle": {"electric": 2.0, "upright": 1.0},
+    "ballad": {"electric": 2.0, "upright": 0.4, "synth": 0.5},
+    "shuffle": {"electric": 2.0, "upright": 0.6},
     "metal": {"drive": 3.0, "electric": 1.0},
-    "jazz": {"upright": 4.0, "electric": 1.0},
-    "folk": {"upright": 1.0, "electric": 1.0},
+    "jazz": {"upright": 3.0, "electric": 1.0},
+    "folk": {"upright": 0.6, "electric": 1.0},
 }
+
+
+STRINGS = ("electric", "slap", "upright", "drive")
+AMPLIFIED = 0.65  # share of strings that go through an amplifier
+_FORWARD = 0.85  # share of basses whose presence is raised
+_HIGH = 0.45  # share of lines whose roots lie from G1 up, not from E1, the lowest string
+_DEEP = 0.15  # share of synthesised lines that go down to C1
 
 
 @dataclass(frozen=True)
@@ -65,8 +73,10 @@ def draw_line(rng: np.random.Generator, song: Song, kind: str) -> list[Note]:
         odds["eighths"] = 5.0
     if song.style == "trap":
         odds = {"syncopated": 2.0, "long": 2.0}
-    floor = 24 if kind in ("sub", "808", "synth", "reese") and rng.random() < 0.5 else 28
-    beat = 2 if song.meter == "6/8" else 4
+    floor = 31 if rng.random() < _HIGH else 28  # of the octave that roots lie in
+    if kind in ("sub", "808", "synth", "reese") and rng.random() < _DEEP:
+        floor = 24
+    stride, half = (2, 6) if song.meter == "6/8" else (4, 8)
     per_bar = song.steps_per_bar
     plays = song.presence(rng, float(rng.uniform(0.1, 0.45)))
     manner_of = {s.name: pick(rng, odds) for s in song.sections}
@@ -82,7 +92,7 @@ def draw_line(rng: np.random.Generator, song: Song, kind: str) -> list[Note]:
         if manner == "eighths" or manner == "octaves":
             steps = list(range(0, per_bar, 2))
         elif manner in ("roots", "walking"):
-            steps = list(range(0, per_bar, beat if manner == "walking" else 2 * beat))
+            steps = list(range(0, per_bar, stride if manner == "walking" else half))
         elif manner == "long":
             steps = [0]
         else:
@@ -151,7 +161,7 @@ class BassVoice:
 
     def note(self, f: Array, velocity: float, muted: bool) -> Array:
         """Render a note of a frequency contour in Hz, ``(time,)``; ghost notes are muted, too."""
-        if self.kind in ("electric", "slap", "upright", "drive"):
+        if self.kind in STRINGS:
             return self._string(f, velocity, muted)
         sr, n = self._sr, len(f)
         t = np.arange(n) / sr
@@ -205,6 +215,15 @@ class BassVoice:
         return velocity * fade(x, self._sr, 0.001, 0.02)
 
 
+def presence(rng: np.random.Generator, sample_rate: int) -> list[Array]:
+    """Draw how a desk brings a bass forward, above 800 Hz: by a shelf, a peak, or not at all."""
+    if rng.random() >= _FORWARD:
+        return []
+    kind = "high" if rng.random() < 0.5 else "peak"
+    f_hz = log_uniform(rng, 800, 3000)
+    return [biquad(kind, f_hz, rng.uniform(3.0, 12.0), rng.uniform(0.5, 1.0), sample_rate)]
+
+
 def render_bass(rng: np.random.Generator, song: Song) -> Array:
     """Render the bass stem of a song, ``(2, time)``."""
     sr, n = song.sample_rate, song.n_samples
@@ -232,11 +251,11 @@ def render_bass(rng: np.random.Generator, song: Song) -> Array:
     if not x.any():
         return np.zeros((2, n))
     x = x / (np.abs(x).max() + 1e-9)
-    if kind == "drive" or rng.random() < 0.3:
-        drive = log_uniform(rng, 1.5, 12.0) if kind == "drive" else log_uniform(rng, 0.7, 4.0)
+    if kind == "drive" or rng.random() < (AMPLIFIED if kind in STRINGS else 0.3):
+        drive = log_uniform(rng, 1.5, 12.0) if kind == "drive" else log_uniform(rng, 1.0, 6.0)
         bent = saturate(x, drive, rng.uniform(0, 0.3)) * drive**0.7
         x = rng.uniform(0.2, 0.6) * x + lowpass(bent, rng.uniform(1800, 5000), sr)
-    x = equalise(x, random_equaliser(rng, sr, 4.0))
+    x = equalise(x, presence(rng, sr) + random_equaliser(rng, sr, 4.0))
     if rng.random() < 0.75:
         x = compress(x, sr, rng.uniform(-20, -8), rng.uniform(2, 6), 0.01, 0.2)
     if kind in ("synth", "reese", "electric") and rng.random() < 0.15:

@@ -10,6 +10,8 @@ from asteroid_slicq.data.procedural.seeds import pick
 from asteroid_slicq.data.procedural.song import Song
 from asteroid_slicq.data.procedural.voice import SungNote
 
+_BEYOND = 3.0  # semitones by which a melody may pass the compass of its singer
+
 
 @dataclass(frozen=True)
 class Motif:
@@ -146,3 +148,31 @@ def harmonise(phrase: Phrase, song: Song, steps: int) -> Phrase:
         moved = ladder[int(np.clip(at + steps, 0, len(ladder) - 1))]
         notes.append((start, length, float(moved), loudness * 0.85, syllable))
     return Phrase(tuple(notes))
+
+
+def harmony_line(
+    phrases: list[Phrase], song: Song, steps: int, low: float, high: float
+) -> list[Phrase]:
+    """Write a second voice that its singer reaches.
+
+    The line as a whole lies so many steps of the scale away or, where fewer of its phrases
+    would pass the compass by more than three semitones, one or two octaves from there. What
+    still passes it rests.
+
+    Args:
+        phrases: Of the lead.
+        song: The song.
+        steps: Of the scale, from the lead.
+        low: Lowest MIDI pitch of the singer.
+        high: Highest.
+    """
+
+    def within(octaves: int) -> list[Phrase]:
+        moved = [harmonise(p, song, steps + len(song.scale) * octaves) for p in phrases]
+        return [
+            p for p in moved if all(low - _BEYOND <= note[2] <= high + _BEYOND for note in p.notes)
+        ]
+
+    # Not where it would be the lead again.
+    octaves = [k for k in (0, -1, 1, -2) if steps + len(song.scale) * k]
+    return max((within(k) for k in octaves), key=len)

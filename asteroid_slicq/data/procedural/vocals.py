@@ -3,7 +3,7 @@
 import numpy as np
 
 from asteroid_slicq.data.procedural.harmony import voice_near
-from asteroid_slicq.data.procedural.melody import Phrase, draw_phrases, harmonise
+from asteroid_slicq.data.procedural.melody import Phrase, draw_phrases, harmony_line
 from asteroid_slicq.data.procedural.phonemes import Syllable
 from asteroid_slicq.data.procedural.seeds import log_uniform, pick
 from asteroid_slicq.data.procedural.signal import (
@@ -127,7 +127,8 @@ def render_vocals(rng: np.random.Generator, song: Song) -> Array:
         other = draw_singer(rng, kind)
         for steps in rng.choice([2, -2, 4, -3, 7], int(rng.integers(1, 3)), replace=False):
             keep = rng.uniform(0.3, 1.0)
-            chosen = [harmonise(p, song, int(steps)) for p in phrases if rng.random() < keep]
+            chosen = [p for p in phrases if rng.random() < keep]
+            chosen = harmony_line(chosen, song, int(steps), low, high)
             x = _render(chosen, other, song, rng, late_s + float(rng.normal(0, 0.012)))
             if x.any():
                 x /= np.abs(x).max() * 1.5

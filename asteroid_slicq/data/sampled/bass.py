@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from asteroid_slicq.data.procedural.bass import KINDS, Note, draw_line, render_bass
+from asteroid_slicq.data.procedural.bass import (
+    AMPLIFIED,
+    KINDS,
+    STRINGS,
+    Note,
+    draw_line,
+    presence,
+    render_bass,
+)
 from asteroid_slicq.data.procedural.seeds import log_uniform, pick
 from asteroid_slicq.data.procedural.signal import (
     Array,
@@ -24,10 +32,10 @@ from asteroid_slicq.data.sampled.sampler import Sampler
 
 PRESETS = {
     # Fingered, picked, fretless, and fingered without an amplifier.
-    "electric": ["0:33", "0:34", "0:35", "0:33", *["electric-bass:0"] * 4],
-    "slap": ["0:36", "0:37"],
+    "electric": ["0:33", *["0:34"] * 2, "0:35", *["electric-bass:0"] * 5],
+    "slap": ["0:36", *["0:37"] * 2],
     "upright": ["0:32"],
-    "drive": ["0:34", "0:33", *["electric-bass:0"] * 2],
+    "drive": [*["0:34"] * 2, *["electric-bass:0"] * 3],
     "synth": ["0:38", "0:39", "8:38", "8:39", "0:87"],
     "fm": ["0:39", "0:38"],
     "reese": ["0:87", "0:38"],
@@ -35,7 +43,6 @@ PRESETS = {
     "808": ["0:39"],
 }
 _UNAMPLIFIED = "electric-bass"
-_STRINGS = ("electric", "slap", "upright", "drive")
 
 
 def sampled_bass(rng: np.random.Generator, song: Song, sampler: Sampler) -> Array:
@@ -47,7 +54,7 @@ def sampled_bass(rng: np.random.Generator, song: Song, sampler: Sampler) -> Arra
     n = song.n_samples
     kind = pick(rng, KINDS[song.style])
     presets = sampler.having(PRESETS[kind])
-    synthesised = kind not in _STRINGS and not sampler.bank.for_tests
+    synthesised = kind not in STRINGS and not sampler.bank.for_tests
     if not presets or (synthesised and rng.random() < 0.6):
         return render_bass(rng, song)
     x = _play(rng, song, sampler, str(rng.choice(presets)), draw_line(rng, song, kind), kind)
@@ -76,7 +83,7 @@ def _play(
     out = np.zeros((2, n))
     bright = float(rng.uniform(-0.8, 1.0))
     late_s = float(rng.normal(0.0, 0.004))
-    touch = Touch(rng, rate) if kind in _STRINGS else None
+    touch = Touch(rng, rate) if kind in STRINGS else None
     noises = np.zeros(n)
     unamplified = preset.startswith(_UNAMPLIFIED)
     for note in notes:
@@ -97,7 +104,7 @@ def _play(
             note.pitch,
             float(np.clip(note.velocity * rng.uniform(0.85, 1.05), 0.1, 1.0)),
             duration_s,
-            cents=song.tuning_cents + rng.normal(0.0, 3.0 if kind in _STRINGS else 0.0),
+            cents=song.tuning_cents + rng.normal(0.0, 3.0 if kind in STRINGS else 0.0),
             width=0.0,
             bright=bright - (1.0 if note.muted else 0.0),
             bend=bend,
@@ -121,12 +128,12 @@ def _take(rng: np.random.Generator, muted: bool) -> str:
 
 def _amplify(rng: np.random.Generator, x: Array, rate: int, kind: str) -> Array:
     """Blend the direct sound with an amplifier's, and compress: what most records do."""
-    if kind == "drive" or rng.random() < 0.35:
-        drive = log_uniform(rng, 1.5, 12.0) if kind == "drive" else log_uniform(rng, 0.7, 4.0)
+    if kind == "drive" or rng.random() < (AMPLIFIED if kind in STRINGS else 0.35):
+        drive = log_uniform(rng, 1.5, 12.0) if kind == "drive" else log_uniform(rng, 1.0, 6.0)
         bent = saturate(highpass(x, 90, rate, 1), drive, rng.uniform(0, 0.3)) * drive**0.7
         cabinet = lowpass(bent, rng.uniform(1800, 5500), rate, 3)
         x = rng.uniform(0.2, 0.7) * x + cabinet
-    x = equalise(x, random_equaliser(rng, rate, 4.0))
+    x = equalise(x, presence(rng, rate) + random_equaliser(rng, rate, 4.0))
     if rng.random() < 0.8:
         x = compress(x, rate, rng.uniform(-22, -8), rng.uniform(2, 8), 0.01, 0.2)
     if rng.random() < 0.4:

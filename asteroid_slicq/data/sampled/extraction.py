@@ -11,6 +11,7 @@ import soundfile
 
 from asteroid_slicq.data.sampled.bank import BankWriter, Recording
 from asteroid_slicq.data.sampled.catalogue import Source
+from asteroid_slicq.data.sampled.chords import is_triad
 from asteroid_slicq.data.sampled.hits import (
     extract_rumpf_kit,
     extract_sonic_pi,
@@ -168,19 +169,26 @@ def recording_of(sample: Sample, file: str, moved: tuple[int, int, int, int]) ->
 
 
 def extract_strums(root: Path, source: Source, copyright_text: str, bank: BankWriter) -> None:
-    """Take two down strokes and an up stroke of each major and minor chord."""
+    """Take two down strokes and an up stroke of each chord that is what its name says."""
+    chords: dict[tuple[int, str], list[tuple[Path, str]]] = {}
     for path in sorted((root / source.folder).glob("*.flac")):
-        found = re.fullmatch(r"([A-G])(sharp|flat)? ?(major|minor)_(DOWN|UP)_0(\d)", path.stem)
+        found = re.fullmatch(r"([A-G])(sharp|flat)? ?(major|minor)_(DOWN|Down|UP)_0(\d)", path.stem)
         if found is None:
             continue
         letter, accidental, quality, stroke, take = found.groups()
-        if int(take) > (1 if stroke == "DOWN" else 0):
+        if int(take) > (0 if stroke == "UP" else 1):
             continue
         pitch = (_CLASSES[letter] + {"sharp": 1, "flat": -1}.get(accidental, 0)) % 12
-        data, rate = encode_flac_file(path)
-        file = bank.add_file(path.stem, data, ".flac", source.name, source.credit)
+        chords.setdefault((pitch, quality), []).append((path, stroke.lower()))
+    for (pitch, quality), takes in chords.items():
+        encoded = [encode_flac_file(path) for path, _ in takes]
+        heard = [(soundfile.read(io.BytesIO(data))[0], rate) for data, rate in encoded]
+        if not is_triad(heard, pitch, quality):
+            continue
         strokes = bank.strums.setdefault(f"{pitch}:{quality}", {"down": [], "up": []})
-        strokes[stroke.lower()].append(bank.add_recording(Recording(file, rate)))
+        for (path, stroke), (data, rate) in zip(takes, encoded, strict=True):
+            file = bank.add_file(path.stem, data, ".flac", source.name, source.credit)
+            strokes[stroke].append(bank.add_recording(Recording(file, rate)))
 
 
 EXTRACTORS: dict[str, Extractor] = {

@@ -6,12 +6,13 @@ import numpy as np
 
 from asteroid_slicq.data.procedural.comping import Event, block_chords, riff
 from asteroid_slicq.data.procedural.guitars import amplify
-from asteroid_slicq.data.procedural.harmony import Chord
+from asteroid_slicq.data.procedural.harmony import Chord, voice_near
 from asteroid_slicq.data.procedural.seeds import log_uniform
 from asteroid_slicq.data.procedural.signal import Array, biquad, equalise, fade, place
 from asteroid_slicq.data.procedural.song import Song
 from asteroid_slicq.data.procedural.space import pan
 from asteroid_slicq.data.sampled.articulation import Expression
+from asteroid_slicq.data.sampled.chords import TRIADS
 from asteroid_slicq.data.sampled.performance import perform
 from asteroid_slicq.data.sampled.sampler import Sampler
 
@@ -22,6 +23,7 @@ _DAMPED = "electric-guitar:damped"
 CLEAN = ("0:26", "0:27", "0:28", "8:28")
 CRUNCH = ["0:29", "0:30", "0:27"]
 LEAD = ["0:29", "0:30", "8:30", "0:27", *ELECTRIC, *ELECTRIC]
+STEEL = ["steel-guitar:0", "0:25", "8:25", "0:24"]  # steel strings, nylon ones for want of any
 _UNAMPLIFIED = 0.6  # share of driven rhythm guitars that were recorded without an amplifier
 
 
@@ -131,6 +133,8 @@ def lead(rng: np.random.Generator, song: Song, sampler: Sampler, plays: Array) -
 def strummed(rng: np.random.Generator, song: Song, sampler: Sampler, plays: Array) -> Array:
     """Play the chords with recorded strokes of a steel-string guitar, at times twice.
 
+    What is no major or minor triad is played from single notes, of an instrument in `STEEL`.
+
     Shape:
         - Output: ``(2, time)``
     """
@@ -154,30 +158,61 @@ def _strokes(rng: np.random.Generator, song: Song, sampler: Sampler, events: lis
             length = max(length, int((events[i + 1].step - event.step) * song.step_s * rate))
         if start >= n or start + length < 0:
             continue
-        sample, semitones = _shape(rng, sampler, song.chord_at(event.step), event, capo)
+        chord = song.chord_at(event.step)
+        quality = _quality(chord)
+        if quality is None:
+            continue
+        sample, semitones = _shape(rng, sampler, chord.root, quality, event, capo)
         cents = 100.0 * semitones + song.tuning_cents + rng.normal(0.0, 2.0)
         x = fade(sampler.hit(sample, cents)[:length], rate, 0.0005, 0.02)
         place(out, x, start, event.velocity)
-    return out
+    picked = _picked(rng, song, sampler, events)
+    loud, peak = np.abs(out).max(initial=0.0), np.abs(picked).max(initial=0.0)
+    return out + picked * (loud / peak if loud > 0.0 and peak > 0.0 else 1.0)
+
+
+def _picked(rng: np.random.Generator, song: Song, sampler: Sampler, events: list[Event]) -> Array:
+    """Play the chords that no stroke was recorded of string by string."""
+    preset = str(rng.choice(sampler.having(STEEL)))
+    strum_s = float(rng.uniform(0.008, 0.02))
+    notes: list[Event] = []
+    previous: list[int] = []
+    for event in events:
+        chord = song.chord_at(event.step)
+        if _quality(chord) is None:
+            previous = voice_near(chord, 55.0, 5, previous)
+            strings = previous[::-1] if _is_up(event) else previous
+            notes += [
+                replace(event, pitch=pitch, delay_s=k * strum_s) for k, pitch in enumerate(strings)
+            ]
+    bright = float(rng.uniform(-0.5, 0.5))
+    return perform(rng, song, sampler, preset, notes, bright).mean(axis=0)
+
+
+def _quality(chord: Chord) -> str | None:
+    """Name the triad that a chord begins with, if it is a major or a minor one."""
+    return next((name for name, tones in TRIADS.items() if chord.tones[:3] == tones), None)
+
+
+def _is_up(event: Event) -> bool:
+    return event.step % 4 == 2 or event.step % 2 == 1
 
 
 def _shape(
-    rng: np.random.Generator, sampler: Sampler, chord: Chord, event: Event, capo: int
+    rng: np.random.Generator, sampler: Sampler, root: int, quality: str, event: Event, capo: int
 ) -> tuple[int, int]:
     """Choose a recorded stroke of a chord, and the semitones from it to the chord.
 
     Of the recorded chords of the right quality the one is taken that lies nearest below or above
     the chord moved by the capo, so that a guitarist's voicings change from song to song.
     """
-    quality = "minor" if 3 in chord.tones and 4 not in chord.tones else "major"
     strums = sampler.bank.strums
     names = [name for name in strums if name.endswith(quality)] or list(strums)
 
     def distance(name: str) -> int:
-        return (chord.root - int(name.split(":")[0]) + 6) % 12 - 6
+        return (root - int(name.split(":")[0]) + 6) % 12 - 6
 
     name = min(names, key=lambda name: (abs(distance(name) - capo), name))
-    up = event.step % 4 == 2 or (event.step % 2 == 1)
-    wanted, others = ("up", "down") if up else ("down", "up")
+    wanted, others = ("up", "down") if _is_up(event) else ("down", "up")
     strokes = strums[name][wanted] or strums[name][others]
     return int(strokes[int(rng.integers(len(strokes)))]), distance(name)

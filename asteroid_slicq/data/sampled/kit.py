@@ -24,6 +24,7 @@ KEYS: dict[str, tuple[int, ...]] = {
 }
 PERCUSSION = (54, 56, *range(60, 69), 75, 76, 77, 80, 81, 69, 70)
 ELECTRONIC, ACOUSTIC, BRUSHED = (24, 25, 16), (*range(16), *range(17, 20), *range(32, 37)), (40, 41)
+_SINGLE_PERCUSSION = 0.5  # share of pieces of percussion that are single hits
 _LAYERS = 8
 _LONG = ("crash", "ride", "open")
 
@@ -66,6 +67,10 @@ class RecordedKit:
                 odds *= 0.5
             if voice in hits and not brushed and rng.random() < odds:
                 self._hits[voice] = hits[voice][int(rng.integers(len(hits[voice])))]
+        for key in PERCUSSION:
+            if "perc" in hits and rng.random() < _SINGLE_PERCUSSION:
+                self._hits[f"perc{key}"] = hits["perc"][int(rng.integers(len(hits["perc"])))]
+                self._cents[f"perc{key}"] = float(rng.normal(0.0, 90.0))
         self._n_takes = 1 if electronic else 4
         self._takes: dict[tuple[str, int], list[Array]] = {}
         self._last: dict[str, int] = {}

@@ -96,7 +96,7 @@ class Touch:
         low_hz = rng.uniform(500, 2500)
         self._band_hz = low_hz, low_hz * rng.uniform(2.0, 5.0)
         self._decay_s = rng.uniform(0.002, 0.02)
-        self._gain = db(rng.uniform(-38.0, -18.0))
+        self._gain = db(rng.uniform(-30.0, -12.0))
         self._takes = [self._take() for _ in range(6)]
 
     def _take(self) -> Array:

@@ -99,7 +99,8 @@ def _part(rng: np.random.Generator, song: Song, sampler: Sampler, kind: str, pla
     if kind in _WHOLE and sampler.having(_WHOLE[kind][0]):
         return _WHOLE[kind][1](rng, song, sampler, plays)
     presets = sampler.having(FAMILIES.get(kind, []))
-    if kind == "acoustic" and sampler.bank.strums and rng.random() < 0.35:
+    strums = sampler.bank.strums and sampler.having(guitars.STEEL)
+    if kind == "acoustic" and strums and rng.random() < 0.35:
         return guitars.strummed(rng, song, sampler, plays)
     odds = 0.5 if kind in _SYNTHETIC else 0.05
     synthesised = kind in BASE and not sampler.bank.for_tests

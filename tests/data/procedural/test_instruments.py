@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from asteroid_slicq.data.procedural.bass import KINDS, BassVoice
+from asteroid_slicq.data.procedural.bass import KINDS, BassVoice, draw_line, presence
 from asteroid_slicq.data.procedural.comping import arpeggio, block_chords, riff
 from asteroid_slicq.data.procedural.guitars import amplify
 from asteroid_slicq.data.procedural.other import BASE, FAVOURED, MAKERS, perform
+from asteroid_slicq.data.procedural.signal import equalise
 from asteroid_slicq.data.procedural.song import STYLES, draw_song
 
 RATE = 44100
@@ -55,6 +56,45 @@ def test_basses_are_low_and_in_tune(kind, muted):
     power = np.abs(np.fft.rfft(x)) ** 2
     assert power[:2000].sum() > 0.9 * power.sum()
     assert energy_on_harmonics(x, 55.0, 400.0) > 0.7
+
+
+def test_two_dotted_beats_have_a_bass_note_each():
+    """In 6/8 a line of roots falls on the beats of kick and snare, steps 0 and 6 of 12."""
+    seen = 0
+    for seed in range(600):
+        song = draw_song(np.random.default_rng(seed), 8 * RATE, RATE)
+        if song.meter != "6/8":
+            continue
+        notes = draw_line(np.random.default_rng(seed), song, "electric")
+        for bar in {int(n.step) // 12 for n in notes}:
+            steps = {int(n.step) % 12 for n in notes if int(n.step) // 12 == bar}
+            assert steps != {0, 4, 8}
+            seen += steps == {0, 6}
+    assert seen > 10
+
+
+def test_few_lines_go_below_the_lowest_string():
+    lowest = {"synth": [], "electric": []}
+    for seed in range(400):
+        song = draw_song(np.random.default_rng(seed), 10 * RATE, RATE)
+        for kind, found in lowest.items():
+            found.append([n.pitch for n in draw_line(np.random.default_rng(seed), song, kind)])
+    shares = {k: np.mean([min(p) < 28 for p in found if p]) for k, found in lowest.items()}
+    assert shares["electric"] == 0
+    assert 0.03 < shares["synth"] < 0.25
+    low = np.mean([pitch <= 31 for p in lowest["electric"] for pitch in p])
+    assert 0.08 < low < 0.2
+
+
+def test_a_desk_brings_most_basses_forward():
+    gains = []
+    t = np.arange(RATE // 4) / RATE
+    x = np.sin(2 * np.pi * 55 * t) + 0.01 * np.sin(2 * np.pi * 1500 * t)
+    for seed in range(40):
+        y = equalise(x, presence(np.random.default_rng(seed), RATE))
+        power = np.abs(np.fft.rfft(y * np.hanning(len(y)))) ** 2
+        gains.append(10 * np.log10(power[300:].sum() / power.sum()) + 40)
+    assert 0.5 < np.mean(np.array(gains) > 2.0) < 0.95
 
 
 def test_a_style_table_names_what_exists():

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from asteroid_slicq.data.procedural.melody import draw_phrases, harmonise
+from asteroid_slicq.data.procedural.melody import draw_phrases, harmonise, harmony_line
 from asteroid_slicq.data.procedural.song import draw_song
 
 RATE = 44100
@@ -45,3 +45,25 @@ def test_a_third_above_is_three_or_four_semitones():
     for phrase in phrases:
         for low, high in zip(phrase.notes, harmonise(phrase, song, 2).notes, strict=True):
             assert 1 <= high[2] - low[2] <= 5
+
+
+@pytest.mark.parametrize(("low", "high"), [(43, 62), (60, 80), (60, 81)])
+@pytest.mark.parametrize("steps", [2, -2, 4, -3, 7])
+def test_a_harmony_is_one_line_within_reach_of_its_singer(low, high, steps):
+    sung = written = 0
+    for seed in range(10):
+        song = song_of(seed)
+        phrases = draw_phrases(np.random.default_rng(seed), song, low, high, "plain", 0.0)
+        line = harmony_line(phrases, song, steps, low, high)
+        pitches = [note[2] for phrase in line for note in phrase.notes]
+        assert all(low - 3 <= pitch <= high + 3 for pitch in pitches)
+        starts = {phrase.notes[0][0]: phrase for phrase in phrases}
+        apart = {
+            round((low_[2] - high_[2]) / 12 - steps / 7)
+            for phrase in line
+            for low_, high_ in zip(phrase.notes, starts[phrase.notes[0][0]].notes, strict=True)
+        }
+        assert len(apart) <= 1
+        written += len(phrases)
+        sung += len(line)
+    assert sung > 0.4 * written

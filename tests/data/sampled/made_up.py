@@ -25,6 +25,25 @@ def tone(hz, n_samples, rate=RATE, decay_s=0.3, seed=0):
     return 0.3 * np.exp(-t / decay_s) * x
 
 
+# What is strummed; the last three are not what they say: out by a semitone, minor, and no triad.
+STRUMS = {
+    "Cmajor": (48, 52, 55, 60),
+    "Csharp minor": (49, 56, 61, 64),
+    "Bflat major": (46, 53, 58, 62),
+    "Bmajor": (46, 53, 58, 62),
+    "Gmajor": (43, 50, 55, 58),
+    "Bminor7b5": (47, 50, 53, 57),
+}
+
+
+def strum(pitches, rate, cents=0.0, seed=0):
+    """A chord, with as much noise as a recording may have."""
+    t = np.arange(rate // 2) / rate
+    hz = [440.0 * 2.0 ** ((pitch - 69 + cents / 100.0) / 12.0) for pitch in pitches]
+    x = sum(np.sin(2 * np.pi * f * k * t) / k**2 for f in hz for k in range(1, 4))
+    return np.exp(-3.0 * t) * x + 0.1 * np.random.default_rng(seed).standard_normal(len(t))
+
+
 def span(low, high):
     return low | high << 8
 
@@ -147,9 +166,14 @@ def packages(root):
     (kit / "drumkit.xml").write_text(f"<drumkit_info>{entries}</drumkit_info>")
 
     strums = root / by_name["guitar-strums"].folder
-    for i, chord in enumerate(("Cmajor", "Csharp minor", "Bflat major", "Bminor7b5")):
-        for stroke in ("DOWN_00", "DOWN_01", "DOWN_02", "UP_00"):
-            x = tone(120.0 + i, 9600, 96000, seed=20 + i)
+    for i, (chord, pitches) in enumerate(STRUMS.items()):
+        for stroke in (
+            "Down_00" if chord == "Cmajor" else "DOWN_00",
+            "DOWN_01",
+            "DOWN_02",
+            "UP_00",
+        ):
+            x = strum(pitches, 96000, seed=20 + i)
             write(strums / f"{chord}_{stroke}.flac", np.stack([x, 0.5 * x], axis=1), 96000)
     return root
 

@@ -54,6 +54,8 @@ def test_what_is_taken(bank):
     assert {len(bank.hits[v]) for v in ("kick", "snare", "open")} == {1, 2}
     assert set(bank.strums) == {"0:major", "1:minor", "10:major"}
     assert all(len(s["down"]) == 2 and len(s["up"]) == 1 for s in bank.strums.values())
+    strummed = {s["name"] for s in bank.manifest["sounds"] if s["source"] == "guitar-strums"}
+    assert not any(name.startswith(("Bmajor", "Gmajor")) for name in strummed)
     names = [sound["name"] for sound in bank.manifest["sounds"]]
     assert not any("unnamed" in n or "loop" in n for n in names)
     assert "0:33" in bank.presets

@@ -10,7 +10,7 @@ from asteroid_slicq.data.procedural.drums import render_drums
 from asteroid_slicq.data.procedural.mixing import glue
 from asteroid_slicq.data.procedural.seeds import derive, generator
 from asteroid_slicq.data.procedural.track import track_song
-from asteroid_slicq.data.sampled.bass import sampled_bass
+from asteroid_slicq.data.sampled.bass import _amplify, sampled_bass
 from asteroid_slicq.data.sampled.drums import sampled_drums
 from asteroid_slicq.data.sampled.kit import RecordedKit
 from asteroid_slicq.data.sampled.noise import add_floor
@@ -83,6 +83,42 @@ def test_a_drummer_never_plays_two_equal_strokes_in_a_row(bank):
     for one, following in pairwise(strokes[4:]):
         assert one.tobytes() != following.tobytes()
     assert np.abs(kit.hit("snare", 0.2)).max() < np.abs(kit.hit("snare", 1.0)).max()
+
+
+def test_single_hits_of_percussion_are_played(bank, monkeypatch):
+    """About half of the pieces are single hits, where the bank has some."""
+    single, all_pieces = 0, 0
+    monkeypatch.setitem(bank.hits, "perc", bank.hits["snare"])
+    for seed in range(20):
+        sampler, struck = Sampler(bank, RATE), []
+        monkeypatch.setattr(
+            sampler, "hit", lambda *a, struck=struck: struck.append(a) or np.ones(9)
+        )
+        kit = RecordedKit(np.random.default_rng(seed), sampler, RATE, electronic=False)
+        for key in (56, 60, 64, 76):
+            struck.clear()
+            kit.hit(f"perc{key}", 0.7)
+            single += bool(struck)
+            all_pieces += 1
+    assert 0.3 < single / all_pieces < 0.7
+
+
+@pytest.mark.parametrize("kind", ["electric", "upright"])
+def test_most_string_basses_are_brought_forward(kind):
+    """An amplifier and a desk give a dark bass what is heard of it above 700 Hz."""
+    t = np.arange(RATE) / RATE
+    x = sum(10 ** (-0.15 * k) * np.sin(2 * np.pi * 55 * (k + 1) * t) for k in range(20))
+
+    def high_db(y):
+        power = np.abs(np.fft.rfft(y)) ** 2
+        return 10 * np.log10(power[700:].sum() / power.sum())
+
+    dry = high_db(x / np.abs(x).max())
+    raised = [
+        high_db(_amplify(np.random.default_rng(s), x / np.abs(x).max(), RATE, kind)) - dry
+        for s in range(60)
+    ]
+    assert np.mean(np.array(raised) > 6.0) > 0.55
 
 
 def test_noise_is_heard_only_around_a_part():

@@ -10,11 +10,12 @@ import numpy as np
 from asteroid_slicq.data.procedural.seeds import log_uniform
 from asteroid_slicq.data.sampled.voices.utterances import Utterance
 
-#: Compasses in MIDI pitch.
+#: Odds of the compasses of men and women, in MIDI pitch.
 COMPASSES = {
-    True: ((43, 62), (45, 65), (48, 68)),
-    False: ((53, 71), (55, 74), (57, 77), (60, 80)),
+    True: {(43, 62): 0.4, (45, 65): 1.0, (48, 68): 1.0, (50, 70): 1.0, (52, 72): 1.0},
+    False: {(53, 71): 1.0, (55, 74): 1.0, (57, 77): 1.0, (60, 80): 1.0},
 }
+FARTHEST = 31  # semitones from the pitch of speech to the highest that is sung
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,16 @@ class Singer:
         )
 
 
+def _draw_compass(rng: np.random.Generator, voice: Voice, male: bool) -> tuple[int, int]:
+    """A compass that lies within reach of the speech; the lowest one if none does."""
+    f0_hz = np.concatenate([u.f0_hz[u.f0_hz > 0] for u in voice.utterances])
+    spoken = 69 + 12 * np.log2(np.median(f0_hz) / 440)
+    within = {c: odds for c, odds in COMPASSES[male].items() if c[1] <= spoken + FARTHEST}
+    compasses = list(within) or [min(COMPASSES[male])]
+    odds = np.array([within.get(c, 1.0) for c in compasses])
+    return compasses[int(rng.choice(len(compasses), p=odds / odds.sum()))]
+
+
 def draw_singer(rng: np.random.Generator, voices: Mapping[str, Voice]) -> Singer:
     """A random singer; one in seven sings as the other sex, with formants to match."""
     names = sorted(voices)
@@ -106,7 +117,7 @@ def draw_singer(rng: np.random.Generator, voices: Mapping[str, Voice]) -> Singer
     if rng.random() < 0.15:
         male = not male
         tract *= 0.87 if male else 1.14
-    low, high = COMPASSES[male][int(rng.integers(len(COMPASSES[male])))]
+    low, high = _draw_compass(rng, voice, male)
     tuned = bool(rng.random() < 0.15)
     return Singer(
         voice=voice,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from asteroid_slicq.data.procedural.melody import Phrase, draw_phrases, harmonise
+from asteroid_slicq.data.procedural.melody import Phrase, draw_phrases, harmony_line
 from asteroid_slicq.data.procedural.seeds import log_uniform, pick
 from asteroid_slicq.data.procedural.signal import Array, db, place
 from asteroid_slicq.data.procedural.song import Song
@@ -61,7 +61,8 @@ def sung_vocals(rng: np.random.Generator, song: Song, voices: Mapping[str, Voice
     if phrases and rng.random() < 0.35:  # harmonies
         for steps in rng.choice([2, -2, 4, -3, 7], int(rng.integers(1, 3)), replace=False):
             keep = rng.uniform(0.3, 1)
-            chosen = [harmonise(p, song, int(steps)) for p in phrases if rng.random() < keep]
+            chosen = [p for p in phrases if rng.random() < keep]
+            chosen = harmony_line(chosen, song, int(steps), singer.low, singer.high)
             x = take(singer.again(rng, 0.5), chosen, late_s + float(rng.normal(0, 0.012)))
             add(x, rng.uniform(-12, -3), float(rng.uniform(-0.8, 0.8)))
     if phrases and rng.random() < 0.15:  # shouts of a crowd on some phrases

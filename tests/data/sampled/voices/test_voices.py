@@ -1,5 +1,6 @@
 """Voices: speech is cut into syllables, survives packing, and sings what the notes say."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +21,7 @@ from asteroid_slicq.data.sampled.voices import (
     sung_vocals,
 )
 from asteroid_slicq.data.sampled.voices.recorded import phrases_of, recorded_speakers
-from asteroid_slicq.data.sampled.voices.singer import draw_singer
+from asteroid_slicq.data.sampled.voices.singer import COMPASSES, FARTHEST, draw_singer
 from asteroid_slicq.data.sampled.voices.singing import PREROLL_S, sing
 from asteroid_slicq.data.sampled.voices.speech import Speaker, draw_line
 from asteroid_slicq.data.sampled.voices.utterances import analyse, pack, unpack
@@ -99,7 +100,7 @@ def test_packed_utterances_come_back(utterance):
         np.testing.assert_array_equal(again.syllables, utterance.syllables)
 
 
-@pytest.mark.parametrize("midi", [45, 57, 64])
+@pytest.mark.parametrize("midi", [45, 57, 64, 71])
 def test_the_pitch_is_that_of_the_note(utterance, midi):
     import pyworld
 
@@ -112,6 +113,20 @@ def test_the_pitch_is_that_of_the_note(utterance, midi):
     f0, _ = pyworld.harvest(np.ascontiguousarray(middle), 44100)
     sung = 69 + 12 * np.log2(np.median(f0[f0 > 0]) / 440)
     assert abs(sung - midi) < 0.6
+
+
+def test_men_sing_where_men_sing(utterance):
+    """Leads of rock and pop lie at 57 to 65; no speech is sung farther up than it may be."""
+    voice = Voice("test", True, 1.0, [utterance])  # speaks at MIDI pitch 47
+    singers = [draw_singer(np.random.default_rng(seed), {"test": voice}) for seed in range(400)]
+    assert all((s.low, s.high) in COMPASSES[s.male] for s in singers)
+    middles = np.array([(s.low + s.high) / 2 for s in singers if s.male])
+    assert 0.3 < np.mean(middles >= 60) < 0.6
+    assert np.mean(middles < 53) < 0.15
+    deep = replace(utterance, f0_hz=0.6 * utterance.f0_hz)
+    for seed in range(200):
+        singer = draw_singer(np.random.default_rng(seed), {"deep": Voice("deep", True, 1, [deep])})
+        assert singer.high <= 38 + FARTHEST or singer.low == min(COMPASSES[singer.male])[0]
 
 
 def test_no_voice_ends_where_its_recording_did(utterance):
