@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 import torch
 
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
 from asteroid_slicq.jobs import MANIFEST
 from tests.helpers import GAINS, Split, environment
 
@@ -19,7 +19,7 @@ from tests.helpers import GAINS, Split, environment
 @pytest.fixture
 def model(monkeypatch):
     model = Split()
-    monkeypatch.setattr(models, "load_default_model", lambda: model)
+    monkeypatch.setattr(model_choice, "load_default_model", lambda: model)
     return model
 
 
@@ -300,7 +300,7 @@ def test_names_that_no_encoding_has(folder, model, monkeypatch, capsys):
 
 SLOW_MODEL = """
 import signal, sys, time, torch
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
 
 # A shell that starts a job in the background lets it ignore this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -312,7 +312,7 @@ class Slow(torch.nn.Module):
         time.sleep(0.2)
         return 0.5 * mix[:, None].expand(-1, 2, -1, -1)
 
-models.load_default_model = Slow
+model_choice.load_default_model = Slow
 sys.exit(main(sys.argv[1:]))
 """
 

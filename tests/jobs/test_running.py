@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
 from asteroid_slicq.jobs import MANIFEST, separate_files
 from tests.helpers import Split
 from tests.jobs.helpers import samples, songs, stems, write_song
@@ -21,7 +21,7 @@ FAST = ("--segment-seconds", "0.5")
 @pytest.fixture
 def model(monkeypatch):
     model = Split()
-    monkeypatch.setattr(models, "load_default_model", lambda: model)
+    monkeypatch.setattr(model_choice, "load_default_model", lambda: model)
     return model
 
 
