@@ -93,6 +93,7 @@ def test_a_short_overlap_is_told(song, capsys):
         (["--ensemble-domain", "mask"], "--ensemble-domain: needs --ensemble A,B"),
         (["--ensemble", "a,b", "--ensemble-weights", "1"], "one for each of 2 models, got 1"),
         (["--ensemble", "a,b", "--ensemble-weights", "1,x"], "'x' is not a number"),
+        (["--ensemble", "a,a", "--ensemble-weights", "2,1"], "different names, got 'a' twice"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(folder, capsys, words, message):
