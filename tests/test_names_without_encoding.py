@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from asteroid_slicq import XUMXSliCQ, load_model
 from asteroid_slicq.audio.tags import metadata
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
 from asteroid_slicq.data import find_tracks
 from asteroid_slicq.data.procedural import write_dataset
 from asteroid_slicq.evaluation import Journal, Trial
@@ -44,7 +44,7 @@ def write(path: Path, n_samples: int = 20_000, **kwargs) -> None:
     ("audio_format", "written"), [("WAV", "wav"), ("MP3", "wav"), ("WAV", "flac"), ("WAV", "mp3")]
 )
 def test_songs_and_stems(folder, monkeypatch, capsys, audio_format, written):
-    monkeypatch.setattr(models, "load_default_model", Split)
+    monkeypatch.setattr(model_choice, "load_default_model", Split)
     song = folder / os.fsdecode(b"\xe9t\xe9.song")
     write(song, format=audio_format)
     out = str(folder / os.fsdecode(b"out\xe9"))

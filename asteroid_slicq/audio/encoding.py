@@ -15,6 +15,7 @@ import av.error
 import numpy as np
 
 from asteroid_slicq.audio.levels import as_integers
+from asteroid_slicq.audio.mp3_padding import note_padding
 from asteroid_slicq.audio.resampling import Resampler
 from asteroid_slicq.audio.stem_format import StemFormat
 from asteroid_slicq.audio.stem_mark import STEM_MARK
@@ -40,7 +41,7 @@ class EncodedFile:
     """A file that is encoded as a stream.
 
     Args:
-        file: where it goes, empty; it is sought in.
+        file: where it goes, empty, open for reading, too; it is sought in.
         stem_format: other than WAV.
         sample_rate: of the samples in Hz; they are resampled where the format lacks it.
         n_channels: number of channels.
@@ -64,7 +65,7 @@ class EncodedFile:
             raise ValueError(f"{n_channels} channels")
         self._rate, self._rate_in, self._layout = rate, sample_rate, _LAYOUTS[n_channels - 1]
         self._resampler = None if rate == sample_rate else Resampler(sample_rate, rate)
-        self._bits = stem_format.bits
+        self._bits, self._is_mp3, self._file = stem_format.bits, stem_format.name == "mp3", file
         self._n_in = self._n_out = 0
         options = {"brand": "M4A ", "movie_timescale": str(rate)} if container == "mp4" else {}
         self._container: Any = av.open(file, "w", format=container, options=options)
@@ -142,6 +143,8 @@ class EncodedFile:
                 self._encode(rest[:, : n_all - self._n_out])
         self._container.mux(self._stream.encode(None))
         self._container.close()
+        if self._is_mp3:
+            note_padding(self._file, self._n_out)
 
     def discard(self) -> None:
         """Let go of the encoder; what it would still write does not matter."""

@@ -100,6 +100,8 @@ class StemFormat:
         bitrate = self.bitrate or _BITRATES[self.name][0] * n_channels // 2
         if self.name == "mp3" and sample_rate < 32000:  # MPEG-2, MPEG-2.5
             return min(bitrate, 160_000 if sample_rate >= 16000 else 64_000)
+        if self.name == "opus":
+            return min(bitrate, 256_000 * n_channels)
         return bitrate
 
     def channel_error(self, n_channels: int) -> str | None:

@@ -87,8 +87,13 @@ class StemWriter:
         self._peak = 0.0
         self._n_limited = 0
         self._open = ExitStack()
+        self._overwrite = overwrite
+        self._refuse_replacing()
+
+    def _refuse_replacing(self) -> None:
+        """Refuse files that exist, unless they may be replaced."""
         present = [path for path in self.paths.values() if os.path.lexists(path)]
-        if present and not overwrite:
+        if present and not self._overwrite:
             missing = [path for path in self.paths.values() if path not in present]
             raise ExistsError(self._place, present, missing)
 
@@ -154,6 +159,7 @@ class StemWriter:
             if kind is None:
                 if self._kept is not None and self._peak > 1.0:
                     self._rescale(self._kept)
+                self._refuse_replacing()  # which somebody else may have written meanwhile
                 publish(self._writers)
         finally:
             self._discard()

@@ -85,8 +85,9 @@ def read_tags(path: Path) -> Tags:
             if _disposition(stream) & _ATTACHED_PICTURE and stream.codec_context is not None:
                 codec = stream.codec_context.name
                 data = bytes(next(iter(container.demux(stream))))
-                if codec in _MIME_TYPES and 0 < len(data) <= _MOST_COVER_BYTES:
-                    size = stream.codec_context.width, stream.codec_context.height
+                size = stream.codec_context.width, stream.codec_context.height
+                # What FFmpeg finds no size of, it would not write.
+                if codec in _MIME_TYPES and 0 < len(data) <= _MOST_COVER_BYTES and min(size) > 0:
                     return Tags(texts, Cover(data, codec, *size))
     return Tags(texts)
 

@@ -97,8 +97,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if unknown := [word for word in first if word not in _OPTIONS]:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     args, rest = parser.parse_known_args(argv)
-    if rest and not any(word.startswith("-") for word in rest) and hasattr(args, "inputs"):
-        args.inputs += rest
+    end = rest.index("--") if "--" in rest else len(rest)  # of options
+    if hasattr(args, "inputs") and not any(word.startswith("-") for word in rest[:end]):
+        args.inputs += rest[:end] + rest[end + 1 :]
     elif rest:
         args.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if hasattr(args, "check"):

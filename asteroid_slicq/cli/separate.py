@@ -63,8 +63,8 @@ def _run_files(args: argparse.Namespace, labels: dict[str, str]) -> int:
         complain(problem)
     if not jobs:
         return 2
-    refuse_collisions(output, jobs, args.output)
     work = _work(args, output)
+    refuse_collisions(work, jobs)
     if args.overwrite:
         refuse_replaced_songs(work, jobs)
     outcomes: list[Outcome] = []

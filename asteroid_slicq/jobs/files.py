@@ -81,7 +81,7 @@ def separate_files(
     manifest = Manifest(work.folder)
     earlier = manifest if skip_existing else None
     jobs, problems = collect_jobs([os.fspath(path) for path in given], work.folder, earlier)
-    refuse_collisions(output, jobs, work.folder)
+    refuse_collisions(work, jobs)
     if overwrite:
         refuse_replaced_songs(work, jobs)
     outcomes = [Outcome(Job(Path(), ""), "failed", reason=p, cause="file") for p in problems]

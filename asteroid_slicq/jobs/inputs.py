@@ -58,7 +58,7 @@ class Earlier(Protocol):
         ...
 
     def tracks_of_others(self, paths: Collection[Path | str]) -> set[str]:
-        """The folders of stems of songs that are there, but for some."""
+        """The folders of stems of all songs but some."""
         ...
 
 
@@ -107,12 +107,16 @@ def collect_jobs(
     jobs: dict[Path | str, Job] = {}
     kept_tracks: dict[Path | str, str | None] = {}
     taken: set[str] = set()
+    given: set[str] = set()
     if earlier is not None:
         kept_tracks = {real: earlier.track_of(file.path) for real, file in files.items()}
         taken = set(filter(None, kept_tracks.values())) | earlier.tracks_of_others(set(files))
         taken = {track.casefold() for track in taken}
     for real, file in files.items():
-        track = kept_tracks.get(real) or _free_name(str(file.folder / track_name(file.path)), taken)
+        track = kept_tracks.get(real)
+        if track is None or track in given:
+            track = _free_name(str(file.folder / track_name(file.path)), taken)
+        given.add(track)
         taken.add(track.casefold())
         jobs[real] = Job(file.path, track, labels.get(str(file.path), ""))
     kept = list(jobs.items())

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -149,12 +150,13 @@ class Manifest:
         if track is None and isinstance(path, Path):
             alike = self._moved.get(_identity(FileState.of(path)), [])
             alike = [record for record in alike if not os.path.lexists(record.mix.path)]
-            if len(alike) == 1:
-                track = alike[0].track
+            ends = [_n_common_at_end(record.mix.path, name) for record in alike]
+            if ends and ends.count(max(ends)) == 1:
+                track = alike[ends.index(max(ends))].track
         return track
 
     def tracks_of_others(self, paths: Collection[Path | str]) -> set[str]:
-        """The folders of stems of songs that are there, but for some songs.
+        """The folders of stems of all songs but some, also of those that are out of reach now.
 
         Args:
             paths: of these songs, without links.
@@ -163,8 +165,7 @@ class Manifest:
             record.track
             for record in self._records.values()
             if (mix := record.mix.path) not in paths
-            and (remote.is_address(mix) or os.path.lexists(mix))
-            and real_path(mix) not in paths
+            and (remote.is_address(mix) or real_path(mix) not in paths)
         }
 
     def find(self, track: str) -> Record | None:
@@ -215,6 +216,12 @@ class Manifest:
 def _identity(state: FileState) -> tuple[str, int | None, int | str | None]:
     """What a file keeps where it is moved."""
     return os.path.basename(state.path), state.size, state.version
+
+
+def _n_common_at_end(path: str, other: str) -> int:
+    """How many parts of two paths are the same, from the last one on."""
+    pairs = zip(reversed(Path(path).parts), reversed(Path(other).parts), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 class _Lines:

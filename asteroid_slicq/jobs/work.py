@@ -167,14 +167,17 @@ class Work:
         return separate(True)
 
 
-def refuse_collisions(output: FileOutput, jobs: Iterable[Job], folder: Path | str) -> None:
-    """Refuse names of files that songs would share.
+def refuse_collisions(work: Work, jobs: Iterable[Job]) -> None:
+    """Refuse names of files that stems would share; of tags, those of songs here are known.
 
     Raises:
         ValueError: they would.
     """
-    songs = {job.path: job.track for job in jobs if isinstance(job.path, Path)}
-    output.refuse_collisions(songs, Path(folder))
+    output = work.output
+    songs = {
+        job.path: job.track for job in jobs if isinstance(job.path, Path) or not output.needs_tags
+    }
+    output.refuse_collisions(songs, Path(work.folder), work.separator.sources)
 
 
 def refuse_replaced_songs(work: Work, jobs: Iterable[Job]) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 SCALE_SUFFIX = "_scale"
 _LARGEST = 127
+_LEAST_AXES = 3  # of what is packed
 
 
 def to_eight_bits(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -24,7 +25,7 @@ def to_eight_bits(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     packed: dict[str, Tensor] = {}
     for name, value in state.items():
-        if not value.is_floating_point() or value.ndim < 3:
+        if not value.is_floating_point() or value.ndim < _LEAST_AXES:
             packed[name] = value
             continue
         if not value.isfinite().all():
@@ -37,19 +38,21 @@ def to_eight_bits(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_eight_bits(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict that was packed, to rounding; one that was not, as it is."""
-    scales = {
-        name + SCALE_SUFFIX
-        for name, value in state.items()
-        if value.dtype == torch.int8 and name + SCALE_SUFFIX in state
-    }
-    return {
-        name: value * _of_rows(state[name + SCALE_SUFFIX], value)
-        if name + SCALE_SUFFIX in scales
-        else value
-        for name, value in state.items()
-        if name not in scales
-    }
+    """The state dict that was packed, to rounding; one that was not, as it is.
+
+    Raises:
+        ValueError: where a kernel in 8 bits has no scale for each of its rows.
+    """
+    whole = dict(state)
+    for name, value in state.items():
+        if not isinstance(value, Tensor) or value.dtype != torch.int8:
+            continue
+        scale = whole.pop(name + SCALE_SUFFIX, None)
+        if scale is not None and scale.shape == value.shape[:1]:
+            whole[name] = value * _of_rows(scale, value)
+        elif scale is not None or value.ndim >= _LEAST_AXES:
+            raise ValueError(f"{name} is in 8 bits and has no scale for each of its rows")
+    return whole
 
 
 def _of_rows(scale: Tensor, kernel: Tensor) -> Tensor:

@@ -83,11 +83,37 @@ class Shareable(models.BaseModel):
             )
         return super().from_pretrained(conf, *args, **kwargs).eval()
 
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> Any:
-        """Take weights, see :class:`torch.nn.Module`; in 8 bits, too."""
-        return super().load_state_dict(from_eight_bits(state_dict), strict, assign)
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Take weights in 8 bits, too, also as a part of another module.
+
+        PyTorch calls it with a copy of the state dict, from which parts of the model load next.
+        """
+        try:
+            whole = from_eight_bits(state_dict)
+        except ValueError as error:
+            error_msgs.append(f"{error}.")
+        else:
+            for name in state_dict.keys() - whole.keys():
+                del state_dict[name]
+            state_dict.update(whole)
+        super()._load_from_state_dict(
+            state_dict,
+            prefix,
+            local_metadata,
+            strict,
+            missing_keys,
+            unexpected_keys,
+            error_msgs,
+        )
 
     def serialize(self) -> dict[str, Any]:
         """The model as a dictionary of plain types and tensors, for ``torch.save``."""

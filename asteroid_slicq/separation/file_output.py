@@ -65,6 +65,11 @@ class FileOutput:
         check_clip(self.clip)
         check_template(self.template, 1 if self.remix is not None else 2)
 
+    @property
+    def needs_tags(self) -> bool:
+        """Whether a song's tags are in the names of its stems."""
+        return needs_tags(self.template)
+
     def selection(self, sources: Sequence[str]) -> Selection:
         """The stems that are written of a model's sources.
 
@@ -95,7 +100,7 @@ class FileOutput:
             tags: of the song, where they are known.
         """
         if tags is None:
-            tags = read_tags(path) if needs_tags(self.template) else Tags()
+            tags = read_tags(path) if self.needs_tags else Tags()
         return stem_paths(folder, self.template, track, names, self.audio_format, tags)
 
     def writer(
@@ -139,22 +144,27 @@ class FileOutput:
             raise AudioError(f"{reader.path}: would be replaced by one of its own stems")
         return writer
 
-    def refuse_collisions(self, songs: Mapping[Path, str], folder: Path) -> None:
-        """Refuse a template by which two songs would share a file.
+    def refuse_collisions(
+        self, songs: Mapping[Path | str, str], folder: Path, sources: Sequence[str]
+    ) -> None:
+        """Refuse a template by which stems, of two songs or of one, would share a file.
 
         Args:
-            songs: the track's name of each.
+            songs: the track's name of each; those at an address where no tags are needed.
             folder: below which the stems go.
+            sources: names of the model's.
 
         Raises:
-            ValueError: they would.
+            ValueError: they would; or see `selection`.
         """
-        owners: dict[str, Path] = {}
+        names = self.selection(sources).names
+        owners: dict[str, Path | str] = {}
         for song, track in songs.items():
-            (path,) = self.paths(song, folder, track, ["stem"]).values()
-            owner = owners.setdefault(os.path.normpath(path).casefold(), song)
-            if owner != song:
-                raise ValueError(
-                    f"template {self.template!r} gives {owner} and {song} the same file, {path}; "
-                    "with {track} they differ"
-                )
+            for path in self.paths(Path(song), folder, track, names).values():
+                owner = owners.setdefault(os.path.normpath(path).casefold(), song)
+                if owner != song:
+                    hint = "in folders" if "{track}" in self.template else "with"
+                    raise ValueError(
+                        f"template {self.template!r} gives {owner} and {song} the same file, "
+                        f"{path}; {hint} {{track}} they differ"
+                    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asteroid_slicq.separation.names import choose_sources
+from asteroid_slicq.separation.templates import file_name
 
 REMIX = "remix"
 """Name of a remix."""
@@ -82,6 +83,8 @@ def select(
         )
     if remix is not None and stems is not None:
         raise ValueError("remix names the stems that it is made of: leave out stems")
+    if residual and isinstance(residual, str) and file_name(residual) != residual:
+        raise ValueError(f"residual must be a name that a file can have, got {residual!r}")
     if two_stems is not None:
         if two_stems not in sources:
             raise ValueError(f"two_stems must be one of {', '.join(sources)}, got {two_stems!r}")
@@ -102,7 +105,7 @@ def _rest(residual: bool | str, parts: Sequence[str], sources: Sequence[str]) ->
         return None
     if residual is True:
         return "other" if "other" in parts else RESIDUAL
-    if not isinstance(residual, str) or not residual or set(residual) & set("/\\"):
+    if not isinstance(residual, str) or not residual:
         raise ValueError(f"residual must be True, False or the name of a stem, got {residual!r}")
     if residual in sources and residual not in parts:
         raise ValueError(

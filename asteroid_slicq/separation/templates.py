@@ -11,7 +11,7 @@ from asteroid_slicq.audio import Tags
 from asteroid_slicq.vocabulary import STEM_FIELDS
 
 _TAGS = {"artist": "artist", "album": "album", "title": "title", "number": "track"}
-_UNKNOWN = {"artist": "Unknown artist", "album": "Unknown album", "number": "00"}
+_UNKNOWN = {"artist": "Unknown artist", "album": "Unknown album", "number": "00", "stem": "stem"}
 _UNSAFE = re.compile(r'[\0-\x1f\x7f/\\<>:"|?*]')
 _MOST_BYTES = 120  # of a tag in a name
 
@@ -62,12 +62,26 @@ def stem_paths(
         stems: names.
         ext: suffix, without the dot.
         tags: of the song.
+
+    Raises:
+        ValueError: two stems would share a file.
     """
     fields = {"track": track, "ext": ext} | {
         field: _safe(tags.texts.get(tag, ""), field) for field, tag in _TAGS.items()
     }
     fields["title"] = fields["title"] or Path(track).name
-    return {stem: folder / template.format(**fields, stem=_safe(stem, "")) for stem in stems}
+    paths = {stem: folder / template.format(**fields, stem=file_name(stem)) for stem in stems}
+    owners: dict[str, str] = {}
+    for stem, path in paths.items():
+        owner = owners.setdefault(str(path).casefold(), stem)
+        if owner != stem:
+            raise ValueError(f"stems {owner!r} and {stem!r} would share the file {path}")
+    return paths
+
+
+def file_name(stem: str) -> str:
+    """What the name of a stem becomes in that of its file."""
+    return _safe(stem, "stem")
 
 
 def _fields(template: str) -> list[str]:

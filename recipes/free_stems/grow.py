@@ -22,6 +22,7 @@ from torch import Tensor
 
 from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.files import whole_file
+from asteroid_slicq.hub.loading import CONFIG_FILE, read_model_file
 from asteroid_slicq.registration import from_eight_bits
 
 
@@ -38,9 +39,10 @@ def grow(conf: dict[str, Any], hidden_channels: Sequence[int], seed: int = 0) ->
         ValueError: for another model, or fewer channels.
     """
     known = conf["model_args"]
+    if conf["model_name"] != "XUMXSliCQ" or known.get("network") != "v2":
+        given = known.get("network", conf["model_name"])
+        raise ValueError(f"the model must have the network v2, got {given}")
     before, after = list(known["hidden_channels"]), list(hidden_channels)
-    if known.get("network") != "v2":
-        raise ValueError(f"the model must have the network v2, got {known.get('network')}")
     if len(after) != 2 or any(new < old for old, new in zip(before, after, strict=True)):
         raise ValueError(f"hidden_channels must be two numbers from {before} on, got {after}")
     torch.manual_seed(seed)
@@ -86,8 +88,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the new weights (default: 0)")
     args = parser.parse_args()
     try:
-        conf = torch.load(args.model, map_location="cpu", weights_only=True)
-        grown = grow(conf, args.channels, args.seed)
+        grown = grow(
+            read_model_file(args.model, args.model.with_name(CONFIG_FILE)), args.channels, args.seed
+        )
         with whole_file(args.output) as partial, partial.open("wb") as opened:
             torch.save(grown, opened)
     except (OSError, ValueError) as error:

@@ -27,6 +27,7 @@ from asteroid_slicq import XUMXSliCQ
 from asteroid_slicq.data import find_tracks
 from asteroid_slicq.data.resident import ResidentSegments, ResidentSongs
 from asteroid_slicq.files import whole_file
+from asteroid_slicq.hub.loading import CONFIG_FILE, read_model_file
 from asteroid_slicq.registration import from_eight_bits, to_eight_bits
 
 HERE = Path(__file__).resolve().parent
@@ -67,10 +68,17 @@ def mean(confs: list[dict[str, Any]], weights: Sequence[float] | None = None) ->
 
 
 def _network(conf: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in conf["model_args"].items() if name not in SERVING}
+    arguments = {name: v for name, v in conf["model_args"].items() if name not in SERVING}
+    return {"model_name": conf["model_name"], **arguments}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return read_model_file(file, file.with_name(CONFIG_FILE))
 
 
 def _made(conf: dict[str, Any]) -> XUMXSliCQ:
+    if conf["model_name"] != "XUMXSliCQ":
+        raise ValueError(f"songs are for batch statistics of XUMXSliCQ, got {conf['model_name']}")
     return XUMXSliCQ(**conf["model_args"])
 
 
@@ -152,7 +160,7 @@ def pack(
         OSError: where a file cannot be read or written.
         ValueError: see :func:`mean` and :func:`renew_statistics`.
     """
-    confs = [torch.load(file, map_location="cpu", weights_only=True) for file in sources]
+    confs = [_read(file) for file in sources]
     conf = mean(confs, weights)
     store(conf if mixes is None else renew_statistics(conf, mixes), target, bits)
 
@@ -173,8 +181,7 @@ def main() -> None:
     try:
         mixes = None
         if args.songs:
-            first = torch.load(args.models[0], map_location="cpu", weights_only=True)
-            made = _made(first)
+            made = _made(_read(args.models[0]))
             mixes = batches(args.songs, args.settings, made, args.batches, args.batch_size)
         pack(args.models, args.output, args.weights, mixes, args.bits)
     except (OSError, ValueError) as error:

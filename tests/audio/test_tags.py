@@ -104,3 +104,13 @@ def test_names_of_any_bytes_have_tags(tmp_path):
     except (OSError, UnicodeEncodeError):
         pytest.skip("this file system takes no such name")
     assert read_tags(odd) == Tags({"title": "x"})
+
+
+@pytest.mark.parametrize("song_format", ["mp3", "m4a"])
+@pytest.mark.parametrize("data", [b"\xff\xd8\xff" + bytes(range(256)), b"RIFF\x10\0\0\0WEBPVP8 "])
+def test_a_cover_of_no_size_is_left_out(tmp_path, song_format, data):
+    song = write(tmp_path / f"song.{song_format}", Tags({"title": "x"}, Cover(data, "mjpeg", 9, 9)))
+    tags = read_tags(song)
+    assert tags == Tags({"title": "x"})
+    for audio_format in AUDIO_FORMATS:
+        assert read_tags(write(tmp_path / f"a.{audio_format}", tags)) == tags

@@ -1,5 +1,6 @@
 """Facts about writing: samples are exact, and a file is there whole or not at all."""
 
+import io
 import os
 import warnings
 
@@ -11,11 +12,13 @@ from asteroid_slicq.audio import (
     AudioError,
     AudioReader,
     AudioWarning,
+    ExistsError,
     StemFormat,
     StemWriter,
     is_stem,
     track_name,
 )
+from asteroid_slicq.audio.mp3_padding import note_padding
 from asteroid_slicq.audio.stem_writing import _KeptBuffers
 from asteroid_slicq.audio.writing import AudioWriter
 from asteroid_slicq.vocabulary import AUDIO_FORMATS
@@ -318,3 +321,72 @@ def test_a_mix_goes_with_a_rest(tmp_path):
         ):
             writer.write(stems, given)
     assert not list(tmp_path.rglob("*.wav"))
+
+
+def crc_16(data):
+    """CRC-16 of ARC by division of polynomials."""
+    value = int("".join(f"{byte:08b}"[::-1] for byte in data) + 16 * "0", 2)
+    while value.bit_length() > 16:
+        value ^= 0x18005 << value.bit_length() - 17
+    return int(f"{value:016b}"[::-1], 2)
+
+
+@pytest.mark.parametrize(("rate", "packet"), [(44100, 1152), (22050, 576)])
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("n_over", [0, 1, 12, 46, 47, 575])
+def test_mp3_has_as_many_samples_as_went_in(tmp_path, rate, packet, n_channels, n_over):
+    n_samples = 20 * packet + n_over
+    path = tmp_path / "a.mp3"
+    write(path, noise(n_samples, n_channels), rate)
+    with AudioReader(path) as reader:
+        assert sum(buffer.shape[1] for buffer in reader.buffers(4096)) == n_samples
+    data = path.read_bytes()
+    tag = max(data.find(b"Info"), data.find(b"Xing"))
+    n_all = int.from_bytes(data[tag + 8 : tag + 12], "big") * packet
+    added = int.from_bytes(data[tag + 141 : tag + 144], "big")
+    assert n_all - (added >> 12) - (added & 0xFFF) == n_samples
+    start = data.rfind(b"\xff", 0, tag)
+    frame = bytearray(data[start : start + 190])
+    place = tag + 154 - start
+    noted, frame[place : place + 2] = data[tag + 154 : tag + 156], b"\0\0"
+    assert crc_16(frame[:190]) == int.from_bytes(noted, "big")
+
+
+def test_an_mp3_without_a_tag_stays_as_it_is():
+    for content in (b"", b"ID3", b"\xff\xfb" * 500, b"\xff\xfb\0\0Info" + bytes(500)):
+        file = io.BytesIO(content)
+        note_padding(file, 5)
+        assert file.getvalue() == content
+
+
+def test_stems_that_somebody_writes_meanwhile_are_not_replaced(tmp_path):
+    first, second = (StemWriter(targets(tmp_path / "x"), 44100, 2) for _ in range(2))
+
+    def write_both():
+        with second:
+            second.write(np.stack(2 * [noise(200)]))
+            with first:
+                first.write(np.stack(2 * [noise(100)]))
+
+    with pytest.raises(ExistsError, match=r"x: already holds drums.wav, vocals.wav; replacing"):
+        write_both()
+    assert tree(tmp_path) == ["x", "x/drums.wav", "x/vocals.wav"]
+    assert sf.info(tmp_path / "x" / "vocals.wav").frames == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "n_channels", "rate", "given"),
+    [
+        ("opus", 510_000, 1, 48000, 256_000),
+        ("opus", 510_000, 2, 48000, 510_000),
+        ("opus", None, 1, 48000, 96_000),
+        ("mp3", 320_000, 1, 44100, 320_000),
+        ("mp3", 320_000, 2, 22050, 160_000),
+        ("m4a", 512_000, 1, 44100, 512_000),
+    ],
+)
+def test_a_bitrate_is_the_highest_that_a_format_has(tmp_path, name, asked, n_channels, rate, given):
+    stem_format = StemFormat(name, bitrate=asked)
+    assert stem_format.bitrate_for(rate, n_channels) == given
+    with StemWriter({"a": tmp_path / f"a.{name}"}, rate, n_channels, stem_format) as writer:
+        writer.write(noise(5000, n_channels)[None])

@@ -11,7 +11,8 @@ import pytest
 import soundfile as sf
 import torch
 
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
+from asteroid_slicq.cli.program import parse
 from asteroid_slicq.jobs import MANIFEST
 from tests.helpers import GAINS, Split, environment
 
@@ -19,7 +20,7 @@ from tests.helpers import GAINS, Split, environment
 @pytest.fixture
 def model(monkeypatch):
     model = Split()
-    monkeypatch.setattr(models, "load_default_model", lambda: model)
+    monkeypatch.setattr(model_choice, "load_default_model", lambda: model)
     return model
 
 
@@ -300,7 +301,8 @@ def test_names_that_no_encoding_has(folder, model, monkeypatch, capsys):
 
 SLOW_MODEL = """
 import signal, sys, time, torch
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
+from asteroid_slicq.cli.program import parse
 
 # A shell that starts a job in the background lets it ignore this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -312,7 +314,7 @@ class Slow(torch.nn.Module):
         time.sleep(0.2)
         return 0.5 * mix[:, None].expand(-1, 2, -1, -1)
 
-models.load_default_model = Slow
+model_choice.load_default_model = Slow
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -356,12 +358,21 @@ def test_process_that_is_stopped_cleans_up(tmp_path, number, code):
     assert os.listdir(tmp_path) == ["song.wav"]
 
 
+@pytest.mark.parametrize("before", [[], ["song.wav"], ["song.wav", "-o", "out", "b.wav"]])
+def test_behind_two_hyphens_words_are_inputs(before):
+    inputs = [word for word in before if word.endswith(".wav")]
+    options = [] if "-o" in before else ["-o", "out"]
+    given = parse(["separate", *before, *options, "--", "-dash.wav", "--debug"])
+    assert given.inputs == [*inputs, "-dash.wav", "--debug"]
+
+
 @pytest.mark.parametrize(
     ("words", "unknown"),
     [
         (["--vers"], "--vers"),
         (["--deb", "synth", "out"], "--deb"),
         (["synth", "out", "--track", "1"], "--track 1"),
+        (["separate", "song.wav", "-o", "out", "--overw", "--", "b.wav"], "--overw -- b.wav"),
         (["spectrogram", "song.wav", "--overw"], "--overw"),
     ],
 )

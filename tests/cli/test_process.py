@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from asteroid_slicq.cli import main, models, process
+from asteroid_slicq.cli import main, model_choice, process
 from asteroid_slicq.cli.process import Signals
 from tests.helpers import GAINS, Split, environment, numpy_noise
 
@@ -41,7 +41,7 @@ class Signalled(Split):
 @pytest.fixture
 def model(monkeypatch):
     model = Signalled()
-    monkeypatch.setattr(models, "load_default_model", lambda: model)
+    monkeypatch.setattr(model_choice, "load_default_model", lambda: model)
     return model
 
 
@@ -133,7 +133,7 @@ def test_what_is_ignored_stays_ignored(song, model):
 
 STEPWISE = """
 import sys
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
 from tests.helpers import Split
 
 class Stepwise(Split):
@@ -142,7 +142,7 @@ class Stepwise(Split):
         sys.stdin.readline()
         return super().forward(mix)
 
-models.load_default_model = Stepwise
+model_choice.load_default_model = Stepwise
 sys.exit(main(sys.argv[1:]))
 """
 """Separates a segment for each line of its input, and all that are left at its end."""

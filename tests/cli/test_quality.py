@@ -6,7 +6,7 @@ import soundfile as sf
 import torch
 
 from asteroid_slicq import XUMXSliCQ
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
 from tests.helpers import GAINS, Split, numpy_noise
 
 SMALL = {"n_bins": 14, "f_min_hz": 150.0}
@@ -41,7 +41,7 @@ class Late(Split):
 
 
 def test_shifts_are_averaged(song, monkeypatch):
-    monkeypatch.setattr(models, "load_default_model", Late)
+    monkeypatch.setattr(model_choice, "load_default_model", Late)
     assert run("--shifts", 2) == 0
     heard = np.arange(44100) // 11025 % 2
     expected = song * (heard + np.roll(heard, -11025)) / 2
@@ -93,6 +93,7 @@ def test_a_short_overlap_is_told(song, capsys):
         (["--ensemble-domain", "mask"], "--ensemble-domain: needs --ensemble A,B"),
         (["--ensemble", "a,b", "--ensemble-weights", "1"], "one for each of 2 models, got 1"),
         (["--ensemble", "a,b", "--ensemble-weights", "1,x"], "'x' is not a number"),
+        (["--ensemble", "a,a", "--ensemble-weights", "2,1"], "different names, got 'a' twice"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(folder, capsys, words, message):

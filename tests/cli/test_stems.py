@@ -12,7 +12,7 @@ import soundfile as sf
 import torch
 
 from asteroid_slicq.audio import AudioReader, is_stem, read_tags
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
 from asteroid_slicq.vocabulary import AUDIO_FORMATS, LOSSY_FORMATS
 from tests.helpers import Split, environment
 
@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch):
     model = Split()
     with torch.no_grad():
         model.gains.copy_(torch.tensor(GAINS))
-    monkeypatch.setattr(models, "load_default_model", lambda: model)
+    monkeypatch.setattr(model_choice, "load_default_model", lambda: model)
     return tmp_path
 
 
@@ -36,7 +36,7 @@ def loud(monkeypatch):
     model = Split()
     with torch.no_grad():
         model.gains.copy_(torch.tensor([1.8, -0.3, 1.1, -0.4]))
-    monkeypatch.setattr(models, "load_default_model", lambda: model)
+    monkeypatch.setattr(model_choice, "load_default_model", lambda: model)
 
 
 def song(path, rate=44100, n_channels=2, n_samples=8001, subtype="PCM_16", peak=0.99):
@@ -154,7 +154,7 @@ def test_a_remix_is_one_file(folder, options, gain):
         (["--mix", "vocals=0"], "remix would be silent: every gain is 0"),
         (["--mix", "residual=1", "--residual"], "got 'residual'"),
         (["--residual-to", "bass", "--stems", "vocals"], "'bass', which stems leaves out"),
-        (["--residual-to", "a/b"], "the name of a stem, got 'a/b'"),
+        (["--residual-to", "a/b"], "a name that a file can have, got 'a/b'"),
         (["--format", "mp3", "--bitrate", "1000k"], "from 32k to 320k for mp3, got 1000k"),
         (["--output-template", "{track}/{stem}"], "must end in .{ext}"),
         (["--output-template", "{stems}.{ext}"], "got {stems} in '{stems}.{ext}'"),
@@ -164,6 +164,9 @@ def test_a_remix_is_one_file(folder, options, gain):
         (["--output-template", "{track}.{ext}"], "must hold {stem}"),
         (["--output-template", "{stem}.{ext}", "b.wav"], "song.wav and b.wav the same file"),
         (["--output-template", "{album}/{stem}.{ext}", "b.wav"], "with {track} they differ"),
+        (["--residual-to", "..."], "a name that a file can have, got '...'"),
+        (["--residual-to", "vocals."], "a name that a file can have, got 'vocals.'"),
+        (["--residual-to", "Vocals"], "stems 'vocals' and 'Vocals' would share the file out"),
     ],
 )
 def test_what_cannot_be_written_is_one_sentence(folder, capsys, options, words):
@@ -172,6 +175,18 @@ def test_what_cannot_be_written_is_one_sentence(folder, capsys, options, words):
     assert separate("song.wav", *options) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--skip-existing"], ["--overwrite"]])
+def test_no_stem_takes_the_file_of_another_songs_stem(folder, options, capsys):
+    for name in ("song.wav", "song_no.wav"):
+        song(folder / name, n_samples=1000)
+    options = [*options, "--two-stems", "vocals", "--output-template", "{track}_{stem}.{ext}"]
+    assert separate("song.wav", "song_no.wav", *options) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "gives song.wav and song_no.wav the same file, out/song_no_vocals.wav" in line
+    assert line.endswith("in folders {track} they differ")
     assert not (folder / "out").exists()
 
 
@@ -221,7 +236,7 @@ def test_surround_sound_is_mixed_down_or_refused(folder, audio_format, capsys):
 def test_six_channels_of_a_mono_model(folder, monkeypatch, capsys):
     mono = Split()
     mono.n_channels = 1
-    monkeypatch.setattr(models, "load_default_model", lambda: mono)
+    monkeypatch.setattr(model_choice, "load_default_model", lambda: mono)
     mix = song(folder / "song.wav", n_channels=6, n_samples=5000)
     assert separate("song.wav", "--residual", "--format", "flac") == 0
     total = sum(read(path) for path in (folder / "out" / "song").iterdir())
@@ -295,7 +310,7 @@ def test_stems_in_a_folder_are_passed_over_in_every_format(folder, audio_format,
 SLOW_RESCALING = """
 import sys, time, torch
 from asteroid_slicq.audio import stem_writing
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
 from tests.helpers import Split
 
 def scaled(self, scale):
@@ -308,7 +323,7 @@ original, stem_writing._KeptBuffers.scaled = stem_writing._KeptBuffers.scaled, s
 model = Split()
 with torch.no_grad():
     model.gains.copy_(torch.tensor([1.8, -0.3, 1.1, -0.4]))
-models.load_default_model = lambda: model
+model_choice.load_default_model = lambda: model
 sys.exit(main(sys.argv[2:]))
 """
 

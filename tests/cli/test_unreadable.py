@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 
 from asteroid_slicq.audio import AudioError, AudioReader
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
 from asteroid_slicq.data import find_tracks, inspect_file
 from asteroid_slicq.data.musdb import inspect_tree
 from asteroid_slicq.hub import load_model
@@ -69,7 +69,7 @@ def test_a_folder_in_a_walk_is_not_passed_over_silently(folder):
 
 
 def test_the_rest_is_done(folder, monkeypatch, capsys):
-    monkeypatch.setattr(models, "load_default_model", Split)
+    monkeypatch.setattr(model_choice, "load_default_model", Split)
     assert main(["separate", ".", "-o", "out", "-q"]) == 2
     assert capsys.readouterr().err.splitlines() == [
         f"asteroid-slicq: ./locked: {DENIED}",

@@ -187,10 +187,10 @@ def test_a_process_that_is_killed(folder, n_deaths, status):
 RUN = """
 import sys
 from pathlib import Path
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
 from tests.jobs.helpers import Held
 
-models.load_default_model = lambda: Held(Path("hold"))
+model_choice.load_default_model = lambda: Held(Path("hold"))
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
 """

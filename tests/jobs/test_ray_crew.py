@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
 from asteroid_slicq.jobs import separate_files
 from tests.helpers import Split, environment
 from tests.jobs.helpers import Deadly, songs, stems, write_deadly_song
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_cluster_that_is_not_there(folder, capsys, monkeypatch):
     songs(folder / "in", 1)
-    monkeypatch.setattr(models, "load_default_model", Split)
+    monkeypatch.setattr(model_choice, "load_default_model", Split)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -74,10 +74,10 @@ def test_a_worker_that_is_killed_loses_nothing(two_workers, folder):
 RUN = """
 import sys
 from pathlib import Path
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
 from tests.jobs.helpers import Deadly
 
-models.load_default_model = lambda: Deadly(Path("deaths"))
+model_choice.load_default_model = lambda: Deadly(Path("deaths"))
 sys.exit(main(sys.argv[1:]))
 """
 

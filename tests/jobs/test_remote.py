@@ -5,7 +5,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
 from tests.helpers import GAINS, Split
 from tests.jobs.helpers import samples, songs, stems
 
@@ -15,7 +15,7 @@ FAST = ("--segment-seconds", "0.5")
 @pytest.fixture
 def memory(folder, monkeypatch):
     """Three songs in memory, and one in a folder there."""
-    monkeypatch.setattr(models, "load_default_model", Split)
+    monkeypatch.setattr(model_choice, "load_default_model", Split)
     fs = fsspec.filesystem("memory")
     for song in songs(folder / "in", 3):
         fs.pipe(f"/in/{'deep/' * (song.stem == 'c')}{song.name}", song.read_bytes())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asteroid_slicq.cli import main, models
+from asteroid_slicq.cli import main, model_choice
 from asteroid_slicq.jobs import MANIFEST, separate_files
 from tests.helpers import Split
 from tests.jobs.helpers import samples, songs, stems, write_song
@@ -21,7 +21,7 @@ FAST = ("--segment-seconds", "0.5")
 @pytest.fixture
 def model(monkeypatch):
     model = Split()
-    monkeypatch.setattr(models, "load_default_model", lambda: model)
+    monkeypatch.setattr(model_choice, "load_default_model", lambda: model)
     return model
 
 
@@ -236,11 +236,37 @@ def test_a_song_of_another_run_keeps_its_folder(run, seed):
         assert "-> out/a: kept" in run("--skip-existing", inputs=("link/a.wav",))[1][0]
 
 
-def test_the_name_of_a_song_that_is_gone_is_free(run):
+@pytest.mark.parametrize("later_ns", [10**9, 10**12])
+def test_a_song_that_is_out_of_reach_keeps_its_folder(run, later_ns):
+    """Whatever the time of another one of the same name and size, as of tunes of equal length."""
     assert run("--skip-existing", inputs=("in/a.wav",))[0] == 0
-    os.remove("in/a.wav")
-    os.utime(write_song(Path("other/a.wav"), seed=8), (0, 0))
-    assert "(again: the song has changed)" in run("--skip-existing", inputs=("other/a.wav",))[1][0]
+    before = stems(Path("out"))
+    time = Path("in/a.wav").stat().st_mtime_ns
+    os.rename("in", "away")
+    os.utime(write_song(Path("other/a.wav"), seed=8), ns=(time + later_ns,) * 2)
+    assert "-> out/a-2: bass" in run("--skip-existing", inputs=("other/a.wav",))[1][0]
+    after = stems(Path("out"))
+    assert {k: after[k] for k in before} == before
+    assert {name.split("/")[0] for name in after} == {"a", "a-2"}
+    os.rename("away", "in")
+    for song, track in (("in/a.wav", "a"), ("other/a.wav", "a-2")):
+        assert f"-> out/{track}: kept" in run("--skip-existing", inputs=(song,))[1][0]
+
+
+def test_copies_of_a_song_are_told_by_their_folders_after_a_move(run):
+    for place in ("all/x/a.wav", "all/y/a.wav"):
+        os.utime(write_song(Path(place), seed=8), (1e9, 1e9))
+    assert run("--skip-existing", inputs=("all",))[0] == 0
+    os.rename("all", "moved")
+    out = run("--skip-existing", inputs=("moved",))[1]
+    assert out[-1] == "2 songs: 0 separated, 2 done already"
+    assert ["out/x/a" in out[0], "out/y/a" in out[1]] == [True, True]
+    shutil.rmtree("moved/y")
+    shutil.copytree("moved/x", "one/more")
+    os.rename("moved", "again")
+    out = run("--skip-existing", inputs=("again/x/a.wav", "one/more/a.wav"))[1]
+    assert "-> out/x/a: kept" in out[0]
+    assert "-> out/a: bass" in out[1]
 
 
 def test_a_song_that_a_stem_would_replace(run):

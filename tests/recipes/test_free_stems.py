@@ -306,6 +306,7 @@ def test_a_model_that_grows_computes_the_same(training, tmp_path, monkeypatch):
     [
         ([1, 5], {}, r"hidden_channels must be two numbers from \[2, 3\] on, got \[1, 5\]"),
         ([4, 5], {"network": "v1"}, "the model must have the network v2, got v1"),
+        ([4, 5], {"network": "v1-lstm"}, "the model must have the network v2, got v1-lstm"),
     ],
 )
 def test_a_model_that_cannot_grow_is_refused(channels, changes, message):
@@ -313,6 +314,32 @@ def test_a_model_that_cannot_grow_is_refused(channels, changes, message):
     arguments = {"hidden_channels": (2, 3), "transform": {"n_bins": 14, "f_min_hz": 150.0}}
     with pytest.raises(ValueError, match=message):
         grow.grow(XUMXSliCQ(**arguments, **changes).serialize(), channels)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (lambda: BandSplit.from_preset("bandsplit-small").serialize(), "BandSplit"),
+        (lambda: {"a": torch.zeros(2)}, "holds weights but not the name of their model"),
+        (lambda: torch.nn.Linear(1, 1), "is refused: besides weights it holds torch.nn.modules"),
+        (None, "is no model file that can be read"),
+    ],
+    ids=["another", "weights", "pickle", "sound"],
+)
+@pytest.mark.parametrize("program", ["grow", "pack"])
+def test_what_is_no_model_is_one_sentence(program, content, words, tmp_path, monkeypatch):
+    file = tmp_path / "model.pth"
+    if content is None:
+        file.write_bytes(b"RIFF\x24\0\0\0WAVEfmt ")
+    else:
+        torch.save(content(), file)
+    options = {"grow": ["4", "5"], "pack": ["--songs", str(tmp_path)]}[program]
+    command = [f"{program}.py", str(file), "-o", str(tmp_path / "out.pth"), *options]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit, match=words) as told:
+        recipe_module(RECIPE, program).main()
+    assert len(str(told.value).splitlines()) == 1
+    assert not (tmp_path / "out.pth").exists()
 
 
 def test_batch_statistics_of_a_mean_are_those_of_songs(tmp_path):

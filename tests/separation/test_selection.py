@@ -1,11 +1,13 @@
 """Facts about stems that are asked for: sums hold, remixes are sums, contradictions are told."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile as sf
 import torch
 
-from asteroid_slicq.separation import Separator, separate
+from asteroid_slicq.separation import FileOutput, Separator, separate
 from asteroid_slicq.separation.selection import select
 from tests.helpers import Split
 from tests.helpers import numpy_noise as noise
@@ -88,6 +90,8 @@ def test_arrays_tell_their_progress(model):
         ({"residual": "other", "stems": ["a"]}, "'other', which stems leaves out"),
         ({"residual": ""}, "True, False or the name of a stem, got ''"),
         ({"residual": 3}, "True, False or the name of a stem, got 3"),
+        ({"residual": "a."}, "a name that a file can have, got 'a.'"),
+        ({"residual": "x" * 121}, "a name that a file can have, got 'xxx"),
     ],
 )
 def test_what_cannot_come_out_is_told(options, words):
@@ -105,3 +109,27 @@ def test_files_and_arrays_agree(model, tmp_path):
     assert list(paths) == ["vocals", "drums", "residual"]
     for path, stem in zip(paths.values(), stems, strict=True):
         np.testing.assert_allclose(sf.read(path)[0].T, stem, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("sources", "words"),
+    [
+        (["a/b", "a_b"], "stems 'a/b' and 'a_b' would share the file x/song/a_b.wav"),
+        (["bass", "Bass"], "stems 'bass' and 'Bass' would share the file x/song/Bass.wav"),
+        (["...", "stem"], "stems '...' and 'stem' would share the file x/song/stem.wav"),
+    ],
+)
+def test_two_stems_of_a_song_do_not_share_a_file(sources, words):
+    output, folder = FileOutput(), Path("x")
+    with pytest.raises(ValueError, match=words):
+        output.paths(Path("song.wav"), folder, "song", sources)
+    with pytest.raises(ValueError, match=words):
+        output.refuse_collisions({Path("song.wav"): "song"}, folder, sources)
+
+
+def test_songs_at_addresses_do_not_share_a_file():
+    songs = {"s3://a/song.wav": "song", "s3://a/b.wav": "b"}
+    FileOutput().refuse_collisions(songs, Path("x"), ["vocals", "drums"])
+    output = FileOutput(template="{stem}.{ext}")
+    with pytest.raises(ValueError, match=r"gives s3://a/song.wav and s3://a/b.wav the same file"):
+        output.refuse_collisions(songs, Path("x"), ["vocals", "drums"])

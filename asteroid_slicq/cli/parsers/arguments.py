@@ -81,7 +81,10 @@ def list_of(choices: Sequence[str] | None = None) -> Callable[[str], tuple[str, 
     """Names separated by commas, all different, of some choices or any."""
 
     def parse(text: str) -> tuple[str, ...]:
-        words = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+        words = tuple(word.strip() for word in text.split(",") if word.strip())
+        twice = [word for word in words if words.count(word) > 1]
+        if twice:
+            raise argparse.ArgumentTypeError(f"must be different names, got {twice[0]!r} twice")
         unknown = [word for word in words if choices is not None and word not in choices]
         if unknown:
             raise argparse.ArgumentTypeError(
