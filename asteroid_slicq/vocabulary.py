@@ -23,7 +23,7 @@ WINDOWS = ("blackman-harris", "hann", "sine")
 RASTERIZATIONS = ("none", "piecewise", "full")
 """Rasterizations of the sliCQT; the NSGT has no ``"piecewise"``."""
 
-XUMX_SLICQ_PRESETS = ("v2", "v2-realtime", "v2-lstm", "v1", "v1-lstm", "medium", "small")
+XUMX_SLICQ_PRESETS = ("v2", "v2-realtime", "v2-lstm", "v1", "v1-lstm", "large", "medium", "small")
 """Presets of ``XUMXSliCQ``."""
 
 BANDSPLIT_PRESETS = ("bandsplit", "bandsplit-small", "bandsplit-large", "bandsplit-realtime")

@@ -201,7 +201,7 @@ def names_of(kind: str | None) -> list[str]:
     """Open-Unmix, and the models of a run: of a kind and the default one, or all without a kind."""
     if kind is None:
         return [name for name in MODELS if "LSTM" not in name and "BandSplit" not in name]
-    beside = ["Open-Unmix", *([DEFAULT] if kind == "BandSplit" else [])]
+    beside = ["Open-Unmix", *([DEFAULT, "medium"] if kind == "BandSplit" else [])]
     return [*beside, *(name for name in MODELS if kind in name)]
 
 

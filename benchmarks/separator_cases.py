@@ -66,7 +66,7 @@ class Streamed:
 
 Model = nn.Module | Streamed
 
-DEFAULT = "medium (the default model)"
+DEFAULT = "large (the default model)"
 
 MODELS: dict[str, Callable[[], Model]] = {
     "Open-Unmix": functools.partial(open_unmix, 0),
@@ -75,7 +75,8 @@ MODELS: dict[str, Callable[[], Model]] = {
     "V2 offline": functools.partial(ours, "v2"),
     "V1, mix phase": functools.partial(ours, "v1", wiener_iterations=0),
     "V1, Wiener on the STFT": functools.partial(ours, "v1"),
-    DEFAULT: functools.partial(ours, "medium"),
+    DEFAULT: functools.partial(ours, "large"),
+    "medium": functools.partial(ours, "medium"),
     "V2 realtime, ONNX Runtime": on_onnx_runtime,
     "V2 realtime, as a stream": Streamed,
     "V2 of LSTMs, offline": functools.partial(ours, "v2-lstm"),

@@ -51,7 +51,7 @@ def test_the_list_is_for_people(caches, capsys):
     out, err = capsys.readouterr()
     assert err == ""
     (ships,) = [line for line in out.splitlines() if line.startswith("  default")]
-    assert "4.9 M" in ships
+    assert "10.7 M" in ships
     assert "free sounds" in ships
     (realtime,) = [line for line in out.splitlines() if line.startswith("  v2-realtime")]
     assert "768 ms" in realtime

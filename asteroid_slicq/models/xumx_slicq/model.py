@@ -57,6 +57,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "v2-lstm": {"network": "v2-lstm"},
     "v1": {"network": "v1", **_V1},
     "v1-lstm": {"network": "v1-lstm", **_V1},
+    "large": {"hidden_channels": (38, 44)},
     "medium": {"hidden_channels": (20, 28)},
     "small": {"hidden_channels": (8, 16)},
 }
@@ -202,8 +203,8 @@ class XUMXSliCQ(Separable, registration.Shareable):
 
         Args:
             name: ``v1`` (6.7 M parameters), ``v2`` (offline, 15.0 M) or ``v2-realtime``, as they
-                were published; ``v1-lstm`` or ``v2-lstm``, for which no weights were; ``medium``
-                (4.9 M), that of the model that ships, or ``small`` (1.7 M).
+                were published; ``v1-lstm`` or ``v2-lstm``, for which no weights were; ``large``
+                (10.7 M), that of the model that ships, ``medium`` (4.9 M) or ``small`` (1.7 M).
             **overrides: arguments of the class that replace the preset's.
 
         Raises:
