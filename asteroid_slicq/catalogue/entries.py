@@ -77,7 +77,7 @@ PRESETS = {
     "v2-lstm": _Preset("XUMXSliCQ", 976_218, speed=0.532),
     "v1": _Preset("XUMXSliCQ", 6_671_856, speed=0.125),
     "v1-lstm": _Preset("XUMXSliCQ", 964_466, speed=0.183),
-    "large": _Preset("XUMXSliCQ", 10_747_198, speed=0.999),
+    "large": _Preset("XUMXSliCQ", 10_747_198, speed=0.052),
     "medium": _Preset("XUMXSliCQ", 4_860_926, speed=0.056),
     "small": _Preset("XUMXSliCQ", 1_708_094, speed=0.027),
     "bandsplit": _Preset("BandSplit", 3_474_000, speed=0.332, sources=_STEMS),
