@@ -174,7 +174,7 @@ def test_the_next_run_removes_what_a_killed_one_left(song):
         with start("-c", STEPWISE, *SEPARATE, **nothing) as other:
             assert other.wait() == 0  # neither takes the other's for left over
         one.communicate()
-        assert one.returncode == 0
+        assert one.returncode == 2  # and what the other wrote is not replaced
     assert set(tree(song)) == {*ALL, "out/song/.mine.part"}
 
 
