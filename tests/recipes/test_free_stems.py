@@ -198,6 +198,14 @@ def test_all_models_hear_the_same_songs(name):
     assert conf["model"]["preset"] == presets[name]
 
 
+def test_a_model_that_has_grown_is_trained_as_the_one_before():
+    settings = recipe_module(RECIPES / "xumx_slicq", "train").SETTINGS
+    half, grown = (settings.load(str(RECIPE / f"local/{n}.yml")) for n in ("half", "grown"))
+    assert (grown["model"]["preset"], grown["optim"]["optimizer"]) == ("large", "muon")
+    assert grown["augmentation"] == half["augmentation"]
+    assert {**grown["model"], "preset": "medium"} == half["model"]
+
+
 @pytest.mark.slow
 def test_a_band_split_model_by_configuration(tmp_path):
     """Trained, stopped, taken up and evaluated, on songs that are there."""
